@@ -1,0 +1,28 @@
+"""Durable workflows for Django: plain functions that survive crashes.
+
+`workflow` declares one, `send_event` speaks to a run that waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from django_hookflow.retry import RetryPolicy
+from django_hookflow.workflows.context import WorkflowContext
+from django_hookflow.workflows.decorator import workflow
+
+if TYPE_CHECKING:
+    from django_hookflow.engine import send_event
+
+__all__ = ["RetryPolicy", "WorkflowContext", "send_event", "workflow"]
+
+
+def __getattr__(name: str) -> Any:
+    # The engine needs the models, and those need the app registry, which is
+    # still loading when this package is first imported.
+    if name == "send_event":
+        from django_hookflow.engine import send_event
+
+        return send_event
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,89 @@
+"""System checks: the problem in `msg`, the cure in `hint`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.core.checks import Error
+from django.core.checks import Warning as CheckWarning
+from django.core.checks import register
+from django.urls import NoReverseMatch
+from django.urls import reverse
+
+from django_hookflow.conf import conf
+from django_hookflow.persistence.database import connection
+from django_hookflow.transports import get_transport
+
+SUPPORTED = ("postgresql", "sqlite")
+
+
+@register("hookflow")
+def check_transport(**_: Any) -> list[CheckMessage]:
+    try:
+        return get_transport().check()
+    except ImportError as error:
+        return [
+            Error(
+                "DJANGO_HOOKFLOW_TRANSPORT is "
+                f"{conf.DJANGO_HOOKFLOW_TRANSPORT!r}, which cannot be "
+                f"imported: {error}",
+                hint="Leave the setting out to use QStash.",
+                id="django_hookflow.E006",
+            )
+        ]
+
+
+@register("hookflow")
+def check_webhook(**_: Any) -> list[CheckMessage]:
+    try:
+        path = reverse("django_hookflow:workflow_webhook", args=["id"])
+    except NoReverseMatch:
+        return [
+            Error(
+                "django_hookflow.urls is not included, so no message arrives.",
+                hint='Add path("hookflow/", include("django_hookflow.urls")) '
+                "to your urls.py.",
+                id="django_hookflow.E007",
+            )
+        ]
+    expected = f"/{conf.DJANGO_HOOKFLOW_WEBHOOK_PATH.strip('/')}/"
+    if path.startswith(expected.replace("//", "/")):
+        return []
+    return [
+        CheckWarning(
+            f"DJANGO_HOOKFLOW_WEBHOOK_PATH is {expected!r}, but the webhook "
+            f"is at {path!r}. Messages go there.",
+            hint="Make the setting and urls.py agree.",
+            id="django_hookflow.W001",
+        )
+    ]
+
+
+@register("hookflow")
+def check_persistence(**_: Any) -> list[CheckMessage]:
+    if conf.DJANGO_HOOKFLOW_PERSISTENCE_ENABLED:
+        return []
+    return [
+        CheckWarning(
+            "DJANGO_HOOKFLOW_PERSISTENCE_ENABLED is False and has no effect: "
+            "without its rows, a lost message would be a lost run.",
+            hint="Remove the setting.",
+            id="django_hookflow.W002",
+        )
+    ]
+
+
+@register("hookflow")
+def check_database(**_: Any) -> list[CheckMessage]:
+    vendor = connection().vendor
+    if vendor in SUPPORTED:
+        return []
+    return [
+        Error(
+            f"Runs are in a database of the kind {vendor!r}, whose locks the "
+            "engine does not know.",
+            hint="Use PostgreSQL, or SQLite.",
+            id="django_hookflow.E008",
+        )
+    ]

@@ -1,0 +1,60 @@
+"""The engine's only source of time, so that tests can move it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias
+
+# Seconds, a timedelta, or text such as "90s", "1h30m", "7d".
+Duration: TypeAlias = float | timedelta | str
+
+UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return _source()
+
+
+@contextmanager
+def source(replacement: Callable[[], datetime]) -> Iterator[None]:
+    """Take the time from `replacement` for the length of the block."""
+    global _source
+    previous, _source = _source, replacement
+    try:
+        yield
+    finally:
+        _source = previous
+
+
+def duration(value: Duration) -> timedelta:
+    """`value` as a timedelta; ValueError says what would be right."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return _parse(value)
+    return timedelta(seconds=value)
+
+
+def _parse(text: str) -> timedelta:
+    parts = DURATION.findall(text)
+    if not parts or "".join(map("".join, parts)) != text:
+        raise ValueError(
+            f"{text!r} is no duration. "
+            'Write seconds as a number, or text such as "90s" or "1d12h".'
+        )
+    return sum(
+        (timedelta(**{UNITS[unit]: float(n)}) for n, unit in parts),
+        timedelta(),
+    )
+
+
+_source: Callable[[], datetime] = partial(datetime.now, UTC)

@@ -1,0 +1,284 @@
+"""The machine: a delivery comes in, a run moves on, one verdict is written.
+
+    claim → replay → settle → commit → send
+
+Everything that happens to runs is a function here; doors call them.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from typing import TypeAlias
+
+from django.db import transaction
+from django.dispatch import Signal
+
+from django_hookflow import clock
+from django_hookflow import signals
+from django_hookflow import tracing
+from django_hookflow.conf import conf
+from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import RunConflict
+from django_hookflow.exceptions import TransportError
+from django_hookflow.exceptions import WorkerCrashed
+from django_hookflow.exceptions import WorkflowNotFound
+from django_hookflow.heartbeat import beating
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.models import DeadLetterEntry
+from django_hookflow.models import Event
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.database import using
+from django_hookflow.persistence.runs import Busy
+from django_hookflow.persistence.runs import Claim
+from django_hookflow.persistence.runs import Stale
+from django_hookflow.replay import Outcome
+from django_hookflow.replay import Raised
+from django_hookflow.replay import replay as replay_function
+from django_hookflow.serialization import dumps
+from django_hookflow.serialization import loads
+from django_hookflow.settle import Verdict
+from django_hookflow.settle import settle
+from django_hookflow.steps.session import Session
+from django_hookflow.tracing import Work
+from django_hookflow.transports import get_transport
+from django_hookflow.workflows.context import StepManager
+from django_hookflow.workflows.context import WorkflowContext
+from django_hookflow.workflows.decorator import WorkflowWrapper
+from django_hookflow.workflows.registry import get_workflow
+
+Advance: TypeAlias = Verdict | Stale | Busy
+
+NAME_LENGTH = 255
+
+
+def trigger(
+    workflow: WorkflowWrapper,
+    *,
+    data: dict[str, Any] | None = None,
+    run_id: str | None = None,
+) -> str:
+    """Write a run and ring for it when the caller's transaction commits."""
+    run = _new_run(workflow, data, run_id)
+    existing = WorkflowPersistence.create(run)
+    if existing is None:
+        _begin(run)
+    elif existing.workflow_id != run.workflow_id:
+        raise RunConflict(run.run_id, "workflow")
+    elif existing.data != run.data:
+        raise RunConflict(run.run_id, "data")
+    return run.run_id
+
+
+def advance(delivery: Delivery) -> Advance:
+    """Move the run that a message rings for as far as it goes.
+
+    Raises WorkflowNotFound when this process does not know its workflow, and
+    LeaseLost when nobody knows what was written: both mean "come again".
+    """
+    workflow = _workflow_of(delivery)
+    claim = WorkflowPersistence.claim(delivery)
+    if not isinstance(claim, Claim):
+        return claim
+    with tracing.delivery(claim.run) as work:
+        verdict, message = _move(workflow, claim, work)
+        if message is not None:
+            _send(message)
+    return verdict
+
+
+def send_event(
+    name: str,
+    data: Any = None,
+    *,
+    run_id: str | None = None,
+    match: object = None,
+    event_id: str | None = None,
+) -> bool:
+    """Tell a run, or whoever waits for `match`, that something happened.
+
+    Give one of `run_id` and `match`. The event commits with the caller's
+    transaction and is consumed once, by a wait that is there or comes later.
+    The same `event_id` again is the same event: returns whether it was new.
+    Raises RunNotFound, and SerializationError for `data`.
+    """
+    event = _new_event(name, data, run_id, match, event_id)
+    with transaction.atomic(using()):
+        is_new, messages = WorkflowPersistence.send_event(event, run_id)
+        _send_after_commit(messages)
+    return is_new
+
+
+def sweep(limit: int = 1000) -> int:
+    """Ring again for the runs that are overdue; returns how many."""
+    messages = WorkflowPersistence.sweep(limit)
+    for message in messages:
+        _signal(signals.run_swept, message)
+        _send(message)
+    return len(messages)
+
+
+def replay(letter: DeadLetterEntry) -> str:
+    """Begin a failed run again behind its completed steps, as a new run."""
+    with transaction.atomic(using()):
+        run = WorkflowPersistence.replay(letter.pk)
+        _begin(run)
+    return run.run_id
+
+
+def _new_run(
+    workflow: WorkflowWrapper, data: dict[str, Any] | None, run_id: str | None
+) -> WorkflowRun:
+    if data is not None and not isinstance(data, dict):
+        raise TypeError(
+            f"The data of a run is a dict, not {type(data).__name__}. "
+            'Write trigger(data={"order_id": order.pk}).'
+        )
+    run_id = _checked("run_id", run_id or uuid.uuid4().hex)
+    text = dumps(data or {}, f"The data of run {run_id!r}")
+    return WorkflowPersistence.new_run(
+        run_id=run_id,
+        workflow_id=workflow.workflow_id,
+        data=json.loads(text),
+        root_id=run_id,
+    )
+
+
+def _new_event(
+    name: str,
+    data: Any,
+    run_id: str | None,
+    match: object,
+    event_id: str | None,
+) -> Event:
+    if (run_id is None) == (match is None or match == ""):
+        raise TypeError(
+            "An event goes to one run or to one match. Write "
+            "send_event(name, data, run_id=…) or send_event(…, match=…)."
+        )
+    return Event(
+        name=_checked("name", name),
+        match="" if match is None else _checked("match", str(match)),
+        data=json.loads(dumps(data, f"The data of event {name!r}")),
+        event_id=_checked("event_id", event_id or uuid.uuid4().hex),
+        created_at=clock.now(),
+    )
+
+
+def _checked(what: str, value: str) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{what} is {value!r}. Use printable text.")
+    if len(value) > NAME_LENGTH:
+        raise ValueError(
+            f"{what} has {len(value)} letters. Use at most {NAME_LENGTH}."
+        )
+    return value
+
+
+def _workflow_of(delivery: Delivery) -> WorkflowWrapper:
+    """The code of a run; if it is not here, the run's row says so."""
+    try:
+        return get_workflow(delivery.workflow_id)
+    except WorkflowNotFound as error:
+        error.is_news = WorkflowPersistence.explain(
+            delivery, Failure.of(error)
+        )
+        raise
+
+
+def _move(
+    workflow: WorkflowWrapper, claim: Claim, work: Work
+) -> tuple[Verdict, Delivery | None]:
+    run = claim.run
+    _signal(signals.run_claimed, run, delivery=run.deliveries)
+    with beating(run):
+        outcome = _replay(workflow, claim, work)
+        verdict = settle(
+            outcome,
+            attempts=run.attempts,
+            policy=workflow.retry,
+            now=clock.now(),
+        )
+        message = WorkflowPersistence.commit(run, verdict)
+    error = outcome.error if isinstance(outcome, Raised) else None
+    _signal(signals.run_committed, run, verdict=verdict, error=error)
+    return verdict, message
+
+
+def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
+    run = claim.run
+    if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
+        last = claim.journal.last_recorded
+        return Raised(WorkerCrashed(run.crashes, last))
+    return replay_function(workflow.function, _context(workflow, claim, work))
+
+
+def _context(
+    workflow: WorkflowWrapper, claim: Claim, work: Work
+) -> WorkflowContext:
+    run = claim.run
+    started_at = run.started_at or clock.now()
+    budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
+    session = Session(
+        journal=claim.journal,
+        recorder=WorkflowPersistence.recorder(run),
+        policy=workflow.retry,
+        idempotency_root=run.root_id,
+        deadline=clock.now() + budget,
+        crashes=run.crashes,
+        now=started_at,
+        work=work,
+        on_record=partial(_recorded, run),
+    )
+    return WorkflowContext(
+        run_id=run.run_id,
+        workflow_id=run.workflow_id,
+        data=loads(json.dumps(run.data)),
+        started_at=started_at,
+        session=session,
+        step=StepManager(session),
+    )
+
+
+def _begin(run: WorkflowRun) -> None:
+    """Tell of a new run, and ring for it, when its row is committed."""
+    transaction.on_commit(
+        partial(_signal, signals.run_triggered, run), using()
+    )
+    _send_after_commit([WorkflowPersistence.delivery_for(run, run.wake_token)])
+
+
+def _send_after_commit(messages: Iterable[Delivery]) -> None:
+    # A fast server answers before a slow commit would end.
+    for message in messages:
+        transaction.on_commit(partial(_send, message), using())
+
+
+def _send(message: Delivery) -> None:
+    """Send now, or leave it to the sweeper: it is due in the row."""
+    try:
+        get_transport().send(message)
+    except TransportError as error:
+        _signal(signals.send_failed, message, error=error)
+
+
+def _recorded(run: WorkflowRun, entry: Entry) -> None:
+    _signal(signals.step_recorded, run, entry=entry)
+
+
+def _signal(
+    signal: Signal, about: WorkflowRun | Delivery, **facts: Any
+) -> None:
+    # A listener that fails must not fail the run; Django logs its error.
+    signal.send_robust(
+        WorkflowRun,
+        workflow_id=about.workflow_id,
+        run_id=about.run_id,
+        **facts,
+    )

@@ -1,0 +1,205 @@
+"""Everything the engine raises.
+
+    Exception
+    ├── HookflowError
+    │   ├── WorkflowError            a step failed; workflows may catch it
+    │   │   └── EventTimeout         an event did not come in time
+    │   ├── PermanentError           raise it in a step: do not retry
+    │   ├── RetryableError           raise it in a step: do retry
+    │   ├── WorkflowNotFound         no such workflow is registered
+    │   ├── RunNotFound              no such run
+    │   ├── RunConflict              the run_id is taken by other data
+    │   ├── AlreadyReplayed          the dead letter has been replayed
+    │   ├── SerializationError       a value does not fit the journal
+    │   ├── MisusedStep              the workflow function breaks a rule
+    │   ├── WorkerCrashed            the run kills its workers
+    │   ├── TransportError           a message could not be sent
+    │   └── InvalidDelivery          a message that must not be believed
+    BaseException
+    └── Suspension                   the delivery ends here; never catch it
+        ├── StepCompleted            the budget is used, go on in the next
+        ├── StepWaiting              a time, an event or a retry is due later
+        └── LeaseLost                the run is not ours any more
+
+Suspensions derive from BaseException, so that `except Exception` in a
+workflow cannot swallow the end of a delivery.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django_hookflow.journal import Entry
+
+
+# QStash does not try again after this status:
+# https://upstash.com/docs/qstash/features/retry (2026-08)
+NON_RETRYABLE = 489
+
+
+class HookflowError(Exception):
+    """Base of the engine's errors."""
+
+
+class WorkflowError(HookflowError):
+    """A step failed for good; the same is raised at every replay."""
+
+    def __init__(
+        self, step_id: str, error_type: str, error: str, attempts: int = 1
+    ) -> None:
+        self.step_id = step_id
+        self.error_type = error_type
+        self.error = error
+        self.attempts = attempts
+        times = "once" if attempts == 1 else f"{attempts} times"
+        super().__init__(
+            f"Step {step_id!r} was tried {times} and failed: "
+            f"{error_type}: {error}"
+        )
+
+
+class EventTimeout(WorkflowError):
+    """The event a step waited for did not come in time."""
+
+
+class PermanentError(HookflowError):
+    """Raised in a step, fails it at once, whatever attempts are left."""
+
+
+class RetryableError(HookflowError):
+    """Raised in a step, has it tried again.
+
+    `retry_after`: seconds until then; the policy's delay when None.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class WorkflowNotFound(HookflowError, LookupError):
+    """Nothing is registered under this id."""
+
+    is_news = True  # False when the run has said so before
+
+    def __init__(self, workflow_id: str, known: Iterable[str]) -> None:
+        self.workflow_id = workflow_id
+        close = get_close_matches(workflow_id, list(known), n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(
+            f"No workflow is registered as {workflow_id!r}.{hint} Workflows "
+            "are found in the workflows.py of installed apps."
+        )
+
+
+class RunNotFound(HookflowError, LookupError):
+    """There is no run with this id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"There is no run {run_id!r}. "
+            "Use the id that trigger() returned, after its commit."
+        )
+
+
+class RunConflict(HookflowError):
+    """The run_id belongs to a run of something else."""
+
+    def __init__(self, run_id: str, what: str) -> None:
+        super().__init__(
+            f"Run {run_id!r} exists already with another {what}. "
+            "Use another run_id, or trigger it with what it was begun with."
+        )
+
+
+class AlreadyReplayed(HookflowError):
+    """A dead letter is replayed once."""
+
+    def __init__(self, run_id: str, replayed_as: str) -> None:
+        super().__init__(
+            f"The dead letter of run {run_id!r} was replayed already, "
+            f"as {replayed_as!r}. Look at that run."
+        )
+
+
+class SerializationError(HookflowError, TypeError):
+    """A value cannot be kept in the journal."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        super().__init__(
+            f"{where} cannot be recorded: {problem}. Return plain data, a "
+            "dataclass or an id, and load the rest again where it is used."
+        )
+
+
+class MisusedStep(HookflowError):
+    """The workflow function asks for a step in a way that has no meaning."""
+
+    def __init__(self, step_id: str, problem: str, cure: str) -> None:
+        self.step_id = step_id
+        super().__init__(f"Step {step_id!r} {problem}. {cure}")
+
+
+class WorkerCrashed(HookflowError):
+    """Too many deliveries of a run died without an answer."""
+
+    def __init__(self, crashes: int, last_step: str) -> None:
+        after = f"after step {last_step!r}" if last_step else "at its start"
+        super().__init__(
+            f"{crashes} deliveries in a row died without an answer, {after}. "
+            "Something there kills its process: memory, a time limit, a "
+            "signal. Mend it and replay the dead letter."
+        )
+
+
+class TransportError(HookflowError):
+    """A message could not be handed over; the sweeper sends it later."""
+
+
+class InvalidDelivery(HookflowError):
+    """An incoming message is refused.
+
+    `status`: the HTTP status that tells the sender what to do.
+    `kind`: unsigned, forged, expired, oversized or malformed, for the log.
+    """
+
+    def __init__(
+        self, reason: str, *, status: int = 401, kind: str = "forged"
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.kind = kind
+
+
+class Suspension(BaseException):
+    """Ends a delivery. Let it pass: the workflow goes on in the next one."""
+
+    def __str__(self) -> str:
+        return (
+            f"{type(self).__name__} ends this delivery of the workflow. If "
+            "you see it, a bare `except:` or `except BaseException:` around "
+            "a step caught it; catch Exception instead."
+        )
+
+
+class StepCompleted(Suspension):
+    """A step ended and the delivery's time budget is used."""
+
+
+class StepWaiting(Suspension):
+    """The run has to wait; `entry` says for what and until when."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__()
+        self.entry = entry
+
+
+class LeaseLost(Suspension):
+    """Another delivery owns the run, or nobody knows: write nothing more."""

@@ -1,0 +1,88 @@
+"""Keeps the leases of this process alive while its steps work.
+
+One thread for all of them, with a connection of its own; it starts with the
+first long delivery and ends when there is none.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.signals import setting_changed
+from django.db import Error
+
+from django_hookflow.conf import conf
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.database import connection
+
+logger = logging.getLogger("django_hookflow")
+
+_held: dict[str, WorkflowRun] = {}
+_changed = threading.Condition()
+_thread: threading.Thread | None = None
+
+
+@contextmanager
+def beating(run: WorkflowRun) -> Iterator[None]:
+    """Renew the lease of `run` for the length of the block."""
+    with _changed:
+        _held[run.lease_token] = run
+        _ensure_thread()
+    try:
+        yield
+    finally:
+        with _changed:
+            _held.pop(run.lease_token, None)
+
+
+def _ensure_thread() -> None:
+    global _thread
+    if _thread is None or not _thread.is_alive():
+        _thread = threading.Thread(
+            target=_beat, name="hookflow-heartbeat", daemon=True
+        )
+        _thread.start()
+
+
+def _beat() -> None:
+    """Renew every third of a lease; end when nothing was held for one."""
+    try:
+        while _wait():
+            _renew_all()
+    finally:
+        connection().close()
+
+
+def _look_again(**_: object) -> None:
+    """Another lease is another pace."""
+    with _changed:
+        _changed.notify()
+
+
+setting_changed.connect(_look_again)
+
+
+def _wait() -> bool:
+    global _thread
+    with _changed:
+        _changed.wait(conf.DJANGO_HOOKFLOW_LEASE / 3)
+        if not _held:
+            _thread = None
+        return bool(_held)
+
+
+def _renew_all() -> None:
+    with _changed:
+        held = list(_held.values())
+    for run in held:
+        try:
+            WorkflowPersistence.renew(run)
+        except Error as error:
+            # On SQLite an atomic step is the only writer until it ends. The
+            # next beat tries again, with a new connection.
+            logger.warning("%s keeps its old lease: %s", run.run_id, error)
+            connection().close()

@@ -1,0 +1,76 @@
+"""The only place that speaks to httpx, so that it can be replaced here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from django_hookflow import clock
+from django_hookflow.exceptions import RetryableError
+
+# Statuses that ask to be tried again; 5xx are too.
+TRY_AGAIN = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to make."""
+
+    url: str
+    method: str
+    body: Any  # dict or list goes as JSON, text and bytes as they are
+    headers: Mapping[str, str]
+    timeout: float  # seconds
+
+    def perform(self) -> dict[str, Any]:
+        """`{"status_code": int, "data": JSON, text or None}`.
+
+        Raises RetryableError for a status that asks to be tried again, and
+        httpx.TransportError when there is no answer.
+        """
+        response = httpx.request(
+            self.method,
+            self.url,
+            headers=dict(self.headers),
+            timeout=self.timeout,
+            **self._content(),
+        )
+        status = response.status_code
+        if status >= 500 or status in TRY_AGAIN:
+            raise RetryableError(
+                f"{self.method} {self.url} answered {status}",
+                retry_after=_retry_after(response.headers),
+            )
+        return {"status_code": status, "data": _data(response)}
+
+    def _content(self) -> dict[str, Any]:
+        if self.body is None:
+            return {}
+        if isinstance(self.body, str | bytes):
+            return {"content": self.body}
+        return {"json": self.body}
+
+
+def _data(response: httpx.Response) -> Any:
+    if not response.content:
+        return None
+    try:
+        return response.json()
+    except ValueError:
+        return response.text
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds: the header holds them, or a date. None if it holds neither."""
+    value = headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+        return max(0.0, (until - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,157 @@
+"""What a run has recorded: one entry for each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from typing import Protocol
+
+from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import MisusedStep
+from django_hookflow.exceptions import WorkflowError
+from django_hookflow.states import RECORDED
+from django_hookflow.states import StepStatus
+
+# Failures that a replay raises as their own class, not as WorkflowError.
+FAILURES: dict[str, type[WorkflowError]] = {
+    EventTimeout.__name__: EventTimeout
+}
+
+
+MESSAGE_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    type: str  # the class, for example "KeyError"
+    message: str
+    step_id: str = ""  # the step it comes from; empty is the function itself
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        return cls(
+            type=type(error).__name__,
+            message=_text(error),
+            step_id=_step_of(error),
+        )
+
+
+class Entry(NamedTuple):
+    """A step in the journal. Immutable once its status is in RECORDED.
+
+    A tuple, since each new step makes two: a frozen dataclass takes thrice
+    as long to make and to change.
+    """
+
+    step_id: str
+    kind: str
+    status: StepStatus
+    position: int  # steps are numbered as they are first reached, from 0
+    result: str | None = None  # JSON text
+    failure: Failure | None = None
+    attempts: int = 1  # executions begun, those that died included
+    deliveries: int = 1  # deliveries that worked on it
+    started_at: datetime | None = None
+    executed_at: datetime | None = None
+    wake_at: datetime | None = None  # when it is due again; None is never
+    event_name: str = ""  # the event it waits for
+    event_match: str = ""  # by this key; empty is by the run
+    is_kept: bool = False  # it has a row, which another entry may replace
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it neither failed nor waits."""
+        return not (self.failure or self.wake_at or self.event_name)
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.status in RECORDED
+
+    def error(self) -> WorkflowError:
+        """The failure as the exception a workflow sees."""
+        failure = self.failure or Failure(type="", message="")
+        kind = FAILURES.get(failure.type, WorkflowError)
+        return kind(self.step_id, failure.type, failure.message, self.attempts)
+
+
+class Journal:
+    """The entries of one run by step id, as one delivery sees them."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._end = 0
+        for entry in entries:
+            self.add(entry)
+
+    @property
+    def end(self) -> int:
+        """The position of the next new step."""
+        return self._end
+
+    @property
+    def last_id(self) -> str | None:
+        """The step first reached last; None when there is none."""
+        return next(reversed(self._entries), None)
+
+    def get(self, step_id: str) -> Entry | None:
+        return self._entries.get(step_id)
+
+    def add(self, entry: Entry) -> None:
+        self._entries[entry.step_id] = entry
+        self._end = max(self._end, entry.position + 1)
+
+    @property
+    def last_recorded(self) -> str:
+        """The step recorded last; empty when there is none."""
+        recorded = [e for e in self._entries.values() if e.is_recorded]
+        last = max(recorded, key=lambda e: e.position, default=None)
+        return last.step_id if last else ""
+
+
+class Recorder(Protocol):
+    """Writes to the journal of a run whose lease we hold.
+
+    Every method raises LeaseLost when the lease is not ours any more, or when
+    the database's answer was lost, so that nobody knows.
+    """
+
+    def hold(self) -> None:
+        """Make sure of the lease, by the clock as long as that suffices.
+
+        A process that slept between two steps may have lost it, and the step
+        it would begin now may have been recorded by another.
+        """
+
+    @property
+    def is_enclosed(self) -> bool:
+        """Whether the function has opened a transaction around its steps."""
+
+    def append(self, entry: Entry) -> None: ...
+
+    def atomic(self) -> AbstractContextManager[None]:
+        """A transaction that the entries appended in it share."""
+
+    def consume_event(self, entry: Entry) -> Entry | None:
+        """`entry` completed by the event it waits for; None if none came."""
+
+
+def _step_of(error: BaseException | None) -> str:
+    """The step whose failure this is, or was raised from."""
+    while error is not None:
+        if isinstance(error, WorkflowError | MisusedStep):
+            return error.step_id
+        error = error.__cause__
+    return ""
+
+
+def _text(error: BaseException) -> str:
+    """What an error says, as any database can keep it."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "an error that cannot be printed"
+    kept = text[:MESSAGE_LENGTH].replace("\0", "\\0")
+    return kept.encode("utf-8", "backslashreplace").decode()

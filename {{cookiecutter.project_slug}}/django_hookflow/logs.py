@@ -1,0 +1,92 @@
+"""The engine's log lines: one listener for each thing it tells."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.dispatch import receiver
+
+from django_hookflow import signals
+from django_hookflow.exceptions import TransportError
+from django_hookflow.journal import Entry
+from django_hookflow.settle import Verdict
+from django_hookflow.states import RunStatus
+from django_hookflow.states import StepStatus
+
+logger = logging.getLogger("django_hookflow")
+
+
+@receiver(signals.run_triggered)
+def _triggered(workflow_id: str, run_id: str, **_: Any) -> None:
+    logger.info(
+        "%s %s triggered",
+        workflow_id,
+        run_id,
+        extra=_ids(workflow_id, run_id),
+    )
+
+
+@receiver(signals.run_claimed)
+def _claimed(workflow_id: str, run_id: str, delivery: int, **_: Any) -> None:
+    logger.debug("%s %s delivery %d", workflow_id, run_id, delivery)
+
+
+@receiver(signals.step_recorded)
+def _recorded(workflow_id: str, run_id: str, entry: Entry, **_: Any) -> None:
+    if entry.status == StepStatus.FAILED:
+        logger.warning("%s %s: %s", workflow_id, run_id, entry.error())
+    else:
+        logger.debug("%s %s step %s", workflow_id, run_id, entry.step_id)
+
+
+@receiver(signals.run_committed)
+def _committed(
+    workflow_id: str, run_id: str, verdict: Verdict, **_: Any
+) -> None:
+    failure = verdict.failure
+    if failure is None:
+        logger.info("%s %s %s", workflow_id, run_id, verdict.status)
+        return
+    level = (
+        logging.ERROR
+        if verdict.status == RunStatus.FAILED
+        else logging.WARNING
+    )
+    logger.log(
+        level,
+        "%s %s %s: %s: %s",
+        workflow_id,
+        run_id,
+        verdict.status,
+        failure.type,
+        failure.message,
+    )
+
+
+@receiver(signals.send_failed)
+def _send_failed(
+    workflow_id: str, run_id: str, error: TransportError, **_: Any
+) -> None:
+    logger.warning(
+        "%s %s: %s. The sweeper will send it.",
+        workflow_id,
+        run_id,
+        error,
+        extra=_ids(workflow_id, run_id),
+    )
+
+
+@receiver(signals.run_swept)
+def _swept(workflow_id: str, run_id: str, **_: Any) -> None:
+    logger.warning(
+        "%s %s was overdue; rang again",
+        workflow_id,
+        run_id,
+        extra=_ids(workflow_id, run_id),
+    )
+
+
+def _ids(workflow_id: str, run_id: str) -> dict[str, str]:
+    """For what happens outside of deliveries; inside, tracing knows them."""
+    return {"workflow_id": workflow_id, "run_id": run_id}

@@ -1,0 +1,106 @@
+"""`manage.py cleanup_workflows`: delete what ended long ago."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.base import CommandParser
+from django.db.models import QuerySet
+
+from django_hookflow import clock
+from django_hookflow.maintenance import CLEANUP
+from django_hookflow.maintenance import KEEP_DAYS
+from django_hookflow.maintenance import OLDEST
+from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.retention import Expired
+
+# Back to the first column, and the line is empty.
+ANEW = "\r\x1b[K"
+
+
+class Command(RepeatingCommand):
+    task = CLEANUP
+    help = (
+        "Deletes runs, events and dead letters that ended long ago. "
+        "Run it every day, or once with --every 86400."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--days-old", type=int, default=KEEP_DAYS,
+            help="days since the run ended (30)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be deleted"
+        )
+        only = parser.add_mutually_exclusive_group()
+        only.add_argument("--dlq-only", action="store_true")
+        only.add_argument("--workflows-only", action="store_true")
+
+    def prepare(self, **options: Any) -> None:
+        if not 0 <= options["days_old"] <= OLDEST:
+            raise CommandError(f"--days-old must be 0 to {OLDEST}.")
+        self.age = timedelta(days=options["days_old"])
+        self.dry_run: bool = options["dry_run"]
+        self.wants_runs = not options["dlq_only"]
+        self.wants_letters = not options["workflows_only"]
+
+    def work(self, *, loops: bool) -> bool:
+        before = clock.now() - self.age
+        expired = WorkflowPersistence.expired(before)
+        if self.wants_runs:
+            self.clean_runs(expired, before)
+        if self.wants_letters:
+            self.clean_letters(expired)
+        if self.dry_run:
+            self.say(
+                "Nothing was deleted. Run again without --dry-run to delete."
+            )
+        return False
+
+    def clean_runs(self, expired: Expired, before: datetime) -> None:
+        counts = expired.runs_by_status()
+        detail = ", ".join(f"{n:,} {status}" for status, n in counts.items())
+        self.delete(
+            expired.runs,
+            sum(counts.values()),
+            f"runs finished before {before:%Y-%m-%d %H:%M} UTC",
+            f" ({detail})" if detail else "",
+        )
+        self.delete(
+            expired.events, expired.events.count(), "events nobody waited for"
+        )
+
+    def clean_letters(self, expired: Expired) -> None:
+        self.delete(
+            expired.letters,
+            expired.letters.count(),
+            "dead letters already replayed",
+        )
+        if kept := expired.kept_letters.count():
+            self.say(f"Kept {kept:,} dead letters that nobody has replayed.")
+
+    def delete(
+        self, rows: QuerySet[Any], count: int, what: str, detail: str = ""
+    ) -> None:
+        """Delete rows, or say how many there are."""
+        if self.dry_run:
+            self.say(f"Would delete {count:,} {what}{detail}.")
+            return
+        total = 0
+        for deleted in WorkflowPersistence.delete_expired(rows):
+            total += deleted
+            self.show(f"{total:,} of {count:,} {what} …")
+        self.show("")
+        self.say(f"Deleted {total:,} {what}{detail}.")
+
+    def show(self, progress: str) -> None:
+        """Write over the last line of a terminal."""
+        if self.stdout.isatty():
+            self.stdout.write(f"{ANEW}{progress}", ending="")
+            self.stdout.flush()

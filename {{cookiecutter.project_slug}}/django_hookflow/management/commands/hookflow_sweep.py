@@ -1,0 +1,62 @@
+"""`manage.py hookflow_sweep`: ring again for runs that are overdue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.base import CommandParser
+
+from django_hookflow import maintenance
+from django_hookflow.maintenance import SWEEP
+from django_hookflow.maintenance import Swept
+from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.persistence import WorkflowPersistence
+
+ALL = 2**31
+
+
+class Command(RepeatingCommand):
+    task = SWEEP
+    help = (
+        "Rings again for runs whose message was lost or whose worker died. "
+        "Run it every minute, or once with --every 60."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        how_many = parser.add_mutually_exclusive_group()
+        how_many.add_argument(
+            "--limit", type=int, default=maintenance.SWEEP_LIMIT,
+            help="runs at the most (1000)",
+        )  # fmt: skip
+        how_many.add_argument(
+            "--now", action="store_true",
+            help="all that is overdue, also what was rung for in vain",
+        )  # fmt: skip
+
+    def prepare(self, **options: Any) -> None:
+        self.limit: int = options["limit"]
+        self.now: bool = options["now"]
+        if self.limit < 1:
+            raise CommandError("--limit must be 1 or more.")
+        self.talks = options["verbosity"] > 1
+
+    def work(self, *, loops: bool) -> bool:
+        if self.now:
+            WorkflowPersistence.hasten()
+        swept = maintenance.sweep(ALL if self.now else self.limit)
+        if swept.rung or self.talks:
+            self.say(_told(swept))
+        if not swept.left:
+            return False
+        again = "going on." if loops else "run it again."
+        self.say(f"{swept.left:,} more are overdue: {again}")
+        return True
+
+
+def _told(swept: Swept) -> str:
+    since = timedelta(seconds=int(swept.oldest))
+    oldest = f"; the oldest has been due for {since}" if swept.rung else ""
+    return f"Rang again for {swept.rung:,} overdue runs{oldest}."

@@ -1,0 +1,114 @@
+# Written by makemigrations.
+
+import django.db.models.deletion
+import django_hookflow.fields
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='DeadLetterEntry',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('workflow_id', models.CharField(max_length=255)),
+                ('run_id', models.CharField(max_length=255)),
+                ('payload', django_hookflow.fields.JSONTextField()),
+                ('error_type', models.CharField(max_length=255)),
+                ('error_message', models.TextField()),
+                ('is_replayed', models.BooleanField(default=False)),
+                ('replayed_as', models.CharField(blank=True, default='', max_length=255)),
+                ('created_at', models.DateTimeField()),
+                ('replayed_at', models.DateTimeField(blank=True, null=True)),
+            ],
+            options={
+                'verbose_name_plural': 'dead letter entries',
+                'ordering': ('-created_at',),
+                'indexes': [models.Index(fields=['is_replayed', 'created_at'], name='django_hook_is_repl_ff47de_idx'), models.Index(fields=['run_id'], name='django_hook_run_id_8534d1_idx')],
+            },
+        ),
+        migrations.CreateModel(
+            name='WorkflowRun',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('run_id', models.CharField(max_length=255)),
+                ('workflow_id', models.CharField(max_length=255)),
+                ('root_id', models.CharField(max_length=255)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('waiting', 'Waiting'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('compensating', 'Compensating'), ('compensated', 'Compensated'), ('paused', 'Paused')], default='pending', max_length=16)),
+                ('data', django_hookflow.fields.JSONTextField()),
+                ('result', django_hookflow.fields.JSONTextField(null=True)),
+                ('error_type', models.CharField(blank=True, default='', max_length=255)),
+                ('error_message', models.TextField(blank=True, default='')),
+                ('wake_token', models.CharField(max_length=32)),
+                ('wake_at', models.DateTimeField(blank=True, null=True)),
+                ('lease_token', models.CharField(blank=True, default='', max_length=32)),
+                ('lease_until', models.DateTimeField(blank=True, null=True)),
+                ('sweep_at', models.DateTimeField(blank=True, null=True)),
+                ('attempts', models.PositiveIntegerField(default=0)),
+                ('crashes', models.PositiveIntegerField(default=0)),
+                ('deliveries', models.PositiveIntegerField(default=0)),
+                ('messages', models.PositiveIntegerField(default=1)),
+                ('trace', models.TextField(blank=True, default='')),
+                ('created_at', models.DateTimeField()),
+                ('started_at', models.DateTimeField(blank=True, null=True)),
+                ('claimed_at', models.DateTimeField(blank=True, null=True)),
+                ('completed_at', models.DateTimeField(blank=True, null=True)),
+            ],
+            options={
+                'ordering': ('-created_at', '-id'),
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue')],
+                'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StepExecution',
+            fields=[
+                ('id', django_hookflow.fields.RowIdField(primary_key=True, serialize=False)),
+                ('step_id', models.CharField(max_length=255)),
+                ('kind', models.CharField(max_length=32)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('waiting', 'Waiting'), ('completed', 'Completed'), ('failed', 'Failed'), ('compensated', 'Compensated'), ('skipped', 'Skipped')], max_length=16)),
+                ('position', models.PositiveIntegerField()),
+                ('result', django_hookflow.fields.JSONTextField(null=True)),
+                ('attempts', models.PositiveIntegerField(default=1)),
+                ('deliveries', models.PositiveIntegerField(default=1)),
+                ('started_at', models.DateTimeField(blank=True, null=True)),
+                ('executed_at', models.DateTimeField(blank=True, null=True)),
+                ('error_type', models.CharField(blank=True, db_default='', default='', max_length=255)),
+                ('error_message', models.TextField(blank=True, db_default='', default='')),
+                ('wake_at', models.DateTimeField(blank=True, null=True)),
+                ('event_name', models.CharField(blank=True, db_default='', default='', max_length=255)),
+                ('event_match', models.CharField(blank=True, db_default='', default='', max_length=255)),
+                ('workflow_run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='step_executions', to='django_hookflow.workflowrun')),
+            ],
+            options={
+                'ordering': ('position',),
+                'indexes': [models.Index(condition=models.Q(('status', 'waiting'), models.Q(('event_name', ''), _negated=True)), fields=['event_name', 'event_match'], name='hookflow_waiting_for_event')],
+                'constraints': [models.UniqueConstraint(fields=('workflow_run', 'step_id'), name='hookflow_one_entry_per_step')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Event',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=255)),
+                ('match', models.CharField(blank=True, default='', max_length=255)),
+                ('data', django_hookflow.fields.JSONTextField(null=True)),
+                ('event_id', models.CharField(max_length=255)),
+                ('created_at', models.DateTimeField()),
+                ('consumed_at', models.DateTimeField(blank=True, null=True)),
+                ('consumed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='consumed_events', to='django_hookflow.workflowrun')),
+                ('run', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='django_hookflow.workflowrun')),
+            ],
+            options={
+                'ordering': ('id',),
+                'indexes': [models.Index(condition=models.Q(('consumed_at__isnull', True)), fields=['name', 'match'], name='hookflow_event_unconsumed'), models.Index(fields=['created_at'], name='django_hook_created_46c8c1_idx')],
+                'constraints': [models.UniqueConstraint(fields=('name', 'event_id'), name='hookflow_event_once')],
+            },
+        ),
+    ]

@@ -1,0 +1,184 @@
+"""The rows: runs, their steps, events; dead letters are in dlq.py.
+
+Only persistence.py writes them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+
+from django_hookflow.dlq import DeadLetterEntry
+from django_hookflow.fields import JSONTextField
+from django_hookflow.fields import RowIdField
+from django_hookflow.states import RunStatus
+from django_hookflow.states import StepStatus
+
+__all__ = ["DeadLetterEntry", "Event", "StepExecution", "WorkflowRun"]
+
+
+class WorkflowRun(models.Model):
+    """One execution of a workflow."""
+
+    run_id = models.CharField(max_length=255)
+    workflow_id = models.CharField(max_length=255)
+    # The run whose name the idempotency keys carry: the first of its replays.
+    root_id = models.CharField(max_length=255)
+    status = models.CharField(
+        max_length=16, choices=RunStatus.choices, default=RunStatus.PENDING
+    )
+    data = JSONTextField()
+    result = JSONTextField(null=True)
+    error_type = models.CharField(max_length=255, blank=True, default="")
+    error_message = models.TextField(blank=True, default="")
+
+    # Names the one message that may move the run; rotated at every commit.
+    wake_token = models.CharField(max_length=32)
+    # When that message is due; null while nothing is.
+    wake_at = models.DateTimeField(null=True, blank=True)
+    # Names the delivery that may write; empty while there is none.
+    lease_token = models.CharField(max_length=32, blank=True, default="")
+    # Until when nobody else may take over.
+    lease_until = models.DateTimeField(null=True, blank=True)
+    # From when the sweeper may ring; null while nothing is due.
+    sweep_at = models.DateTimeField(null=True, blank=True)
+
+    # Failures of the function outside its steps since it last got on.
+    attempts = models.PositiveIntegerField(default=0)
+    # Deliveries in a row that died without an answer, since a step was
+    # recorded last.
+    crashes = models.PositiveIntegerField(default=0)
+    # Deliveries that claimed the run, and messages sent to ring for them.
+    deliveries = models.PositiveIntegerField(default=0)
+    messages = models.PositiveIntegerField(default=1)
+    # JSON of what the tracers carry from its trigger to its deliveries.
+    trace = models.TextField(blank=True, default="")
+
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    # When the last delivery took the lease.
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        # Not unique=True, which adds a second index on PostgreSQL.
+        constraints = (
+            models.UniqueConstraint(
+                name="hookflow_one_run_per_id", fields=["run_id"]
+            ),
+        )
+        indexes = (
+            models.Index(fields=["-created_at", "-id"]),
+            models.Index(fields=["workflow_id", "status"]),
+            models.Index(fields=["status", "completed_at"]),
+            models.Index(
+                name="hookflow_overdue",
+                fields=["sweep_at"],
+                condition=Q(sweep_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.workflow_id} {self.run_id}"
+
+
+class StepExecution(models.Model):
+    """One step of a run: an entry of its journal."""
+
+    id = RowIdField(primary_key=True)
+    # Without an index of its own: that of the constraint begins with it.
+    workflow_run = models.ForeignKey(
+        WorkflowRun, models.CASCADE, related_name="step_executions",
+        db_index=False,
+    )  # fmt: skip
+    step_id = models.CharField(max_length=255)
+    kind = models.CharField(max_length=32)
+    status = models.CharField(max_length=16, choices=StepStatus.choices)
+    position = models.PositiveIntegerField()
+    result = JSONTextField(null=True)
+    attempts = models.PositiveIntegerField(default=1)
+    deliveries = models.PositiveIntegerField(default=1)
+    # When it was first reached, and when it was recorded for ever.
+    started_at = models.DateTimeField(null=True, blank=True)
+    executed_at = models.DateTimeField(null=True, blank=True)
+    # What follows stays empty in most steps, so the database knows that.
+    error_type = models.CharField(
+        max_length=255, blank=True, default="", db_default=""
+    )
+    error_message = models.TextField(blank=True, default="", db_default="")
+    # While it waits: until when, and for which event.
+    wake_at = models.DateTimeField(null=True, blank=True)
+    event_name = models.CharField(
+        max_length=255, blank=True, default="", db_default=""
+    )
+    event_match = models.CharField(
+        max_length=255, blank=True, default="", db_default=""
+    )
+
+    class Meta:
+        ordering = ("position",)
+        constraints = (
+            models.UniqueConstraint(
+                name="hookflow_one_entry_per_step",
+                fields=["workflow_run", "step_id"],
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="hookflow_waiting_for_event",
+                fields=["event_name", "event_match"],
+                condition=Q(status=StepStatus.WAITING) & ~Q(event_name=""),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.step_id
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From when it was first reached until it was recorded."""
+        if self.started_at is None or self.executed_at is None:
+            return None
+        return self.executed_at - self.started_at
+
+
+class Event(models.Model):
+    """Something somebody told a run, or whoever waits for `match`."""
+
+    name = models.CharField(max_length=255)
+    run = models.ForeignKey(
+        WorkflowRun, models.CASCADE, null=True, blank=True,
+        related_name="events",
+    )  # fmt: skip
+    match = models.CharField(max_length=255, blank=True, default="")
+    data = JSONTextField(null=True)
+    # The sender's own id of it: the same one again is the same event.
+    event_id = models.CharField(max_length=255)
+    created_at = models.DateTimeField()
+    consumed_at = models.DateTimeField(null=True, blank=True)
+    consumed_by = models.ForeignKey(
+        WorkflowRun, models.CASCADE, null=True, blank=True,
+        related_name="consumed_events",
+    )  # fmt: skip
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                name="hookflow_event_once", fields=["name", "event_id"]
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="hookflow_event_unconsumed",
+                fields=["name", "match"],
+                condition=Q(consumed_at__isnull=True),
+            ),
+            models.Index(fields=["created_at"]),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.match}".strip()

@@ -1,0 +1,36 @@
+"""Every query that writes. Rows change nowhere else.
+
+Lock order, to be kept: the address of an event, then a run, its steps.
+"""
+
+from __future__ import annotations
+
+from django_hookflow.persistence import commits
+from django_hookflow.persistence import events
+from django_hookflow.persistence import letters
+from django_hookflow.persistence import retention
+from django_hookflow.persistence import runs
+from django_hookflow.persistence import sweeping
+from django_hookflow.persistence.recorder import JournalRecorder
+
+
+class WorkflowPersistence:
+    """The one door to the rows."""
+
+    new_run = staticmethod(runs.new_run)
+    create = staticmethod(runs.create)
+    delivery_for = staticmethod(runs.delivery_for)
+    claim = staticmethod(runs.claim)
+    explain = staticmethod(runs.explain)
+    renew = staticmethod(runs.renew)
+    commit = staticmethod(commits.commit)
+    recorder = JournalRecorder
+    send_event = staticmethod(events.send)
+    replay = staticmethod(letters.replay)
+    sweep = staticmethod(sweeping.sweep)
+    hasten = staticmethod(sweeping.hasten)
+    overdue_count = staticmethod(sweeping.overdue_count)
+    overdue_seconds = staticmethod(sweeping.overdue_seconds)
+    expired = staticmethod(retention.expired)
+    erase = staticmethod(retention.erase)
+    delete_expired = staticmethod(retention.delete)

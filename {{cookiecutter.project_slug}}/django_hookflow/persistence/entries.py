@@ -1,0 +1,126 @@
+"""The journal in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import Any
+
+from django.db import IntegrityError
+
+from django_hookflow.exceptions import LeaseLost
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import database
+from django_hookflow.persistence import sql
+from django_hookflow.states import StepStatus
+
+STATUSES = {status.value: status for status in StepStatus}
+NO_FAILURE = Failure(type="", message="")
+
+
+class JournalWriter:
+    """Appends to the journal of a run while its lease token is this.
+
+    What is the same for all entries is found once.
+    """
+
+    def __init__(self, run: WorkflowRun, lease_token: str) -> None:
+        django = database.connection()
+        self._driver = database.Driver(django)
+        self._time = database.time_adapter(django)
+        self._fence = (run.pk, lease_token)
+        self._lock = sql.LOCK if database.is_postgres(django) else ""
+        self._append_plain = sql.APPEND_PLAIN + self._lock
+
+    def append(self, entry: Entry) -> None:
+        """Write it, or raise LeaseLost."""
+        statement, row = self._statement(entry)
+        try:
+            appended = self._driver.execute(statement, row + self._fence)
+        except (*database.LOST, IntegrityError) as error:
+            # A row that we did not know of is another worker's.
+            raise LeaseLost from error
+        if not appended:
+            raise LeaseLost
+
+    def _statement(self, entry: Entry) -> tuple[str, tuple[Any, ...]]:
+        """What writes the entry, and the values of its columns."""
+        if entry.is_plain and not entry.is_kept:
+            return self._append_plain, self._plain(entry)
+        replace = sql.REPLACE if entry.is_kept else ""
+        row = (*self._plain(entry), *self._others(entry))
+        return sql.APPEND + self._lock + replace, row
+
+    def _plain(self, entry: Entry) -> tuple[Any, ...]:
+        """The values of STEP_COLUMNS up to PLAIN."""
+        return (
+            entry.step_id,
+            entry.kind,
+            entry.status._value_,  # drivers are slow with enums
+            entry.position,
+            entry.result,
+            entry.attempts,
+            entry.deliveries,
+            self._time(entry.started_at),
+            self._time(entry.executed_at),
+        )
+
+    def _others(self, entry: Entry) -> tuple[Any, ...]:
+        failure = entry.failure or NO_FAILURE
+        return (
+            failure.type,
+            failure.message,
+            self._time(entry.wake_at),
+            entry.event_name,
+            entry.event_match,
+        )
+
+
+def copy(run: WorkflowRun, entries: Iterable[Entry]) -> None:
+    """Begin the journal of a new run, which nobody else knows yet."""
+    writer = JournalWriter(run, lease_token="")
+    for entry in entries:
+        writer.append(entry)
+
+
+def read(run: WorkflowRun) -> Iterator[Entry]:
+    """The journal of a run, in order.
+
+    Results stay text: a replay decodes one when it comes to it.
+    """
+    with database.connection().cursor() as cursor:
+        cursor.execute(sql.JOURNAL, [run.pk])
+        rows = cursor.fetchall()
+    zone = database.zone()
+    return (_entry(row, zone) for row in rows)
+
+
+def _entry(row: tuple[Any, ...], zone: tzinfo | None) -> Entry:
+    (
+        step_id, kind, status, position, result, attempts, deliveries,
+        started_at, executed_at, error_type, error_message, wake_at,
+        event_name, event_match,
+    ) = row  # fmt: skip
+    return Entry(
+        step_id=step_id,
+        kind=kind,
+        status=STATUSES[status],
+        position=position,
+        result=result,
+        failure=_failure(error_type, error_message),
+        attempts=attempts,
+        deliveries=deliveries,
+        started_at=database.aware(started_at, zone),
+        executed_at=database.aware(executed_at, zone),
+        wake_at=database.aware(wake_at, zone),
+        event_name=event_name,
+        event_match=event_match,
+        is_kept=True,
+    )
+
+
+def _failure(kind: str, message: str) -> Failure | None:
+    return Failure(type=kind, message=message) if kind else None

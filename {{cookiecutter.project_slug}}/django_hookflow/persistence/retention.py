@@ -1,0 +1,120 @@
+"""Deleting what is old, in batches that hold no lock for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count
+from django.db.models import Model
+from django.db.models import QuerySet
+
+from django_hookflow.models import DeadLetterEntry
+from django_hookflow.models import Event
+from django_hookflow.models import StepExecution
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import database
+from django_hookflow.states import TERMINAL
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What may be deleted; each attribute a queryset."""
+
+    runs: QuerySet[WorkflowRun]
+    events: QuerySet[Event]
+    letters: QuerySet[DeadLetterEntry]
+    kept_letters: QuerySet[DeadLetterEntry]
+
+    def runs_by_status(self) -> dict[str, int]:
+        counted = (
+            self.runs.order_by().values_list("status").annotate(Count("pk"))
+        )
+        return dict(counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was deleted of a run and its replays; nothing if any is open."""
+
+    runs: int = 0
+    steps: int = 0
+    events: int = 0
+    letters: int = 0
+    still_open: tuple[str, ...] = ()  # ids of runs that have not ended
+
+
+def expired(before: datetime) -> Expired:
+    """What ended before a time: an age is counted from the end.
+
+    A dead letter that nobody has replayed is kept, whatever its age.
+    """
+    alias = database.using()
+    letters = DeadLetterEntry.objects.using(alias)
+    return Expired(
+        runs=WorkflowRun.objects.using(alias).filter(
+            status__in=TERMINAL, completed_at__lt=before
+        ),
+        events=Event.objects.using(alias).filter(
+            consumed_at=None, run=None, created_at__lt=before
+        ),
+        letters=letters.filter(is_replayed=True, replayed_at__lt=before),
+        kept_letters=letters.filter(is_replayed=False, created_at__lt=before),
+    )
+
+
+def delete(rows: QuerySet[Any]) -> Iterator[int]:
+    """Delete in batches; yields how many rows each batch had.
+
+    Counts the rows asked for, not those that go with them.
+    """
+    model: type[Model] = rows.model
+    while batch := list(
+        rows.order_by("pk").values_list("pk", flat=True)[:BATCH]
+    ):
+        model._default_manager.using(rows.db).filter(pk__in=batch).delete()
+        yield len(batch)
+
+
+def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
+    """Delete a run with its replays, whatever their age.
+
+    A message that still rings for one of them finds nothing, and a worker
+    that holds one has lost its lease.
+    """
+    with database.atomic():
+        erased = _erase(run_id, and_open=and_open)
+        if dry_run:
+            transaction.set_rollback(True, database.using())
+    return erased
+
+
+def _erase(run_id: str, *, and_open: bool) -> Erased:
+    alias = database.using()
+    family = WorkflowRun.objects.using(alias).filter(
+        root_id__in=[run_id, *_roots(run_id)]
+    )
+    there = list(family.select_for_update().order_by("pk"))
+    still_open = tuple(r.run_id for r in there if r.status not in TERMINAL)
+    if still_open and not and_open:
+        return Erased(still_open=still_open)
+    names = {run_id, *(run.run_id for run in there)}
+    letters = DeadLetterEntry.objects.using(alias).filter(run_id__in=names)
+    _, counts = family.delete()
+    return Erased(
+        runs=len(there),
+        steps=counts.get(StepExecution._meta.label, 0),
+        events=counts.get(Event._meta.label, 0),
+        letters=letters.delete()[0],
+    )
+
+
+def _roots(run_id: str) -> list[str]:
+    """The run whose replay, or replay of a replay, this one is."""
+    runs = WorkflowRun.objects.using(database.using())
+    return list(runs.filter(run_id=run_id).values_list("root_id", flat=True))

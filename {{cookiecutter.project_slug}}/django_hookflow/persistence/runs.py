@@ -1,0 +1,208 @@
+"""Runs: created, claimed, committed, woken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+from django.db.models import QuerySet
+
+from django_hookflow import clock
+from django_hookflow import tracing
+from django_hookflow.conf import conf
+from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import LeaseLost
+from django_hookflow.journal import Failure
+from django_hookflow.journal import Journal
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import database
+from django_hookflow.persistence import entries
+from django_hookflow.persistence import sql
+from django_hookflow.settle import Verdict
+from django_hookflow.states import CLAIMABLE
+from django_hookflow.states import RunStatus
+
+FIELDS = ("id", *sql.RUN_COLUMNS)
+TIMES = [name for name in FIELDS if name.endswith(("_at", "_until"))]
+DATA = sql.RUN_COLUMNS.index("data")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is ours until its lease ends, and its journal."""
+
+    run: WorkflowRun
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The message is not the live one; there is nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another delivery holds the lease."""
+
+    seconds: float  # until it ends
+
+
+def rows() -> QuerySet[WorkflowRun]:
+    return WorkflowRun.objects.using(database.using())
+
+
+def new_run(
+    *, run_id: str, workflow_id: str, data: Any, root_id: str
+) -> WorkflowRun:
+    """A run that is due now, not written yet."""
+    now = clock.now()
+    return WorkflowRun(
+        run_id=run_id,
+        workflow_id=workflow_id,
+        root_id=root_id,
+        data=data,
+        wake_token=database.new_token(),
+        wake_at=now,
+        sweep_at=database.overdue_after(now),
+        trace=tracing.carried(),
+        created_at=now,
+    )
+
+
+def create(run: WorkflowRun) -> WorkflowRun | None:
+    """Write a run; the one that has its run_id already, if there is one."""
+    values = [getattr(run, column) for column in sql.RUN_COLUMNS]
+    values[DATA] = json.dumps(run.data)
+    if database.execute(sql.CREATE, values):
+        return None
+    return rows().get(run_id=run.run_id)
+
+
+def claim(delivery: Delivery) -> Claim | Stale | Busy:
+    """Take the lease of the run that `delivery` rings for."""
+    now = clock.now()
+    until = now + timedelta(seconds=conf.DJANGO_HOOKFLOW_LEASE)
+    parameters = {
+        "lease_token": database.new_token(),
+        "lease_until": until,
+        "sweep_at": database.overdue_after(until),
+        "now": now,
+        "run_id": delivery.run_id,
+        "workflow_id": delivery.workflow_id,
+        "wake_token": delivery.token,
+    }
+    with database.fenced():
+        row = database.fetch_one(sql.CLAIM, parameters)
+        if row is None:
+            return _why_not(delivery, now)
+        run = _run(row)
+        return Claim(run, Journal(() if _is_new(run) else entries.read(run)))
+
+
+def _is_new(run: WorkflowRun) -> bool:
+    """Whether nobody can have recorded a step; a replay brings its own."""
+    return run.deliveries == 1 and run.root_id == run.run_id
+
+
+def _run(row: tuple[Any, ...]) -> WorkflowRun:
+    """The run of a row that CLAIM returned."""
+    zone = database.zone()
+    values = dict(zip(FIELDS, row, strict=True))
+    for name in TIMES:
+        values[name] = database.aware(values[name], zone)
+    for name in ("data", "result"):
+        values[name] = values[name] and json.loads(values[name])
+    return WorkflowRun.from_db(database.using(), FIELDS, list(values.values()))
+
+
+def explain(delivery: Delivery, failure: Failure) -> bool:
+    """Let a run that cannot move say why; whether it had not said so yet."""
+    why = {"error_type": failure.type, "error_message": failure.message}
+    silent = rows().filter(
+        run_id=delivery.run_id,
+        wake_token=delivery.token,
+        status__in=CLAIMABLE,
+    )
+    return silent.exclude(**why).update(**why) > 0
+
+
+def renew(run: WorkflowRun) -> bool:
+    """Keep the lease for longer; False if it is not ours any more."""
+    until = clock.now() + timedelta(seconds=conf.DJANGO_HOOKFLOW_LEASE)
+    renewed = _ours(run).update(
+        lease_until=until, sweep_at=database.overdue_after(until)
+    )
+    if renewed:
+        run.lease_until = until
+    return renewed > 0
+
+
+def wake(run: WorkflowRun) -> Delivery | None:
+    """Ring for a waiting run with a new token; None if it does not wait."""
+    token = database.new_token()
+    now = clock.now()
+    woken = (
+        rows()
+        .filter(pk=run.pk, status=RunStatus.WAITING)
+        .update(
+            wake_token=token,
+            wake_at=now,
+            sweep_at=database.overdue_after(now),
+            messages=F("messages") + 1,
+        )
+    )
+    return delivery_for(run, token, now) if woken else None
+
+
+def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
+    """End the lease with a verdict; LeaseLost if it is not ours."""
+    failure = verdict.failure
+    parameters = {
+        "id": run.pk,
+        "lease_token": run.lease_token,
+        "status": verdict.status,
+        "wake_token": token,
+        "wake_at": verdict.wake_at,
+        "sweep_at": database.overdue_after(verdict.wake_at),
+        "attempts": verdict.attempts,
+        "messages": 1 if verdict.wake_at else 0,
+        "result": verdict.result,
+        "error_type": failure.type if failure else "",
+        "error_message": failure.message if failure else "",
+        "completed_at": clock.now() if verdict.is_final else None,
+    }
+    if not database.execute(sql.COMMIT, parameters):
+        raise LeaseLost
+
+
+def delivery_for(
+    run: WorkflowRun, token: str, due: datetime | None = None
+) -> Delivery:
+    return Delivery(
+        run_id=run.run_id,
+        workflow_id=run.workflow_id,
+        token=token,
+        not_before=due,
+    )
+
+
+def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:
+    return rows().filter(pk=run.pk, lease_token=run.lease_token)
+
+
+def _why_not(delivery: Delivery, now: datetime) -> Stale | Busy:
+    run = rows().filter(run_id=delivery.run_id).first()
+    if (
+        run is None
+        or run.workflow_id != delivery.workflow_id
+        or run.wake_token != delivery.token
+        or run.status not in CLAIMABLE
+    ):
+        return Stale()
+    # The lease may have ended since: then the message comes again at once.
+    left = (run.lease_until - now) if run.lease_until else timedelta()
+    return Busy(max(0.0, left.total_seconds()))

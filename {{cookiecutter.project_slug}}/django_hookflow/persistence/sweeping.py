@@ -1,0 +1,94 @@
+"""Finding the runs that nobody rings for any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from datetime import timedelta
+
+from django.db.models import F
+from django.db.models import Min
+from django.db.models import Q
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
+
+from django_hookflow import clock
+from django_hookflow.conf import conf
+from django_hookflow.delivery import Delivery
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import database
+from django_hookflow.persistence import runs
+from django_hookflow.states import CLAIMABLE
+
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+def sweep(limit: int) -> list[Delivery]:
+    """Messages for the runs that are overdue, at most `limit`.
+
+    The live token is sent again, so that a first message which comes late
+    after all is the same one, not a second chain.
+    """
+    now = clock.now()
+    with database.atomic():
+        overdue = (
+            _overdue(now)
+            .select_for_update(skip_locked=True)
+            .order_by("sweep_at")[:limit]
+        )
+        return [_ring(run, now) for run in overdue]
+
+
+def hasten() -> int:
+    """Let the next sweep ring for what was put off; returns how many runs."""
+    now = clock.now()
+    late = now - timedelta(seconds=conf.DJANGO_HOOKFLOW_SWEEP_AFTER)
+    return (
+        _open_until(now + LONGEST_PAUSE)
+        .filter(Q(lease_until=None) | Q(lease_until__lte=late))
+        .filter(sweep_at__gt=now, wake_at__lte=late)
+        .update(sweep_at=now)
+    )
+
+
+def overdue_count() -> int:
+    """How many runs the sweeper would ring for now."""
+    return _overdue(clock.now()).count()
+
+
+def overdue_seconds() -> float:
+    """For how long the run that waits longest has been due; 0 for none.
+
+    The sweeper puts off what it rang for by an hour at most, so that the
+    index of `sweep_at` leaves out all that will be due later.
+    """
+    now = clock.now()
+    due = Coalesce("lease_until", "wake_at")
+    oldest = _open_until(now + LONGEST_PAUSE).aggregate(due=Min(due))["due"]
+    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+
+
+def _overdue(now: datetime) -> QuerySet[WorkflowRun]:
+    return _open_until(now).filter(
+        Q(lease_until=None) | Q(lease_until__lte=now)
+    )
+
+
+def _open_until(sweep_at: datetime) -> QuerySet[WorkflowRun]:
+    """Open runs that the sweeper would ring for until then."""
+    return runs.rows().filter(sweep_at__lte=sweep_at, status__in=CLAIMABLE)
+
+
+def _ring(run: WorkflowRun, now: datetime) -> Delivery:
+    runs.rows().filter(pk=run.pk).update(
+        sweep_at=now + _pause(run, now), messages=F("messages") + 1
+    )
+    delivery = runs.delivery_for(run, run.wake_token, now)
+    return replace(delivery, ring=run.messages)
+
+
+def _pause(run: WorkflowRun, now: datetime) -> timedelta:
+    """As long again as it has been due, up to an hour: 1, 2, 4, … minutes."""
+    due = run.lease_until or run.wake_at or now
+    least = database.overdue_after(now) or now
+    return min(max(least - now, now - due), LONGEST_PAUSE)

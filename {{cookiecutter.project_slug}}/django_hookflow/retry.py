@@ -1,0 +1,99 @@
+"""Which errors are worth another attempt, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+from django.core.exceptions import FieldError
+from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import MultipleObjectsReturned
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import ValidationError
+from django.db import DataError
+from django.db import IntegrityError
+from django.db import NotSupportedError
+from django.db import ProgrammingError
+from django.http import Http404
+
+from django_hookflow.exceptions import HookflowError
+from django_hookflow.exceptions import RetryableError
+from django_hookflow.exceptions import WorkflowError
+
+# The same input fails the same way tomorrow: wrong values, wrong code, things
+# that are not there. Anything else (networks, timeouts, deadlocks, errors of
+# one's own) may pass.
+PERMANENT: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    FileNotFoundError,
+    PermissionError,
+    FieldError,
+    ImproperlyConfigured,
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+    SuspiciousOperation,
+    PermissionDenied,
+    ValidationError,
+    Http404,
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    HookflowError,
+)
+
+# Seconds: no server is obeyed that asks for a longer pause.
+LONGEST = 30 * 24 * 3600.0
+
+# Exceptions to the list above.
+TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often a failed step is tried again: by default after 1, 10, 100 s.
+
+    `delay`, `maximum`: seconds. `factor`: what each delay is of the one
+    before.
+    """
+
+    retries: int = 3
+    delay: float = 1
+    factor: float = 10
+    maximum: float = 3600
+
+    def delay_before(self, attempt: int, error: BaseException) -> float | None:
+        """Seconds to wait before retry number `attempt`, None to give up.
+
+        The first retry is 1. Looks at the error's cause, because steps wrap
+        what they catch in WorkflowError.
+        """
+        if attempt > self.retries or not is_retryable_error(error):
+            return None
+        wanted = getattr(error, "retry_after", None)
+        if wanted is not None:
+            return min(max(0.0, float(wanted)), LONGEST)
+        try:
+            return min(self.maximum, self.delay * self.factor ** (attempt - 1))
+        except OverflowError:
+            return self.maximum
+
+
+def is_retryable_error(error: BaseException) -> bool:
+    """Whether another attempt may succeed, judged by type alone."""
+    if isinstance(error, WorkflowError) and error.__cause__ is not None:
+        return is_retryable_error(error.__cause__)
+    return isinstance(error, TRANSIENT) or not isinstance(error, PERMANENT)

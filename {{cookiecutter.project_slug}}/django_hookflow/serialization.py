@@ -1,0 +1,291 @@
+"""Values to JSON text and back, with their types; never pickle.
+
+What JSON knows is written as it is. Everything else becomes an object with
+the one key "$type", for example `{"$decimal": "9.99"}`:
+
+    $datetime $date $time $timedelta $decimal $uuid $bytes $float $path
+    $tuple $set $frozenset $dict     containers JSON lacks
+    $enum $dataclass $pydantic       by dotted path
+    $model                           a reference: [label, database, key]
+
+The text is kept as text: jsonb would reorder keys and refuse NUL.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime as dt
+import enum
+import functools
+import json
+import math
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from pathlib import PurePath
+from typing import Any
+from typing import TypeAlias
+
+from django.apps import apps
+from django.db import models
+from django.utils.module_loading import import_string
+
+from django_hookflow.conf import conf
+from django_hookflow.exceptions import SerializationError
+
+COMPACT = json.JSONEncoder(separators=(",", ":"))
+DECODER = json.JSONDecoder()
+PLAIN = frozenset({str, int, bool, type(None)})
+STRINGS = frozenset({str})
+
+# Where a value stands: a sentence, or the place around it, in which form its
+# key there is shown, and the key. Made into text for an error only.
+Place: TypeAlias = "str | tuple[Place, str, Any]"
+ITEM = "{}[{!r}]"
+FIELD = "{}.{}"
+KEY = "a key of {}"
+
+Encoder = Callable[[Any, Place], Any]
+Decoder = Callable[[Any], Any]
+
+
+def dumps(value: Any, where: str) -> str:
+    """`value` as JSON text.
+
+    `where` begins the path named in a SerializationError, for example
+    "The result of step 'charge'".
+    """
+    try:
+        text = COMPACT.encode(_encode(value, where))
+    except RecursionError as error:
+        raise SerializationError(
+            where, "it contains itself, or is nested too deeply"
+        ) from error
+    if len(text) > conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:
+        raise SerializationError(
+            where,
+            f"it takes {len(text):,} bytes and "
+            f"DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows "
+            f"{conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:,}",
+        )
+    return text
+
+
+def loads(text: str | None) -> Any:
+    """The value that `dumps` made `text` of; None for no text."""
+    if text is None:
+        return None
+    value, _ = DECODER.raw_decode(text)
+    # Every tag begins with "$": most text holds none.
+    return _decode(value) if "$" in text else value
+
+
+def _encode(value: Any, place: Place) -> Any:
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if kind is list:
+        return _items(value, place)
+    if kind is dict:
+        return _encode_dict(value, place)
+    return _encode_tagged(value, place)
+
+
+def _items(values: Any, place: Place) -> list[Any]:
+    return [_encode(item, (place, ITEM, i)) for i, item in enumerate(values)]
+
+
+def _encode_dict(value: dict[Any, Any], place: Place) -> Any:
+    if STRINGS.issuperset(map(type, value)) and not _looks_tagged(value):
+        return {k: _encode(v, (place, ITEM, k)) for k, v in value.items()}
+    return {
+        "$dict": [
+            [_encode(k, (place, KEY, None)), _encode(v, (place, ITEM, k))]
+            for k, v in value.items()
+        ]
+    }
+
+
+def _shown(place: Place) -> str:
+    if isinstance(place, str):
+        return place
+    around, form, key = place
+    return form.format(_shown(around), key)
+
+
+def _looks_tagged(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and next(iter(value)).startswith("$")
+
+
+def _encode_tagged(value: Any, place: Place) -> Any:
+    for kind, (tag, encode) in ENCODERS.items():
+        if isinstance(value, kind):
+            return {tag: encode(value, place)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {"$dataclass": _encode_dataclass(value, place)}
+    if hasattr(type(value), "model_validate"):
+        return {"$pydantic": _encode_pydantic(value, place)}
+    raise SerializationError(_shown(place), _problem(value))
+
+
+def _problem(value: Any) -> str:
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__} is no kind of data"
+
+
+def _decode(value: Any) -> Any:
+    if type(value) is list:
+        return [_decode(item) for item in value]
+    if type(value) is dict:
+        if _looks_tagged(value):
+            ((tag, content),) = value.items()
+            return DECODERS[tag](content)
+        return {k: _decode(v) for k, v in value.items()}
+    return value
+
+
+# Kinds that carry more than their tag
+
+
+def _class_path(kind: type, place: Place) -> str:
+    dotted = f"{kind.__module__}:{kind.__qualname__}"
+    if _lookup(dotted) is not kind:
+        raise SerializationError(
+            _shown(place), f"{dotted} cannot be found again by its name"
+        )
+    return dotted
+
+
+def _lookup(dotted: str) -> Any:
+    module, _, qualname = dotted.partition(":")
+    first, *rest = qualname.split(".")
+    try:
+        return functools.reduce(
+            getattr, rest, import_string(f"{module}.{first}")
+        )
+    except (ImportError, AttributeError):
+        return None
+
+
+def _load_class(dotted: str) -> Any:
+    found = _lookup(dotted)
+    if found is None:
+        raise SerializationError(
+            f"A recorded {dotted}", "the class has been moved or removed"
+        )
+    return found
+
+
+def _encode_enum(value: enum.Enum, place: Place) -> Any:
+    return [_class_path(type(value), place), value.name]
+
+
+def _encode_dataclass(value: Any, place: Place) -> Any:
+    fields = {
+        field.name: _encode(
+            getattr(value, field.name), (place, FIELD, field.name)
+        )
+        for field in dataclasses.fields(value)
+    }
+    return [_class_path(type(value), place), fields]
+
+
+def _decode_dataclass(content: Any) -> Any:
+    """Made as copy does: no __init__, so `init=False` fields come back."""
+    dotted, fields = content
+    kind = _load_class(dotted)
+    made = object.__new__(kind)
+    for name, value in fields.items():
+        object.__setattr__(made, name, _decode(value))
+    return made
+
+
+def _encode_pydantic(value: Any, place: Place) -> Any:
+    return [_class_path(type(value), place), value.model_dump(mode="json")]
+
+
+def _encode_model(value: models.Model, place: Place) -> Any:
+    if value.pk is None or value._state.adding:
+        raise SerializationError(
+            _shown(place),
+            f"{value._meta.label} is not saved, so it has no key",
+        )
+    key = _encode(value.pk, (place, FIELD, "pk"))
+    return [value._meta.label_lower, value._state.db or "default", key]
+
+
+def _decode_model(content: Any) -> models.Model:
+    """The row as it is now; DoesNotExist if it is gone."""
+    label, database, key = content
+    manager = apps.get_model(label)._base_manager.using(database)
+    row: models.Model = manager.get(pk=_decode(key))
+    return row
+
+
+def _pairs(content: Any) -> dict[Any, Any]:
+    return {_decode(key): _decode(value) for key, value in content}
+
+
+def _sorted_items(values: Any, place: Place) -> list[Any]:
+    """Sets have no order: a fixed one makes equal sets equal text."""
+    return sorted(_items(values, place), key=json.dumps)
+
+
+def _text(value: Any, place: Place) -> str:
+    return str(value)
+
+
+def _isoformat(value: Any, place: Place) -> str:
+    return str(value.isoformat())
+
+
+def _base64(value: bytes, place: Place) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _microseconds(value: dt.timedelta, place: Place) -> int:
+    return value // dt.timedelta(microseconds=1)
+
+
+# In the order they are tried: a datetime is a date, a bool enum is an enum.
+ENCODERS: dict[type, tuple[str, Encoder]] = {
+    enum.Enum: ("$enum", _encode_enum),
+    dt.datetime: ("$datetime", _isoformat),
+    dt.date: ("$date", _isoformat),
+    dt.time: ("$time", _isoformat),
+    dt.timedelta: ("$timedelta", _microseconds),
+    Decimal: ("$decimal", _text),
+    uuid.UUID: ("$uuid", _text),
+    bytes: ("$bytes", _base64),
+    tuple: ("$tuple", _items),
+    frozenset: ("$frozenset", _sorted_items),
+    set: ("$set", _sorted_items),
+    PurePath: ("$path", _text),
+    models.Model: ("$model", _encode_model),
+}
+
+DECODERS: dict[str, Decoder] = {
+    "$enum": lambda content: _load_class(content[0])[content[1]],
+    "$datetime": dt.datetime.fromisoformat,
+    "$date": dt.date.fromisoformat,
+    "$time": dt.time.fromisoformat,
+    "$timedelta": lambda content: dt.timedelta(microseconds=content),
+    "$decimal": Decimal,
+    "$uuid": uuid.UUID,
+    "$bytes": base64.b64decode,
+    "$float": float,
+    "$tuple": lambda content: tuple(map(_decode, content)),
+    "$frozenset": lambda content: frozenset(map(_decode, content)),
+    "$set": lambda content: set(map(_decode, content)),
+    "$dict": _pairs,
+    "$path": Path,
+    "$dataclass": _decode_dataclass,
+    "$pydantic": lambda content: _load_class(content[0]).model_validate(
+        content[1]
+    ),
+    "$model": _decode_model,
+}

@@ -1,0 +1,82 @@
+"""What becomes of a run after a delivery. Pure: no clock, no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timedelta
+
+from django_hookflow.exceptions import WorkflowError
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.replay import Outcome
+from django_hookflow.replay import OutOfBudget
+from django_hookflow.replay import Returned
+from django_hookflow.replay import Waiting
+from django_hookflow.retry import RetryPolicy
+from django_hookflow.states import TERMINAL
+from django_hookflow.states import RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The one write that ends a delivery."""
+
+    status: RunStatus
+    wake_at: datetime | None = None  # when to ring next; None is never
+    entry: Entry | None = None  # the step the run waits for
+    result: str | None = None  # JSON text
+    failure: Failure | None = None
+    attempts: int = 0  # failures of the function outside its steps
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in TERMINAL
+
+
+def settle(
+    outcome: Outcome, *, attempts: int, policy: RetryPolicy, now: datetime
+) -> Verdict:
+    """The verdict over an outcome.
+
+    `attempts`: how often the function has failed outside its steps before.
+    """
+    match outcome:
+        case Returned(result):
+            return Verdict(status=RunStatus.COMPLETED, result=result)
+        case Waiting(entry):
+            return Verdict(
+                status=RunStatus.WAITING,
+                wake_at=entry.wake_at,
+                entry=entry,
+                failure=entry.failure,
+            )
+        case OutOfBudget():
+            return Verdict(status=RunStatus.WAITING, wake_at=now)
+    return _after_error(outcome.error, attempts + 1, policy, now)
+
+
+def _after_error(
+    error: Exception, attempts: int, policy: RetryPolicy, now: datetime
+) -> Verdict:
+    failure = Failure.of(error)
+    delay = _delay(error, attempts, policy)
+    if delay is None:
+        return Verdict(
+            status=RunStatus.FAILED, failure=failure, attempts=attempts
+        )
+    return Verdict(
+        status=RunStatus.WAITING,
+        wake_at=now + timedelta(seconds=delay),
+        failure=failure,
+        attempts=attempts,
+    )
+
+
+def _delay(
+    error: Exception, attempts: int, policy: RetryPolicy
+) -> float | None:
+    # A failed step has had its retries, and is recorded: it cannot change.
+    if isinstance(error, WorkflowError):
+        return None
+    return policy.delay_before(attempts, error)

@@ -1,0 +1,62 @@
+"""The statuses of runs and steps."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class RunStatus(models.TextChoices):
+    # Triggered; its first message has not been claimed yet.
+    PENDING = "pending"
+    # A delivery holds the lease, or held it when its process died.
+    RUNNING = "running"
+    # Suspended until a time, an event or both.
+    WAITING = "waiting"
+    # The function returned.
+    COMPLETED = "completed"
+    # A permanent error, or retries used up; there is a dead letter.
+    FAILED = "failed"
+    # Stopped by a person.
+    CANCELLED = "cancelled"
+    # Undoing its completed steps.
+    COMPENSATING = "compensating"
+    # Undone.
+    COMPENSATED = "compensated"
+    # Held by a person; keeps what it waits for.
+    PAUSED = "paused"
+
+
+class StepStatus(models.TextChoices):
+    # Known, not begun.
+    PENDING = "pending"
+    # Begun by hand, with record_step_start.
+    RUNNING = "running"
+    # Until a time, an event, or the next attempt.
+    WAITING = "waiting"
+    # Its result is in the journal for ever.
+    COMPLETED = "completed"
+    # Its error is in the journal for ever.
+    FAILED = "failed"
+    # Completed once, undone since.
+    COMPENSATED = "compensated"
+    # Passed over.
+    SKIPPED = "skipped"
+
+
+# A delivery may claim these.
+CLAIMABLE = frozenset(
+    {RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING}
+)
+
+# Nothing moves these any more.
+TERMINAL = frozenset(
+    {
+        RunStatus.COMPLETED,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+        RunStatus.COMPENSATED,
+    }
+)
+
+# A step in one of these is never run again.
+RECORDED = frozenset({StepStatus.COMPLETED, StepStatus.FAILED})

@@ -1,0 +1,59 @@
+"""`ctx.step.run`: call a function once and keep what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Any
+from typing import ClassVar
+
+from django_hookflow import clock
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.steps.base import Options
+from django_hookflow.steps.base import Step
+from django_hookflow.steps.session import Session
+
+APART: AbstractContextManager[None] = nullcontext()
+
+
+class RunStep(Step):
+    kind: ClassVar[str] = "run"
+    takes: ClassVar[frozenset[str]] = frozenset(
+        {"retry", "atomic", "optional"}
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        step_id: str,
+        options: Options,
+        function: Callable[[], Any],
+    ) -> None:
+        super().__init__(session, step_id, options)
+        self.function = function
+
+    def execute(self, entry: Entry) -> Any:
+        try:
+            with self.together():
+                done = self.completed(entry, self.function())
+                self.session.recorder.append(done)
+        except Exception as error:
+            return self.retry(entry, error)
+        return self.keep(done)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What the function's own writes and the entry commit in."""
+        return self.session.recorder.atomic() if self.options.atomic else APART
+
+    def retry(self, entry: Entry, error: Exception) -> Any:
+        """Suspend until the next attempt, or record the failure."""
+        policy = self.options.retry or self.session.policy
+        failure = Failure.of(error)
+        delay = policy.delay_before(entry.attempts, error)
+        if delay is None:
+            return self.record(self.failed(entry, failure), error)
+        again = clock.now() + timedelta(seconds=delay)
+        return self.wait(entry, again, failure=failure)

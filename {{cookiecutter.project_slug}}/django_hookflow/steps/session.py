@@ -1,0 +1,180 @@
+"""One pass of a workflow function over its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from typing import Any
+from typing import NoReturn
+from urllib.parse import quote
+
+from django_hookflow import clock
+from django_hookflow import stopping
+from django_hookflow.exceptions import LeaseLost
+from django_hookflow.exceptions import MisusedStep
+from django_hookflow.exceptions import StepCompleted
+from django_hookflow.exceptions import Suspension
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Journal
+from django_hookflow.journal import Recorder
+from django_hookflow.retry import RetryPolicy
+from django_hookflow.states import StepStatus
+from django_hookflow.tracing import Work
+
+STEP_ID_LENGTH = 255
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What the steps of one delivery share."""
+
+    journal: Journal
+    recorder: Recorder
+    policy: RetryPolicy
+    idempotency_root: str  # the run_id that idempotency keys are made of
+    deadline: datetime  # when the budget of this delivery is used
+    crashes: int  # deliveries before this one that died in silence
+    now: datetime  # the workflow's own time: that of its last recorded step
+    work: Work  # where log records and tracers look what we are doing
+    on_record: Callable[[Entry], None] = lambda entry: None
+    suspension: Suspension | None = None
+    _asked: set[str] = field(default_factory=set)
+
+    def ask(self, step_id: str, kind: str) -> Entry | None:
+        """What the journal says of a step the function has come to.
+
+        Raises MisusedStep when the question has no meaning, and the
+        suspension again when somebody swallowed it: a delivery that has
+        ended does nothing more, in `finally` blocks too.
+        """
+        if self.suspension is not None:
+            raise self.suspension
+        self._refuse_misuse(step_id)
+        self._asked.add(step_id)
+        entry = self.journal.get(step_id)
+        if entry is not None and entry.kind != kind:
+            raise _changed_kind(entry, kind)
+        return entry
+
+    def idempotency_key(self, step_id: str) -> str:
+        """ASCII, since it goes into a header."""
+        return quote(f"{self.idempotency_root}:{step_id}", PRINTABLE)
+
+    def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
+        """The entry of a step that is executed now, as far as it is known."""
+        if self.recorder.is_enclosed:
+            raise _enclosed(step_id)
+        crashes, self.crashes = self.crashes, 0
+        return Entry(
+            step_id=step_id,
+            kind=kind,
+            status=StepStatus.RUNNING,
+            position=prior.position if prior else self.journal.end,
+            attempts=_attempts(prior) + crashes,
+            deliveries=(prior.deliveries if prior else 0) + 1 + crashes,
+            started_at=(prior and prior.started_at) or clock.now(),
+            wake_at=prior.wake_at if prior else None,
+            is_kept=prior is not None,
+        )
+
+    def execute(self, entry: Entry, execute: Callable[[Entry], Any]) -> Any:
+        """Execute a step: while it is, no other may stand in it.
+
+        Losing the lease in it ends the delivery.
+        """
+        self.work.step = entry
+        try:
+            self.recorder.hold()
+            if self.work.tracer is None:
+                return execute(entry)
+            with self.work.tracer.step(self.work):
+                return execute(entry)
+        except LeaseLost as lost:
+            self.suspension = lost
+            raise
+        finally:
+            self.work.step = None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the function has yet to come to where it was before."""
+        last = self.journal.last_id
+        return not (
+            last is None or last in self._asked or self.work.step is not None
+        )
+
+    def recorded(self, entry: Entry) -> None:
+        """Take note of an entry that is committed."""
+        self.journal.add(entry)
+        self.replayed(entry)
+        self.on_record(entry)
+        now = entry.executed_at or clock.now()
+        if now >= self.deadline or stopping.is_stopping():
+            self.suspend(StepCompleted())
+
+    def replayed(self, entry: Entry) -> None:
+        # A step that a deploy has put before others is younger than they.
+        self.now = max(entry.executed_at or self.now, self.now)
+
+    def suspend(self, suspension: Suspension) -> NoReturn:
+        self.suspension = suspension
+        raise suspension
+
+    def _refuse_misuse(self, step_id: str) -> None:
+        if not isinstance(step_id, str) or not step_id:
+            raise MisusedStep(
+                str(step_id), "has no name", "Give each step a text as id."
+            )
+        if len(step_id) > STEP_ID_LENGTH:
+            raise MisusedStep(
+                step_id,
+                f"has a name of {len(step_id)} letters",
+                f"Use at most {STEP_ID_LENGTH}.",
+            )
+        if not step_id.isprintable():
+            raise MisusedStep(
+                step_id,
+                "has a name that cannot be printed",
+                "Use letters that can be seen.",
+            )
+        if self.work.step is not None:
+            raise MisusedStep(
+                step_id,
+                f"stands inside step {self.work.step.step_id!r}",
+                "A step is recorded as a whole, so it cannot hold another: "
+                "call both from the workflow function.",
+            )
+        if step_id in self._asked:
+            raise MisusedStep(
+                step_id,
+                "was asked for twice in one pass",
+                "Its first result would be returned again. In a loop, make "
+                'the id of the item: f"mail-{customer.pk}".',
+            )
+
+
+def _attempts(prior: Entry | None) -> int:
+    """A wait that goes on is one attempt; one after a failure is another."""
+    if prior is None:
+        return 1
+    return prior.attempts + (1 if prior.failure else 0)
+
+
+def _changed_kind(entry: Entry, kind: str) -> MisusedStep:
+    return MisusedStep(
+        entry.step_id,
+        f"is recorded as {entry.kind!r} and the code now asks for {kind!r}",
+        "Give the new step another id; runs under way keep the old one.",
+    )
+
+
+def _enclosed(step_id: str) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        "stands inside a transaction of the workflow function",
+        "A wait would roll its entry back. Open the transaction in the "
+        "step's own function, or use options(atomic=True).",
+    )

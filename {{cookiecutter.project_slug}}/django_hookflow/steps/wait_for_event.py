@@ -1,0 +1,77 @@
+"""`ctx.step.wait_for_event`: until somebody calls send_event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from typing import ClassVar
+
+from django_hookflow import clock
+from django_hookflow.clock import Duration
+from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import MisusedStep
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.steps.base import Options
+from django_hookflow.steps.base import Step
+from django_hookflow.steps.session import Session
+
+NAME_LENGTH = 255
+
+
+class WaitForEventStep(Step):
+    """Looks back first: an event that came before the wait is not lost."""
+
+    kind: ClassVar[str] = "wait_for_event"
+    takes: ClassVar[frozenset[str]] = frozenset({"optional"})
+
+    def __init__(
+        self,
+        session: Session,
+        step_id: str,
+        options: Options,
+        name: str,
+        timeout: Duration | None,
+        match: str,
+    ) -> None:
+        super().__init__(session, step_id, options)
+        self.name = name
+        self.timeout = timeout
+        self.match = match
+
+    def execute(self, entry: Entry) -> Any:
+        self.refuse_misuse()
+        entry = entry._replace(event_name=self.name, event_match=self.match)
+        received = self.session.recorder.consume_event(entry)
+        if received is not None:
+            return self.keep(received)
+        deadline = entry.wake_at or self.deadline()
+        if deadline is not None and clock.now() >= deadline:
+            return self.record(self.failed(entry, self.too_late(entry)))
+        return self.wait(entry, deadline)
+
+    def refuse_misuse(self) -> None:
+        """What send_event refuses to send can never come."""
+        for text in (self.name, self.match or "any"):
+            if not 0 < len(text) <= NAME_LENGTH or not text.isprintable():
+                raise MisusedStep(
+                    self.step_id,
+                    f"waits for {text[:50]!r}, of {len(text)} letters",
+                    f"Use 1 to {NAME_LENGTH} that can be printed.",
+                )
+
+    def is_early(self, prior: Entry) -> bool:
+        # Its event may be there before its time is up.
+        return False
+
+    def deadline(self) -> datetime | None:
+        if self.timeout is None:
+            return None
+        return clock.now() + clock.duration(self.timeout)
+
+    def too_late(self, entry: Entry) -> Failure:
+        since = entry.started_at or clock.now()
+        return Failure(
+            type=EventTimeout.__name__,
+            message=f"no event {self.name!r} since {since:%Y-%m-%d %H:%M:%S}",
+        )

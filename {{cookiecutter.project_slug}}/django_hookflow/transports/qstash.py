@@ -1,0 +1,106 @@
+"""Deliveries by QStash: Upstash's, or the embedded server."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import cached_property
+from urllib.parse import quote
+
+import httpx
+from django.core.checks import CheckMessage
+from django.core.checks import Error
+from qstash import QStash
+
+from django_hookflow import clock
+from django_hookflow.conf import conf
+from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import TransportError
+from django_hookflow.transports.base import webhook_url
+from django_hookflow.transports.signed import SignedTransport
+
+logger = logging.getLogger("django_hookflow.transport")
+
+
+class QStashTransport(SignedTransport):
+    """Publishes with the official client."""
+
+    def send(self, delivery: Delivery) -> None:
+        try:
+            self._client.message.publish(
+                url=webhook_url(delivery.workflow_id),
+                body=delivery.encode(),
+                content_type="application/json",
+                not_before=_not_before(delivery),
+                deduplication_id=_deduplication_id(delivery),
+                retries=conf.DJANGO_HOOKFLOW_QSTASH_RETRIES,
+                # A comma would make two labels, an umlaut no header at all.
+                label=quote(delivery.workflow_id, safe=""),
+            )
+        # The client raises whatever goes wrong below it: httpx's errors, its
+        # own, those of a body that is no JSON. For us they are one.
+        except Exception as error:
+            raise TransportError(f"QStash took no message: {error}") from error
+
+    def trouble(self) -> str:
+        """Ask for the signing keys, which costs no message."""
+        try:
+            keys = self._client.signing_key.get()
+        except Exception as error:
+            logger.warning("QStash is not reached: %s", error)
+            # Not its text, which may hold what the token is.
+            return (
+                f"QStash does not answer as it should "
+                f"({type(error).__name__}). Compare QSTASH_URL and "
+                "QSTASH_TOKEN with its console, and see its status page."
+            )
+        ours = {conf.QSTASH_CURRENT_SIGNING_KEY, conf.QSTASH_NEXT_SIGNING_KEY}
+        if keys.current in ours:
+            return ""
+        return (
+            "QStash signs with a key that this site does not know. Copy "
+            "QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY from its "
+            "console."
+        )
+
+    def check(self) -> list[CheckMessage]:
+        return [*_check_token(), *super().check()]
+
+    @cached_property
+    def _client(self) -> QStash:
+        return qstash_client(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT)
+
+
+def qstash_client(timeout: float) -> QStash:
+    """The official client of the settings, with a timeout in seconds."""
+    # Retries would only make the caller wait; the sweeper sends again.
+    client = QStash(conf.QSTASH_TOKEN, base_url=conf.QSTASH_URL, retry=False)
+    # The client offers no timeout of its own (600 s; qstash 3.4.0).
+    client.http._client.timeout = httpx.Timeout(timeout)
+    return client
+
+
+def _not_before(delivery: Delivery) -> int | None:
+    """Unix seconds, rounded up; a sleep longer than QStash's goes in hops."""
+    if delivery.not_before is None or delivery.not_before <= clock.now():
+        return None
+    longest = clock.now() + timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
+    due = min(delivery.not_before, longest).timestamp()
+    return int(-(-due // 1))
+
+
+def _deduplication_id(delivery: Delivery) -> str:
+    return f"{delivery.token}-{delivery.ring}"
+
+
+def _check_token() -> list[CheckMessage]:
+    if conf.QSTASH_TOKEN:
+        return []
+    return [
+        Error(
+            "QSTASH_TOKEN is not configured, so nothing can be published.",
+            hint="Copy it from the QStash console; the embedded server takes "
+            "any text that both sides know.",
+            id="django_hookflow.E005",
+        )
+    ]

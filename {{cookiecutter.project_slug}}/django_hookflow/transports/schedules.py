@@ -1,0 +1,107 @@
+"""Schedules of QStash, by which it posts to this site from time to time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from qstash import QStash
+from qstash.errors import QStashError
+
+from django_hookflow.conf import conf
+from django_hookflow.exceptions import TransportError
+from django_hookflow.transports.base import task_url
+from django_hookflow.transports.qstash import qstash_client
+
+PREFIX = "hookflow"
+PATIENCE = 10  # seconds for an answer
+
+
+class QStashAwayError(TransportError):
+    """Nothing answers at QSTASH_URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A task of maintenance, and when QStash asks for it."""
+
+    task: str
+    cron: str
+    order: Mapping[str, Any]  # what the message says, as JSON
+
+    @property
+    def schedule_id(self) -> str:
+        """The same at every registration, so that there is one of it.
+
+        It names the host: others may use the same QStash account.
+        """
+        host = urlsplit(conf.DJANGO_HOOKFLOW_DOMAIN).hostname or ""
+        return f"{PREFIX}-{self.task}-{host.replace(':', '-')}"
+
+    @property
+    def url(self) -> str:
+        return task_url(self.task)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A schedule as QStash has it."""
+
+    schedule_id: str
+    cron: str
+    url: str
+    paused: bool
+
+
+def register(schedule: Schedule) -> None:
+    """Have it, in place of the one with its id; raises TransportError."""
+    with _asking() as client:
+        client.schedule.create(
+            schedule_id=schedule.schedule_id,
+            destination=schedule.url,
+            cron=schedule.cron,
+            body=json.dumps(schedule.order),
+            content_type="application/json",
+            method="POST",
+            # The next message comes soon enough, or does what this one did.
+            retries=0,
+            label="hookflow-maintenance",
+        )
+
+
+def registered() -> list[Registered]:
+    """The schedules of maintenance that QStash has, of other hosts too."""
+    with _asking() as client:
+        return [
+            Registered(one.schedule_id, one.cron, one.destination, one.paused)
+            for one in client.schedule.list()
+            if one.schedule_id.startswith(f"{PREFIX}-")
+        ]
+
+
+def remove(schedule_id: str) -> None:
+    with _asking() as client:
+        client.schedule.delete(schedule_id)
+
+
+@contextmanager
+def _asking() -> Iterator[QStash]:
+    """The client; what it raises becomes a sentence."""
+    client = qstash_client(PATIENCE)
+    try:
+        yield client
+    except httpx.TransportError as error:
+        raise QStashAwayError(
+            f"QStash is not reached at {conf.QSTASH_URL}: {error}. Compare "
+            "QSTASH_URL; if it is the embedded server, start that first."
+        ) from error
+    except QStashError as error:
+        raise TransportError(f"QStash refused: {error}") from error
+    finally:
+        client.http._client.close()  # it has no way to do it itself

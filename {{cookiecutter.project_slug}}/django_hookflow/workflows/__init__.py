@@ -1,0 +1,1 @@
+"""The language of workflows: the decorator, the registry, the context."""
