@@ -1,0 +1,91 @@
+"""What can be configured, as one frozen value read from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from .clock import DAY
+from .clock import HOUR
+from .clock import MINUTE
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quotas:
+    """Limits whose excess is answered with 412.
+
+    The defaults are those of the pay-as-you-go plan (upstash.com/pricing,
+    2026-05-07); the setting QSTASH_SERVER_QUOTAS overrides them by name.
+    """
+
+    max_delay: int = 365 * DAY  # milliseconds
+    max_retries: int | None = None  # no documented cap, so none
+    max_message_size: int = 10 * MEGABYTE
+    max_batch_size: int = 100 * MEGABYTE
+    max_queues: int = 100
+    max_queue_parallelism: int = 10
+    max_schedules: int = 1000
+    max_url_groups: int = 100
+    max_endpoints: int = 100
+    max_timeout: int = 2 * HOUR  # milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one server."""
+
+    token: str
+    current_key: str
+    next_key: str
+    debug: bool = False
+    own_host: str = ""  # of DJANGO_HOOKFLOW_DOMAIN
+    allowed_hosts: tuple[str, ...] = ()  # QSTASH_SERVER_ALLOWED_HOSTS
+    quotas: Quotas = field(default_factory=Quotas)
+    default_retries: int = 3
+    # How long a finished message can still be read: the service says
+    # "shortly", its clients' tests are content with this (choice 20).
+    readable_for: int = MINUTE
+    keep_logs: int = 7 * DAY
+    keep_dead_letters: int = 7 * DAY
+    # The deduplication window of the documents; comments in the JavaScript
+    # client still say 90 days (choice 7).
+    deduplicate_for: int = 10 * MINUTE
+    max_response: int = MEGABYTE  # bytes kept of an answer
+    max_connections: int = 512  # of clients
+    idle_seconds: float = 75.0  # that a client may keep a connection idle
+    read_seconds: float = 60.0  # that a client may take for a request
+    burst_limit: int = 1000  # requests a second, publishing not counted
+
+    @property
+    def max_request(self) -> int:
+        """Bytes of the largest body that is read at all."""
+        return self.quotas.max_batch_size + MEGABYTE
+
+    @classmethod
+    def from_settings(cls) -> Config:
+        quotas = getattr(settings, "QSTASH_SERVER_QUOTAS", {})
+        return cls(
+            token=_setting("QSTASH_TOKEN", ""),
+            current_key=_setting("QSTASH_CURRENT_SIGNING_KEY", ""),
+            next_key=_setting("QSTASH_NEXT_SIGNING_KEY", ""),
+            debug=settings.DEBUG,
+            own_host=host_of(_setting("DJANGO_HOOKFLOW_DOMAIN", "")),
+            allowed_hosts=tuple(_setting("QSTASH_SERVER_ALLOWED_HOSTS", ())),
+            quotas=Quotas(**quotas),
+        )
+
+
+def host_of(address: str) -> str:
+    """The host of "https://shop.example.com/x" or "shop.example.com:80"."""
+    with_scheme = address if "//" in address else f"//{address}"
+    return urlsplit(with_scheme).hostname or ""
+
+
+def _setting(name: str, default: Any) -> Any:
+    return getattr(settings, name, default)

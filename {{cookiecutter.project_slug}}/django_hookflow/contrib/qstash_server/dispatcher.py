@@ -1,0 +1,203 @@
+"""The heart: in each beat it records what ended and claims what is due.
+
+One thread does both in one transaction, so a burst costs few commits: while
+a beat commits, deliveries go on and gather for the next one. It sleeps on a
+condition until somebody publishes, an attempt ends, or the next is due.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from django.db import DatabaseError
+from django.db import connections
+
+from .clock import MINUTE
+from .clock import Clock
+from .conf import Config
+from .ids import new_id
+from .messages import Attempt
+from .messages import Delivery
+from .models import NEVER
+from .store import attempts as store
+from .store import purge
+from .store import schedules
+from .store.moments import earliest
+from .store.writing import writing
+
+PURGE_EVERY = MINUTE
+LINGER = 0.005  # real seconds that an ended attempt waits for others
+DISTANCE = 0.004  # real seconds between the beginnings of two beats
+LONGEST = 3600.0  # real seconds between two looks at the clock
+PAUSE = 1.0  # real seconds between beats while the database is away
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Hands due deliveries to `launch` and takes their attempts back."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        launch: Callable[[Sequence[Delivery]], None],
+        drain: Callable[[], None],
+        *,
+        config: Config,
+        workers: int,
+    ) -> None:
+        self._clock = clock
+        self._config = config
+        self._launch = launch
+        self._drain = drain
+        self._workers = workers
+        self._owner = new_id("srv")
+        self._ended: list[Attempt] = []
+        self.attempts = 0  # that have ended and are written down
+        self._in_flight: set[int] = set()  # the keys of what was launched
+        self._in_doubt = True  # whether claims may exist that nobody serves
+        self._lanes_first = False
+        self._purge_at = 0
+        self._last_beat_at = 0.0
+        self._changed = threading.Condition()
+        self._ringing = False
+        self._stopping = False
+        self._thread = threading.Thread(
+            target=self._run, name="qstash-dispatcher", daemon=True
+        )
+
+    def start(self) -> None:
+        """Make due what a killed process had claimed, then begin."""
+        self._clock.on_jump(self.ring)
+        self._thread.start()
+
+    def ring(self) -> None:
+        """Look again: something was published, resumed or moved."""
+        with self._changed:
+            self._ringing = True
+            self._changed.notify()
+
+    def ended(self, attempt: Attempt) -> None:
+        """Take note of an attempt; the next beat writes it down."""
+        with self._changed:
+            self._ended.append(attempt)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Write down what has ended, release the rest, end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._wait(self._guarded(self._beat))
+            self._drain()
+            self._guarded(self._last_beat)
+        finally:
+            connections.close_all()
+
+    def _guarded(self, beat: Callable[[], int]) -> int:
+        """Run a beat; without a database, wait a little and go on.
+
+        Nothing is lost: what has ended stays in memory until it is written,
+        and a process that dies before leaves its claims to the next one.
+        """
+        try:
+            return beat()
+        except DatabaseError as error:
+            logger.warning("The database does not answer: %s", error)
+            connections.close_all()
+            self._in_doubt = True
+            threading.Event().wait(PAUSE)
+            return 0
+
+    def _beat(self) -> int:
+        """One transaction; the moment at which the next beat is due."""
+        ended = tuple(self._ended)
+        room = self._workers - len(self._in_flight) + len(ended)
+        now = self._clock.now()
+        with writing():
+            self._recover()
+            store.record(ended, self._owner, now)
+            self._purge(now)
+            claimed, moment = self._claim(now, room)
+        del self._ended[: len(ended)]
+        self.attempts += len(ended)
+        self._in_flight -= {attempt.delivery.pk for attempt in ended}
+        self._in_flight |= {delivery.pk for delivery in claimed}
+        if claimed:
+            self._launch(claimed)
+        return moment
+
+    def _recover(self) -> None:
+        """Give back claims that nobody serves.
+
+        Those of a killed process, and our own of a transaction that failed
+        at its COMMIT and had been committed all the same.
+        """
+        if self._in_doubt:
+            store.release(besides=self._in_flight)
+            self._in_doubt = False
+
+    def _purge(self, now: int) -> None:
+        if now >= self._purge_at:
+            more = purge.old(now, self._config)
+            self._purge_at = now if more else now + PURGE_EVERY
+
+    def _claim(self, now: int, room: int) -> tuple[list[Delivery], int]:
+        """What to deliver now, and when to look again."""
+        moments = earliest()
+        if moments.schedule <= now:
+            schedules.produce(now, self._config)
+            moments = earliest()
+        if moments.first > now or not room:
+            return [], moments.first if room else NEVER
+        self._lanes_first = not self._lanes_first
+        shares = store.shares(
+            room, now, moments, lanes_first=self._lanes_first
+        )
+        claimed = store.claim(self._owner, now, shares)
+        # Without room, the next attempt that ends wakes us.
+        full = len(claimed) >= room
+        return claimed, NEVER if full else earliest().first
+
+    def _last_beat(self) -> int:
+        with writing():
+            store.record(self._ended, self._owner, self._clock.now())
+            store.release(besides=())
+        return 0
+
+    def _wait(self, moment: int) -> None:
+        """Sleep until `moment` or until something happens.
+
+        After a quiet time a message is claimed at once. When much happens,
+        beats keep a distance, and what ends waits for what ends soon after
+        it: many small transactions would cost more than the messages.
+        """
+        with self._changed:
+            if not self._is_rung() and not self._ended:
+                seconds = self._clock.seconds_until(moment)
+                self._changed.wait(min(seconds, LONGEST))
+            self._changed.wait_for(self._is_enough, LINGER)
+            distance = self._last_beat_at + DISTANCE - time.monotonic()
+            self._changed.wait_for(self._is_stopping, max(0.0, distance))
+            self._ringing = False
+        self._last_beat_at = time.monotonic()
+
+    def _is_rung(self) -> bool:
+        return self._ringing or self._stopping
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
+    def _is_enough(self) -> bool:
+        """Whether there is more to do than to note a few attempts."""
+        few = 0 < len(self._ended) < self._workers // 2
+        return self._is_rung() or not few

@@ -1,0 +1,18 @@
+"""Identifiers in the spelling of the service; opaque to every client."""
+
+from __future__ import annotations
+
+import os
+
+ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+LENGTH = 28
+
+
+def new_id(prefix: str) -> str:
+    """`prefix` and 28 random letters: "msg_…", "jwt_…", "sig_…", "scd_…"."""
+    number = int.from_bytes(os.urandom(LENGTH), "big")
+    letters = []
+    for _ in range(LENGTH):
+        number, rest = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[rest])
+    return f"{prefix}_{''.join(letters)}"

@@ -1,0 +1,203 @@
+"""The HTTP server: raw request targets, few threads, bounded connections.
+
+One event loop reads requests and writes responses; a request is handed to
+a worker thread only when all of it is there, so slow clients cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from http import HTTPStatus
+
+import h11
+
+from .conf import Config
+from .options import Pairs
+from .replies import Reply
+from .replies import failed
+
+CHUNK = 64 * 1024
+MAX_HEAD = 64 * 1024  # request line and headers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came: `target` is raw, header values are latin-1."""
+
+    method: str
+    target: str
+    headers: Pairs
+    body: bytes = b""
+    client: str = ""  # the address of the peer
+
+    def header(self, name: str) -> str:
+        """The last value of a header, by its name in lower case, or ""."""
+        found = ""
+        for key, value in self.headers:
+            if key.lower() == name:
+                found = value
+        return found
+
+
+Handle = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass
+class Listener:
+    """Serves `handle` on connections that asyncio has accepted."""
+
+    handle: Handle
+    config: Config
+    _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(
+        default_factory=dict
+    )
+
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer the requests of one connection until it ends."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
+        peer = _Peer(reader, writer, self.config)
+        try:
+            if len(self._open) > self.config.max_connections:
+                await peer.reply(failed(503, "too many connections"))
+            else:
+                await self._requests(peer)
+        except OSError:
+            pass  # gone or too slow (TimeoutError): nobody to be told
+        finally:
+            writer.close()
+            del self._open[task]
+
+    async def close(self) -> None:
+        """End all connections; what is being answered is done first."""
+        for writer in self._open.values():
+            writer.close()
+        await asyncio.gather(*self._open)
+
+    async def _requests(self, peer: _Peer) -> None:
+        keep = True
+        while keep:
+            try:
+                request = await peer.request()
+            except (h11.RemoteProtocolError, _TooLargeError) as error:
+                await peer.reply(self._refusal(error))
+                return
+            if request is None:
+                return
+            keep = await peer.reply(await self.handle(request))
+
+    def _refusal(self, error: Exception) -> Reply:
+        if isinstance(error, h11.RemoteProtocolError):
+            return failed(error.error_status_hint, str(error))
+        most = self.config.max_request
+        return failed(413, f"a request has at most {most} bytes")
+
+
+class _TooLargeError(Exception):
+    """A body beyond all quotas."""
+
+
+class _Peer:
+    """The other end of a connection, in terms of requests and replies."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        config: Config,
+    ) -> None:
+        self._reader, self._writer = reader, writer
+        self._config = config
+        self._http = h11.Connection(
+            h11.SERVER, max_incomplete_event_size=MAX_HEAD
+        )
+        address = writer.get_extra_info("peername")
+        self._client = str(address[0]) if address else ""
+        self._head_only = False  # whether the request is a HEAD
+
+    async def request(self) -> Request | None:
+        """The next request, or None when the client has none."""
+        async with asyncio.timeout(self._config.idle_seconds):
+            head = await self._event()
+        if not isinstance(head, h11.Request):
+            return None
+        if _declared(head) > self._config.max_request:
+            raise _TooLargeError
+        self._head_only = head.method == b"HEAD"
+        if self._http.they_are_waiting_for_100_continue:
+            await self._go_on()
+        async with asyncio.timeout(self._config.read_seconds):
+            body = await self._body()
+        return Request(
+            head.method.decode("ascii"),
+            head.target.decode("ascii"),
+            tuple(
+                (name.decode("ascii"), value.decode("latin-1"))
+                for name, value in head.headers.raw_items()
+            ),
+            body,
+            self._client,
+        )
+
+    async def reply(self, reply: Reply) -> bool:
+        """Write it; whether the connection can go on."""
+        head = h11.Response(
+            status_code=reply.status,
+            reason=HTTPStatus(reply.status).phrase,
+            headers=[
+                *reply.headers,
+                ("Content-Length", str(len(reply.body))),
+            ],
+        )
+        data = self._http.send(head) or b""
+        if not self._head_only:
+            data += self._http.send(h11.Data(data=reply.body)) or b""
+        data += self._http.send(h11.EndOfMessage()) or b""
+        self._writer.write(data)
+        await self._writer.drain()
+        return self._next_cycle()
+
+    def _next_cycle(self) -> bool:
+        try:
+            self._http.start_next_cycle()
+        except h11.LocalProtocolError:
+            return False  # one of us wants to close
+        return True
+
+    async def _body(self) -> bytes:
+        parts, size = [], 0
+        while isinstance(event := await self._event(), h11.Data):
+            size += len(event.data)
+            if size > self._config.max_request:
+                raise _TooLargeError
+            parts.append(bytes(event.data))
+        return b"".join(parts)
+
+    async def _go_on(self) -> None:
+        head = h11.InformationalResponse(status_code=100, headers=[])
+        self._writer.write(self._http.send(head) or b"")
+        await self._writer.drain()
+
+    async def _event(self) -> object:
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            self._http.receive_data(await self._reader.read(CHUNK))
+
+
+def _declared(head: h11.Request) -> int:
+    for name, value in head.headers:
+        if name == b"content-length":
+            return int(value)
+    return 0

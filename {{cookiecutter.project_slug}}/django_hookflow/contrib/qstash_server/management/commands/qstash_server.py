@@ -1,0 +1,143 @@
+"""Run the embedded QStash server alone."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.core.management.base import CommandError
+from django.core.management.base import CommandParser
+from django.db import DatabaseError
+
+from ...accounts import ConfigurationError
+from ...clock import SystemClock
+from ...server import WORKERS
+from ...server import Server
+from ...store.moments import overdue
+
+DEFAULT_PORT = 8080
+WORTH_A_LINE = 100  # attempts in a second; a quiet server prints nothing
+
+
+class Command(BaseCommand):
+    help = "Serve the QStash v2 API and deliver messages until Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--host",
+            default="127.0.0.1",
+            help="address to listen on (default: this machine only)",
+        )
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=default_port(),
+            help="port (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=WORKERS,
+            help=f"deliveries at the same time (default: {WORKERS})",
+        )
+        parser.add_argument(
+            "--time-scale",
+            type=float,
+            default=1.0,
+            help="how much faster delays pass: 86400 makes a day a second",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        server = self._started(**options)
+        self.stdout.write(
+            f"The embedded QStash server listens at {server.url} with"
+            f" {options['workers']} workers."
+        )
+        self._say("Press Ctrl-C to stop.")
+        try:
+            with stop_signal() as stopped:
+                self._report(server, stopped)
+        finally:
+            server.stop()
+        self.stdout.write("Stopped; what is waiting stays in the database.")
+
+    def _report(self, server: Server, stopped: threading.Event) -> None:
+        """Say each second how a backlog drains, and when it has."""
+        before, draining = 0, False
+        while not stopped.wait(1.0):
+            attempts = server.attempts
+            if attempts - before >= WORTH_A_LINE:
+                due = overdue(server.clock.now())
+                self._say(
+                    f"{attempts - before:,} attempts in a second,"
+                    f" {due:,} more messages are due."
+                )
+                draining = True
+            elif draining:
+                self._say("The backlog has been delivered.")
+                draining = False
+            before = attempts
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _started(
+        self,
+        *,
+        host: str,
+        port: int,
+        workers: int,
+        time_scale: float,
+        **_: Any,
+    ) -> Server:
+        if workers < 1 or time_scale <= 0:
+            raise CommandError("--workers and --time-scale must be positive.")
+        try:
+            return Server(
+                host=host,
+                port=port,
+                clock=SystemClock(time_scale),
+                workers=workers,
+            ).start()
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {host}:{port}: {error.strerror}. Choose"
+                " another --port, or stop what listens there."
+            ) from error
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database has no tables for the server: {error}. Run"
+                ' "manage.py migrate" first.'
+            ) from error
+
+
+def default_port() -> int:
+    """The port of QSTASH_URL when that is on this machine."""
+    parts = urlsplit(getattr(settings, "QSTASH_URL", ""))
+    if parts.scheme == "http" and parts.port:
+        return parts.port
+    return DEFAULT_PORT
+
+
+@contextlib.contextmanager
+def stop_signal() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; their handlers come back."""
+    stopped = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

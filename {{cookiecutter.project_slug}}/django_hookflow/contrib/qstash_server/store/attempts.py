@@ -1,0 +1,290 @@
+"""Claim what is due, record how it ended: the dispatcher's two writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from ..callbacks import Outcome
+from ..callbacks import callbacks_after
+from ..messages import NO_RESPONSE
+from ..messages import Attempt
+from ..messages import Delivery
+from ..models import DeadLetter
+from ..models import Event
+from ..models import Lane
+from ..models import Message
+from ..models import State
+from ..retries import Again
+from ..retries import Delivered
+from ..retries import Dropped
+from ..retries import GivenUp
+from ..retries import Retry
+from ..retries import Verdict
+from ..retries import Wishes
+from ..retries import failure
+from ..retries import settle
+from . import lanes
+from . import statements
+from .lanes import wake_lanes
+from .messages import add
+from .moments import Moments
+
+# Bodies in memory at once; one message may be larger than that.
+CLAIM_BUDGET = 32 * 1024 * 1024
+
+
+def claim(owner: str, now: int, shares: Shares) -> list[Delivery]:
+    """Take due messages, which nobody else gets then.
+
+    Inside the transaction of the caller. A claim ends with `record`, or when
+    the next process starts and calls `release`.
+    """
+    keys = _admitted(lanes.turns(now, shares.lanes))
+    due = Message.objects.filter(
+        state=State.WAITING, lane=None, due__lte=now
+    ).order_by("due", "id")
+    if shares.free:
+        keys += _within_budget(due, shares.free)
+    return statements.take(keys, owner, now) if keys else []
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How many messages of lanes and of others may be claimed at most."""
+
+    lanes: int
+    free: int
+
+
+def shares(
+    room: int, now: int, moments: Moments, *, lanes_first: bool
+) -> Shares:
+    """Divide the room, so that neither kind can starve the other.
+
+    `lanes_first` says who gets the odd one.
+    """
+    if moments.lane > now:
+        return Shares(0, room)
+    if moments.message > now:
+        return Shares(room, 0)
+    half = (room + lanes_first) // 2
+    return Shares(half, room - half)
+
+
+def release(besides: Collection[int]) -> None:
+    """Make due again what was claimed, but for the keys in `besides`."""
+    Lane.objects.update(wake_at=0)
+    Message.objects.filter(state=State.ACTIVE).exclude(pk__in=besides).update(
+        state=State.WAITING, claimed_by=""
+    )
+
+
+def record(attempts: Sequence[Attempt], owner: str, now: int) -> None:
+    """Write what became of the messages, and their callbacks.
+
+    Inside the transaction of the caller. An attempt whose claim was lost in
+    the meantime is ignored: the message belongs to somebody else.
+    """
+    delivered = [one for one in attempts if one.response.ok]
+    done = {
+        one.pk: one.lane for one in statements.deliver(delivered, owner, now)
+    }
+    rest = [one for one in attempts if one.delivery.pk not in done]
+    _write(_settled(rest, owner, now), now)
+    add(
+        [
+            draft
+            for one in delivered
+            if one.delivery.pk in done
+            for draft in callbacks_after(Outcome(one, now))
+        ]
+    )
+    wake_lanes({lane for lane in done.values() if lane is not None})
+
+
+@dataclass(frozen=True)
+class _Settled:
+    row: Message
+    attempt: Attempt
+    verdict: Verdict
+
+    @property
+    def dlq_id(self) -> str:
+        return f"{self.row.created_at}-{self.row.pk}"
+
+
+def _settled(
+    attempts: Sequence[Attempt], owner: str, now: int
+) -> list[_Settled]:
+    """Attempts with their rows, and what becomes of them."""
+    if not attempts:
+        return []
+    by_key = {attempt.delivery.pk: attempt for attempt in attempts}
+    rows = (
+        Message.objects.filter(
+            pk__in=by_key, state=State.ACTIVE, claimed_by=owner
+        )
+        .select_for_update()
+        .defer("body", "options")
+    )
+    return [
+        _Settled(row, by_key[row.pk], _verdict(row, by_key[row.pk], now))
+        for row in rows
+    ]
+
+
+def _verdict(row: Message, attempt: Attempt, now: int) -> Verdict:
+    return settle(attempt, Wishes(row.cancel_requested, row.again_at), now)
+
+
+def _write(settled: list[_Settled], now: int) -> None:
+    if not settled:
+        return
+    _finish(settled, Delivered, State.DELIVERED, now)
+    _finish(settled, GivenUp, State.FAILED, now)
+    _finish(settled, Dropped, State.CANCELED, now)
+    _postpone(settled)
+    DeadLetter.objects.bulk_create(
+        _dead_letter(s, now) for s in settled if s.verdict == GivenUp()
+    )
+    Event.objects.bulk_create(
+        event for one in settled for event in _events(one, now)
+    )
+    add(
+        [draft for s in settled for draft in callbacks_after(_outcome(s, now))]
+    )
+    wake_lanes(_freed(settled))
+
+
+def _finish(
+    settled: list[_Settled], verdict: type[Verdict], state: State, now: int
+) -> None:
+    keys = [s.row.pk for s in settled if isinstance(s.verdict, verdict)]
+    if keys:
+        Message.objects.filter(pk__in=keys).update(
+            state=state, finished_at=now, claimed_by="", place=None
+        )
+
+
+def _postpone(settled: list[_Settled]) -> None:
+    rows = []
+    for one in settled:
+        if isinstance(one.verdict, Retry | Again):
+            one.row.state, one.row.claimed_by = State.WAITING, ""
+            one.row.retried += isinstance(one.verdict, Retry)
+            one.row.due, one.row.again_at = one.verdict.due, None
+            rows.append(one.row)
+    Message.objects.bulk_update(
+        rows, ["state", "claimed_by", "retried", "due", "again_at"]
+    )
+
+
+def _freed(settled: list[_Settled]) -> set[int]:
+    """The lanes in which a place or a call has become free."""
+    rows = [one.row for one in settled]
+    return {
+        key
+        for row in rows
+        for key in (row.lane_id, row.place_id)
+        if key is not None
+    }
+
+
+def _outcome(one: _Settled, now: int) -> Outcome:
+    given_up = isinstance(one.verdict, GivenUp)
+    return Outcome(
+        attempt=one.attempt,
+        now=now,
+        dlq_id=one.dlq_id if given_up else "",
+        place=one.row.place_id,
+    )
+
+
+def _dead_letter(one: _Settled, now: int) -> DeadLetter:
+    response = one.attempt.response
+    return DeadLetter(
+        account=one.row.account,
+        dlq_id=one.dlq_id,
+        message_id=one.row.pk,
+        created_at=now,
+        response_status=response.status,
+        response_headers=[list(pair) for pair in response.headers],
+        response_body=response.body,
+    )
+
+
+def _events(one: _Settled, now: int) -> list[Event]:
+    """DELIVERED, or ERROR and then RETRY, FAILED or CANCELED."""
+    if isinstance(one.verdict, Delivered | Again):
+        return [_answered(one, "DELIVERED", now)]
+    events = [_answered(one, "ERROR", now)]
+    if isinstance(one.verdict, Retry):
+        events.append(_event(one, "RETRY", now))
+        events[-1].next_delivery = one.verdict.due
+        events[0].next_delivery = one.verdict.due
+    elif isinstance(one.verdict, GivenUp):
+        events.append(_answered(one, "FAILED", now))
+    else:
+        events.append(_event(one, "CANCELED", now))
+    return events
+
+
+def _event(one: _Settled, state: str, now: int) -> Event:
+    return Event(
+        account=one.row.account, message_id=one.row.pk, time=now, state=state
+    )
+
+
+def _answered(one: _Settled, state: str, now: int) -> Event:
+    event, response = _event(one, state, now), one.attempt.response
+    if not response.ok:
+        event.error = failure(one.attempt)
+    if response != NO_RESPONSE:
+        event.response_status = response.status
+        event.response_headers = [list(pair) for pair in response.headers]
+        event.response_body = response.body[: statements.LOGGED]
+    return event
+
+
+def _admitted(turns: list[lanes.Turn]) -> list[int]:
+    """Move what the lanes admit; the keys of what may be delivered now.
+
+    A message that has got its place in a queue leaves the queue's lane. If
+    it has a flow key too, that lane comes next, at the next beat.
+    """
+    ready: list[int] = []
+    for turn in turns:
+        if turn.lane.kind == Lane.Kind.FLOW:
+            ready += turn.admitted
+        elif turn.admitted:
+            ready += _placed(turn)
+    return ready
+
+
+def _placed(turn: lanes.Turn) -> list[int]:
+    rows = Message.objects.filter(pk__in=turn.admitted)
+    rows.update(place=turn.lane, lane=None)
+    flowing = list(rows.exclude(flow_key="").only("flow_key"))
+    for row in flowing:
+        flow = lanes.get(turn.lane.account, Lane.Kind.FLOW, row.flow_key)
+        rows.filter(pk=row.pk).update(lane=flow)
+        wake_lanes({flow.pk})
+    held = {row.pk for row in flowing}
+    return [key for key in turn.admitted if key not in held]
+
+
+def _within_budget(due: QuerySet[Message], room: int) -> list[int]:
+    """The keys of the first messages whose bodies fit into memory."""
+    keys: list[int] = []
+    total = 0
+    found = due.select_for_update(skip_locked=True)
+    for pk, size in found.values_list("pk", "size")[:room]:
+        total += size
+        if keys and total > CLAIM_BUDGET:
+            break
+        keys.append(pk)
+    return keys

@@ -1,0 +1,75 @@
+"""Messages that were given up: look, delete, try again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import QuerySet
+
+from ..errors import NotFoundError
+from ..ids import new_id
+from ..messages import Draft
+from ..models import DeadLetter
+from ..models import Kind
+from ..options import Options
+from .messages import add
+from .writing import writing
+
+
+def letters_of(account: str) -> QuerySet[DeadLetter]:
+    return DeadLetter.objects.filter(account=account).select_related("message")
+
+
+def get(account: str, dlq_id: str) -> DeadLetter:
+    letter = letters_of(account).filter(dlq_id=dlq_id).first()
+    if letter is None:
+        raise NotFoundError("dlq message", dlq_id)
+    return letter
+
+
+def delete(letters: Sequence[DeadLetter]) -> int:
+    """Remove them; how many were still there."""
+    with writing():
+        keys = [letter.pk for letter in letters]
+        return DeadLetter.objects.filter(pk__in=keys).delete()[0]
+
+
+def retry(letters: Sequence[DeadLetter], now: int) -> list[str]:
+    """Publish each again as a new message, due now; the new ids.
+
+    The entry goes in the same transaction, so a letter that two people
+    retry at once is published once.
+    """
+    with writing():
+        still_there = (
+            DeadLetter.objects.filter(pk__in=[one.pk for one in letters])
+            .select_for_update(of=("self",))
+            .select_related("message")
+            .order_by("pk")
+        )
+        drafts = [_draft(letter, now) for letter in still_there]
+        add(drafts)
+        still_there.model.objects.filter(
+            pk__in=[letter.pk for letter in still_there]
+        ).delete()
+    return [draft.message_id for draft in drafts]
+
+
+def _draft(letter: DeadLetter, now: int) -> Draft:
+    message = letter.message
+    return Draft(
+        message_id=new_id("msg"),
+        account=letter.account,
+        kind=Kind(message.kind),
+        url=message.url,
+        body=bytes(message.body),
+        options=Options.from_json(message.options),
+        max_retries=message.max_retries,
+        created_at=now,
+        not_before=now,
+        caller_ip=message.caller_ip,
+        topic_name=message.topic_name,
+        endpoint_name=message.endpoint_name,
+        queue_name=message.queue_name,
+        schedule_id=message.schedule_id,
+    )

@@ -1,0 +1,48 @@
+"""When there is something to do next, in one round trip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+from ..models import NEVER
+from ..models import Message
+from ..models import State
+
+# Each part reads the first entry of an index.
+EARLIEST = """
+    SELECT
+        (SELECT due FROM qstash_server_message
+            WHERE state = 'waiting' AND lane_id IS NULL
+            ORDER BY due, id LIMIT 1),
+        (SELECT wake_at FROM qstash_server_lane
+            ORDER BY wake_at LIMIT 1),
+        (SELECT next_at FROM qstash_server_schedule
+            WHERE NOT paused ORDER BY next_at LIMIT 1)
+"""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The earliest times (Unix milliseconds) at which each kind is due."""
+
+    message: int  # outside all lanes
+    lane: int
+    schedule: int
+
+    @property
+    def first(self) -> int:
+        return min(self.message, self.lane, self.schedule)
+
+
+def earliest() -> Moments:
+    with connection.cursor() as cursor:
+        cursor.execute(EARLIEST)
+        row = cursor.fetchone()
+    return Moments(*(NEVER if moment is None else moment for moment in row))
+
+
+def overdue(now: int) -> int:
+    """How many messages are due and have not been claimed yet."""
+    return Message.objects.filter(state=State.WAITING, due__lte=now).count()

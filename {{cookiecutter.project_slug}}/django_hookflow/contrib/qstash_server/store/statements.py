@@ -1,0 +1,204 @@
+"""The busiest statements, by hand: what every message goes through.
+
+The ORM spends ten times as long on making them as SQLite on running them;
+with these a beat of 32 messages takes half the time. Everything that is not
+done for each message stays with the ORM.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import connection
+
+from ..messages import Attempt
+from ..messages import Delivery
+from ..messages import Draft
+from ..models import Kind
+from ..options import Options
+
+# SQLite takes at most 32,766 values in one statement.
+CHUNK = 500  # rows in one statement
+LOGGED = 64 * 1024  # bytes of an answer that a line of the log keeps
+
+INSERT = """
+    INSERT INTO qstash_server_message (
+        account, message_id, kind, url, host, path, body, size, options,
+        max_retries, created_at, not_before, due, topic_name,
+        endpoint_name, queue_name, schedule_id, flow_key, labels,
+        caller_ip, lane_id, place_id,
+        retried, state, claimed_by, cancel_requested
+    ) VALUES {marks}
+"""
+LOG_CREATED = """
+    INSERT INTO qstash_server_event (account, message_id, time, state, error)
+    SELECT account, id, created_at, 'CREATED', ''
+    FROM qstash_server_message WHERE message_id IN ({marks})
+    ORDER BY id
+"""
+TAKE = """
+    UPDATE qstash_server_message
+    SET state = 'active', claimed_by = %s
+    WHERE id IN ({marks})
+    RETURNING
+        id, message_id, account, kind, url, body, options, retried,
+        max_retries, created_at, not_before, caller_ip, topic_name,
+        endpoint_name, schedule_id
+"""
+LOG_ACTIVE = """
+    INSERT INTO qstash_server_event (account, message_id, time, state, error)
+    SELECT account, id, %s, 'ACTIVE', ''
+    FROM qstash_server_message WHERE id IN ({marks})
+    ORDER BY id
+"""
+DELIVERED = """
+    UPDATE qstash_server_message
+    SET state = 'delivered', claimed_by = '', finished_at = %s
+    WHERE id IN ({marks}) AND state = 'active' AND claimed_by = %s
+        AND place_id IS NULL AND again_at IS NULL
+    RETURNING id, lane_id
+"""
+LOG_DELIVERED = """
+    INSERT INTO qstash_server_event (
+        account, message_id, time, state, error,
+        response_status, response_headers, response_body
+    ) VALUES {marks}
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A message that is finished, and the lane it came through."""
+
+    pk: int
+    lane: int | None
+
+
+def insert(drafts: Sequence[Draft], gates: Iterable[int | None]) -> None:
+    """Store messages and the first line of their log."""
+    if not drafts:
+        return
+    rows = [_row(*pair) for pair in zip(drafts, gates, strict=True)]
+    ids = [draft.message_id for draft in drafts]
+    with connection.cursor() as cursor:
+        for start in range(0, len(drafts), CHUNK):
+            end = start + CHUNK
+            _insert(cursor, INSERT, rows[start:end])
+            cursor.execute(
+                _marked(LOG_CREATED, ids[start:end]), ids[start:end]
+            )
+
+
+def take(keys: Sequence[int], owner: str, now: int) -> list[Delivery]:
+    """Claim these messages and log that they are on their way."""
+    with connection.cursor() as cursor:
+        cursor.execute(_marked(TAKE, keys), [owner, *keys])
+        rows = cursor.fetchall()
+        cursor.execute(_marked(LOG_ACTIVE, keys), [now, *keys])
+    order = {key: position for position, key in enumerate(keys)}
+    rows.sort(key=lambda row: order[row[0]])
+    return [_delivery(row) for row in rows]
+
+
+def deliver(attempts: Sequence[Attempt], owner: str, now: int) -> list[Done]:
+    """Finish successful attempts that need no more; the others are left.
+
+    Left are those whose claim was lost, that hold a place in a queue, or
+    that somebody wants to see twice.
+    """
+    if not attempts:
+        return []
+    by_key = {attempt.delivery.pk: attempt for attempt in attempts}
+    with connection.cursor() as cursor:
+        cursor.execute(_marked(DELIVERED, by_key), [now, *by_key, owner])
+        done = [Done(*row) for row in cursor.fetchall()]
+        lines = [_line(by_key[one.pk], now) for one in done]
+        _insert(cursor, LOG_DELIVERED, lines)
+    return done
+
+
+def _marked(statement: str, values: Iterable[object]) -> str:
+    return statement.format(marks=", ".join("%s" for _ in values))
+
+
+def _insert(cursor: Any, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """One statement for all rows; the databases spend less on one."""
+    if not rows:
+        return
+    marks = f"({', '.join(['%s'] * len(rows[0]))})"
+    values = [value for row in rows for value in row]
+    cursor.execute(
+        statement.format(marks=", ".join([marks] * len(rows))), values
+    )
+
+
+def _row(draft: Draft, gate: int | None) -> tuple[Any, ...]:
+    parts = urlsplit(draft.url)
+    options = draft.options
+    return (
+        draft.account,
+        draft.message_id,
+        draft.kind,
+        draft.url,
+        parts.hostname or "",
+        parts.path,
+        draft.body,
+        len(draft.body),
+        json.dumps(options.to_json()),
+        draft.max_retries,
+        draft.created_at,
+        draft.not_before,
+        draft.not_before,
+        draft.topic_name,
+        draft.endpoint_name,
+        draft.queue_name,
+        draft.schedule_id,
+        options.flow.key if options.flow else "",
+        "".join(f",{label}" for label in (*options.labels, "")),
+        draft.caller_ip,
+        gate,
+        draft.place,
+        0,
+        "waiting",
+        "",
+        False,
+    )
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    return Delivery(
+        pk=row[0],
+        message_id=row[1],
+        account=row[2],
+        kind=Kind(row[3]),
+        url=row[4],
+        body=bytes(row[5]),
+        options=Options.from_json(json.loads(row[6])),
+        retried=row[7],
+        max_retries=row[8],
+        created_at=row[9],
+        not_before=row[10],
+        caller_ip=row[11],
+        topic_name=row[12],
+        endpoint_name=row[13],
+        schedule_id=row[14],
+    )
+
+
+def _line(attempt: Attempt, now: int) -> tuple[Any, ...]:
+    response = attempt.response
+    return (
+        attempt.delivery.account,
+        attempt.delivery.pk,
+        now,
+        "DELIVERED",
+        "",
+        response.status,
+        json.dumps(response.headers),
+        response.body[:LOGGED],
+    )
