@@ -1,0 +1,23 @@
+"""The Django app of observability: begins what the settings ask for."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+from django_hookflow.contrib.observability.conf import conf
+
+
+class ObservabilityConfig(AppConfig):
+    name = "django_hookflow.contrib.observability"
+    label = "hookflow_observability"
+    verbose_name = "Observability"
+
+    def ready(self) -> None:
+        if conf.SENTRY_DSN:
+            from django_hookflow.contrib.observability import sentry
+
+            sentry.start()
+        if conf.DJANGO_METRICS_TOKEN:
+            from django_hookflow.contrib.observability import metrics
+
+            metrics.listen()
