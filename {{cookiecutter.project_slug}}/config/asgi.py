@@ -1,0 +1,16 @@
+"""The site as ASGI application."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+from config.checks import refuse_to_start
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+application = get_asgi_application()
+
+# Needs the apps, so it comes behind what loads them.
+refuse_to_start()

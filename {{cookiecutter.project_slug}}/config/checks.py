@@ -1,0 +1,69 @@
+"""What would go wrong in production, found before it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.core.checks import Error
+from django.core.checks import register
+from django.core.checks import run_checks
+from django.core.management.base import SystemCheckError
+
+# The tokens of the official development server's four users stand in its
+# docs: https://upstash.com/docs/qstash/howto/local-development (2026-08).
+# Their signing keys are refused by the engine.
+PUBLIC_TOKENS = frozenset(
+    {
+        "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3"
+        "b3JkIn0=",
+        "eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+        "eyJVc2VySUQiOiJ0ZXN0VXNlcjIiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+        "eyJVc2VySUQiOiJ0ZXN0VXNlcjMiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+    }
+)
+
+
+def refuse_to_start() -> None:
+    """Run the checks; SystemCheckError with all that is an error.
+
+    `manage.py` runs them by itself, gunicorn does not: without this a site
+    would start that believes whoever has read QStash's docs.
+    """
+    errors = [str(found) for found in run_checks() if found.is_serious()]
+    if errors:
+        raise SystemCheckError(
+            "The site does not start, since it would not work:\n"
+            + "\n".join(errors)
+        )
+
+
+@register("site")
+def check_database(**_: Any) -> list[CheckMessage]:
+    engine = settings.DATABASES["default"]["ENGINE"]
+    if "sqlite" not in engine or settings.DJANGO_ALLOW_SQLITE:
+        return []
+    return [
+        Error(
+            "DATABASE_URL is an SQLite database, in which one process at a "
+            "time can write and which a new container forgets.",
+            hint="Use PostgreSQL. If one process on one machine with a disk "
+            "is all there will be, set DJANGO_ALLOW_SQLITE=True.",
+            id="config.E001",
+        )
+    ]
+
+
+@register("site")
+def check_token(**_: Any) -> list[CheckMessage]:
+    if settings.QSTASH_TOKEN not in PUBLIC_TOKENS or settings.DEBUG:
+        return []
+    return [
+        Error(
+            "QSTASH_TOKEN is a development token that is printed in QStash's "
+            "docs: anyone can publish with it.",
+            hint="Copy your own from the QStash console.",
+            id="config.E002",
+        )
+    ]

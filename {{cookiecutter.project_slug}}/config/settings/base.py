@@ -1,0 +1,185 @@
+"""Settings every environment shares; what differs is read from variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+
+from config import csp
+from config.environment import BASE_DIR
+from config.environment import mailer
+from config.environment import throttles
+from config.environment import variable
+
+OBSERVABILITY = "django_hookflow.contrib.observability"
+
+SECRET_KEY = variable("DJANGO_SECRET_KEY")
+DEBUG = False
+ALLOWED_HOSTS: list[str] = variable("DJANGO_ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS: list[str] = variable("DJANGO_CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "config",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    # Before staticfiles: of two commands of a name the first app's runs, and
+    # this one's runserver starts the embedded QStash server.
+    "django_hookflow.contrib.qstash_server",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_hookflow",
+    OBSERVABILITY,
+    "orders",
+    "payments_sandbox",
+]
+
+MIDDLEWARE = [
+    "config.health.HealthMiddleware",
+    f"{OBSERVABILITY}.middleware.RequestIdMiddleware",
+    f"{OBSERVABILITY}.middleware.MetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    csp.MIDDLEWARE,
+    "config.throttling.ThrottlingMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+# What a page may load; for a while a new policy may only be reported.
+_POLICY = csp.policy(variable("DJANGO_CSP_REPORT_URL"))
+_REPORT_ONLY = variable("DJANGO_CSP_REPORT_ONLY")
+SECURE_CSP = {} if _REPORT_ONLY else _POLICY
+SECURE_CSP_REPORT_ONLY = _POLICY if _REPORT_ONLY else {}
+
+# How often one client may do what, and who the client is.
+THROTTLES = throttles()
+DJANGO_TRUSTED_PROXIES = variable("DJANGO_TRUSTED_PROXIES")
+
+ADMIN_PATH = variable("DJANGO_ADMIN_PATH").strip("/") + "/"
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                *csp.CONTEXT_PROCESSORS,
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": variable("DATABASE_URL")}
+DJANGO_ALLOW_SQLITE = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "config.browsable.BrowsableRenderer",
+    ],
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# Django 6.1 moved what EMAIL_… says to MAILERS; 5.2 knows only that.
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": mailer(variable("DJANGO_EMAIL_URL"))}
+else:
+    globals().update(variable("DJANGO_EMAIL_URL"))
+DEFAULT_FROM_EMAIL = variable("DJANGO_FROM_EMAIL")
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# One line per record on stderr, whatever DEBUG is; Django's own handlers
+# would keep an error of a deployed site from its log.
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"context": {"()": f"{OBSERVABILITY}.logs.ContextFilter"}},
+    "formatters": {
+        "line": {
+            "class": "config.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
+        "json": {"()": f"{OBSERVABILITY}.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["context"],
+            "formatter": variable("DJANGO_LOG_FORMAT"),
+        }
+    },
+    "root": {
+        "handlers": ["console"],
+        "level": variable("DJANGO_LOG_LEVEL"),
+    },
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO"},
+        "httpx": {"level": "WARNING"},  # one record per published message
+    },
+}
+
+# Without a DSN, without a token: nothing is imported, sent or counted.
+DJANGO_TRUST_REQUEST_ID = variable("DJANGO_TRUST_REQUEST_ID")
+DJANGO_METRICS_TOKEN = variable("DJANGO_METRICS_TOKEN")
+SENTRY_DSN = variable("SENTRY_DSN")
+SENTRY_ENVIRONMENT = variable("SENTRY_ENVIRONMENT")
+SENTRY_RELEASE = variable("SENTRY_RELEASE")
+SENTRY_TRACES_SAMPLE_RATE = variable("SENTRY_TRACES_SAMPLE_RATE")
+SENTRY_SEND_PII = variable("SENTRY_SEND_PII")
+DJANGO_HOOKFLOW_TRACERS: list[str] = []
+if SENTRY_DSN:
+    DJANGO_HOOKFLOW_TRACERS.append(f"{OBSERVABILITY}.sentry.SentryTracer")
+if DJANGO_METRICS_TOKEN:
+    DJANGO_HOOKFLOW_TRACERS.append(f"{OBSERVABILITY}.metrics.MetricsTracer")
+
+# A run that has been due for longer makes /readyz?all answer 503.
+DJANGO_READY_OVERDUE = variable("DJANGO_READY_OVERDUE")
+
+# Durable workflows: the four values of the QStash console, and our address.
+QSTASH_URL = variable("QSTASH_URL")
+QSTASH_TOKEN = variable("QSTASH_TOKEN")
+QSTASH_CURRENT_SIGNING_KEY = variable("QSTASH_CURRENT_SIGNING_KEY")
+QSTASH_NEXT_SIGNING_KEY = variable("QSTASH_NEXT_SIGNING_KEY")
+DJANGO_HOOKFLOW_DOMAIN = variable("DJANGO_HOOKFLOW_DOMAIN")
+DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE")
+DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
+DJANGO_HOOKFLOW_MAX_BODY = variable("DJANGO_HOOKFLOW_MAX_BODY")
+
+# The payment provider of the sample; payments_sandbox plays it by default.
+PAYMENTS_URL = variable("PAYMENTS_URL")
+PAYMENTS_API_KEY = variable("PAYMENTS_API_KEY")
+PAYMENTS_WEBHOOK_SECRET = variable("PAYMENTS_WEBHOOK_SECRET")
+
+ORDERS_CURRENCY = variable("ORDERS_CURRENCY")
+ORDERS_PAYMENT_TIMEOUT = variable("ORDERS_PAYMENT_TIMEOUT")

@@ -1,0 +1,27 @@
+"""Settings of `make dev`: SQLite, the embedded QStash server, no mail."""
+
+from __future__ import annotations
+
+from config.environment import seal
+from config.environment import throttles
+from config.environment import variable
+from config.variables import LOCAL
+
+from .base import *
+
+# A site that was killed goes on with its runs this soon after its restart.
+DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE", LOCAL)
+
+# Soon enough to watch a reminder go out, and an order expire.
+ORDERS_PAYMENT_TIMEOUT = variable("ORDERS_PAYMENT_TIMEOUT", LOCAL)
+
+SENTRY_ENVIRONMENT = variable("SENTRY_ENVIRONMENT", LOCAL)
+
+DEBUG = variable("DJANGO_DEBUG", LOCAL)
+ALLOWED_HOSTS = ["*"]
+INTERNAL_IPS = ["127.0.0.1"]
+
+THROTTLES = throttles(LOCAL)
+DJANGO_TRUSTED_PROXIES = variable("DJANGO_TRUSTED_PROXIES", LOCAL)
+
+seal(LOCAL)

@@ -1,0 +1,46 @@
+"""Settings of the tests: nothing from the environment but DATABASE_URL."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+from tempfile import mkdtemp
+
+from config.environment import database
+from config.environment import seal
+
+from .base import *
+
+SECRET_KEY = "only-for-tests"
+ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+# SQLite in a file: of one in memory, threads lock each other's tables.
+SCRATCH = mkdtemp(prefix="hookflow-tests-")
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
+DATABASES = {"default": database(f"sqlite:///{SCRATCH}/db.sqlite3")}
+if "sqlite3" in DATABASES["default"]["ENGINE"]:
+    DATABASES["default"]["TEST"] = {"NAME": f"{SCRATCH}/test.sqlite3"}
+# Nothing is collected for a test.
+MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")
+THROTTLES = {}
+DJANGO_TRUSTED_PROXIES = 1
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+LOGGING["handlers"]["console"]["formatter"] = "line"
+DJANGO_TRUST_REQUEST_ID = False
+DJANGO_METRICS_TOKEN = ""
+SENTRY_DSN = ""
+SENTRY_SEND_PII = False
+DJANGO_HOOKFLOW_TRACERS = []
+
+QSTASH_URL = "http://127.0.0.1:1"  # nothing listens there
+QSTASH_TOKEN = "token-of-the-tests"
+QSTASH_CURRENT_SIGNING_KEY = "sig_current_signing_key_of_the_tests"
+QSTASH_NEXT_SIGNING_KEY = "sig_next_signing_key_of_the_tests"
+DJANGO_HOOKFLOW_DOMAIN = "http://testserver"
+DJANGO_HOOKFLOW_TRANSPORT = "django_hookflow.transports.memory.MemoryTransport"
+
+PAYMENTS_URL = "http://testserver/sandbox"
+PAYMENTS_API_KEY = "key-of-the-tests"
+PAYMENTS_WEBHOOK_SECRET = "secret-of-the-tests"
+
+seal()

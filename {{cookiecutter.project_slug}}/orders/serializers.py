@@ -1,0 +1,142 @@
+"""The JSON of the shop, and what is refused at its door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from .cards import token_of
+from .models import Order
+from .models import Product
+from .placement import Item
+from .placement import place_order
+from .timeline import timeline_of
+
+MAX_LINES = 50
+MAX_QUANTITY = 1000
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    class Meta:
+        model = Product
+        fields = ("sku", "name", "price", "stock")
+
+
+class LineSerializer(serializers.Serializer[Any]):
+    sku = serializers.CharField(max_length=40)
+    quantity = serializers.IntegerField(min_value=1, max_value=MAX_QUANTITY)
+
+
+class NewOrderSerializer(serializers.Serializer[Order]):
+    """An order to place; the card is a token, or a test card's number."""
+
+    email = serializers.EmailField(max_length=254)
+    card_token = serializers.RegexField(
+        r"\Atok_\w+\Z", max_length=100, required=False
+    )
+    card_number = serializers.CharField(max_length=40, required=False)
+    lines = LineSerializer(
+        many=True,
+        allow_empty=False,
+        max_length=MAX_LINES,  # type: ignore[call-arg]  # of the list
+    )
+
+    def validate_card_number(self, number: str) -> str:
+        token = token_of(number)
+        if token is None:
+            raise serializers.ValidationError(
+                "This is not one of the sandbox's test cards. The number of "
+                "a real card is given to the payment provider only; send "
+                "its token as card_token."
+            )
+        return token
+
+    def validate_lines(self, lines: list[dict[str, Any]]) -> list[Item]:
+        return items_of(lines)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        tokens = [
+            attrs[name]
+            for name in ("card_token", "card_number")
+            if name in attrs
+        ]
+        if len(tokens) != 1:
+            raise serializers.ValidationError(
+                {"card_number": "Give either card_token or card_number."}
+            )
+        return {
+            "email": attrs["email"],
+            "card_token": tokens[0],
+            "items": attrs["lines"],
+        }
+
+    def create(self, validated_data: dict[str, Any]) -> Order:
+        return place_order(**validated_data)
+
+
+def items_of(lines: list[dict[str, Any]]) -> list[Item]:
+    """The products of all lines; errors are told by the line's index."""
+    products = Product.objects.in_bulk(
+        [line["sku"] for line in lines], field_name="sku"
+    )
+    seen: set[str] = set()
+    errors: dict[Any, Any] = {}
+    for index, line in enumerate(lines):
+        problem = line_errors(line, products.get(line["sku"]), seen)
+        if problem:
+            errors[index] = problem
+        seen.add(line["sku"])
+    if errors:
+        raise serializers.ValidationError(errors)
+    return [Item(products[line["sku"]], line["quantity"]) for line in lines]
+
+
+def line_errors(
+    line: dict[str, Any], product: Product | None, seen: set[str]
+) -> dict[str, list[str]]:
+    if product is None:
+        return {"sku": [f"There is no product {line['sku']!r}."]}
+    if product.sku in seen:
+        return {"sku": [f"{product.sku} is ordered twice; use one line."]}
+    if product.stock < line["quantity"]:
+        return {"quantity": [f"Only {product.stock} left."]}
+    return {}
+
+
+class OrderSerializer(serializers.ModelSerializer[Order]):
+    """An order as the API answers with it; `page` is for people."""
+
+    url = serializers.SerializerMethodField()
+    page = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Order
+        fields = (
+            "id",
+            "status",
+            "reason",
+            "total",
+            "url",
+            "page",
+            "run_id",
+            "created_at",
+        )
+
+    def get_url(self, order: Order) -> str:
+        return self.address("orders:api-order", order)
+
+    def get_page(self, order: Order) -> str:
+        return self.address("orders:order", order)
+
+    def address(self, name: str, order: Order) -> str:
+        return reverse(
+            name, args=(order.pk,), request=self.context.get("request")
+        )
+
+
+class OrderWithRunSerializer(OrderSerializer):
+    def to_representation(self, order: Order) -> dict[str, Any]:
+        run = timeline_of(order)
+        return {**super().to_representation(order), "run": run}

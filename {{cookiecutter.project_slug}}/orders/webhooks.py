@@ -1,0 +1,80 @@
+"""Where the payment provider tells us how a charge ended."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.http import JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from django_hookflow import send_event
+
+from . import payments
+from .models import Order
+
+logger = logging.getLogger(__name__)
+
+OPEN = (Order.Status.PLACED, Order.Status.RESERVED)
+FINAL = ("succeeded", "declined", "cancelled")
+
+
+@csrf_exempt
+@require_POST
+def payment_webhook(request: HttpRequest) -> JsonResponse:
+    """Hand a verified notification to the run that waits for it."""
+    signature = request.headers.get(payments.SIGNATURE_HEADER, "")
+    try:
+        payments.verify(signature, request.body)
+        notification = payments.read(request.body)
+    except payments.BadSignature as error:
+        return JsonResponse({"error": str(error)}, status=401)
+    except payments.BadNotification as error:
+        return JsonResponse({"error": str(error)}, status=400)
+    return JsonResponse({"status": deliver(notification)})
+
+
+@transaction.atomic
+def deliver(notification: payments.Notification) -> str:
+    """Send the event; "ignored" when no order of ours can use it."""
+    order = find(notification.order_id)
+    if order is None or notification.outcome not in FINAL:
+        return "ignored"
+    if order.status not in OPEN:
+        return report_late(order, notification)
+    send_event(
+        payments.SETTLED,
+        {
+            "charge_id": notification.charge_id,
+            "status": notification.outcome,
+            "amount": str(notification.amount),
+        },
+        match=str(order.pk),
+        event_id=notification.event_id,
+    )
+    return "accepted"
+
+
+def find(order_id: str) -> Order | None:
+    """Our order, or None when the provider's account serves others too."""
+    try:
+        return Order.objects.filter(pk=uuid.UUID(order_id)).first()
+    except ValueError:
+        return None
+
+
+def report_late(order: Order, notification: payments.Notification) -> str:
+    """A repeated notification is no news; money for a closed order is."""
+    settled = Order.Status.PAID, Order.Status.FULFILLED
+    if notification.outcome == "succeeded" and order.status not in settled:
+        logger.error(
+            "Order %s is %s, but charge %s of %s was paid. Refund it.",
+            order.pk,
+            order.status,
+            notification.charge_id,
+            notification.amount,
+        )
+    return "ignored"

@@ -1,0 +1,134 @@
+"""The life of an order, from the click to the parcel."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django_hookflow import RetryPolicy
+from django_hookflow import WorkflowContext
+from django_hookflow import workflow
+from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import PermanentError
+
+from . import payments
+from . import services
+from .conf import conf
+from .models import Order
+
+Status = Order.Status
+Charge = dict[str, Any]  # what the provider says: {"status", "amount", ...}
+
+# A provider that is away is asked again after 1, 3, 9, ... seconds, for half
+# an hour. Then the run fails, and its dead letter can be replayed: the
+# idempotency key stays, so the card is charged once at most.
+PROVIDER_IS_AWAY = RetryPolicy(retries=9, delay=1, factor=3, maximum=600)
+
+# How an order ends whose charge ended like this.
+UNPAID = {
+    "declined": (Status.DECLINED, "The card was declined."),
+    "cancelled": (Status.EXPIRED, "The payment did not arrive in time."),
+    "refused": (
+        Status.CANCELLED,
+        "The payment provider did not accept the charge.",
+    ),
+}
+
+
+@workflow
+def process_order(ctx: WorkflowContext) -> dict[str, str]:
+    """Sell `ctx.data["order_id"]`: {"order_id", "status"} at the end."""
+    order_id = ctx.data["order_id"]
+    rows = ctx.step.options(atomic=True)
+
+    request = ctx.step.run("validate", services.validate_order, order_id)
+    if not rows.run("reserve-stock", services.reserve_stock, order_id):
+        return ended(order_id, Status.CANCELLED)
+
+    charge = pay(ctx, order_id, request)
+    if charge["status"] != "succeeded":
+        status, why = UNPAID[charge["status"]]
+        rows.run(
+            "release-stock", services.release_stock, order_id, status, why
+        )
+        return ended(order_id, status)
+
+    paid = charge["amount"]
+    rows.run("record-payment", services.record_payment, order_id, paid)
+    rows.run("fulfil", services.fulfil, order_id)
+    ctx.step.options(optional=True).run(
+        "confirmation-mail", services.send_confirmation, order_id
+    )
+    return ended(order_id, Status.FULFILLED)
+
+
+def pay(ctx: WorkflowContext, order_id: str, request: Charge) -> Charge:
+    """The charge in its last state, "succeeded" or one of UNPAID."""
+    answer = ctx.step.options(retry=PROVIDER_IS_AWAY).call(
+        "charge-card",
+        payments.charges_url(),
+        method="POST",
+        body=request,
+        headers=payments.headers(),
+    )
+    if answer["status_code"] >= 400:
+        declined = answer["status_code"] == HTTPStatus.PAYMENT_REQUIRED
+        return {"status": "declined" if declined else "refused"}
+    charge_id = answer["data"]["id"]
+    ctx.step.options(atomic=True).run(
+        "record-charge", services.record_charge, order_id, charge_id
+    )
+    return settlement(ctx, order_id) or take_back(ctx, charge_id)
+
+
+def settlement(ctx: WorkflowContext, order_id: str) -> Charge | None:
+    """The settled charge; None after a reminder and a second silence."""
+    charge = notification(ctx, "payment", order_id)
+    if charge is None:
+        ctx.step.options(optional=True).run(
+            "payment-reminder", services.send_reminder, order_id
+        )
+        charge = notification(ctx, "late-payment", order_id)
+    return charge
+
+
+def notification(
+    ctx: WorkflowContext, step_id: str, order_id: str
+) -> Charge | None:
+    """What the provider told our webhook, or None when it was silent."""
+    try:
+        charge: Charge = ctx.step.wait_for_event(
+            step_id,
+            payments.SETTLED,
+            match=order_id,
+            timeout=conf.ORDERS_PAYMENT_TIMEOUT,
+        )
+    except EventTimeout:
+        return None
+    return charge
+
+
+def take_back(ctx: WorkflowContext, charge_id: str) -> Charge:
+    """Cancel the charge, so that nobody pays for what was given up.
+
+    The provider decides a race with the payment: it answers with the charge,
+    which is cancelled now or was settled a moment ago.
+    """
+    answer = ctx.step.options(retry=PROVIDER_IS_AWAY).call(
+        "cancel-charge",
+        payments.cancel_url(charge_id),
+        method="POST",
+        headers=payments.headers(),
+    )
+    if answer["status_code"] not in (HTTPStatus.OK, HTTPStatus.CONFLICT):
+        raise PermanentError(
+            f"Charge {charge_id} could not be cancelled: the provider "
+            f"answered {answer['status_code']}. Settle it with the provider, "
+            "then close the order by hand."
+        )
+    charge: Charge = answer["data"]
+    return charge
+
+
+def ended(order_id: str, status: Status) -> dict[str, str]:
+    return {"order_id": order_id, "status": status.value}

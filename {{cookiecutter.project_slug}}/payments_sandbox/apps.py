@@ -1,0 +1,19 @@
+"""A payment provider to try the shop with, played by this project."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.signals import request_started
+
+from .conf import conf
+
+
+class PaymentsSandboxConfig(AppConfig):
+    name = "payments_sandbox"
+    verbose_name = "payments sandbox"
+
+    def ready(self) -> None:
+        from .notifier import notifier
+
+        if conf.PAYMENTS_SANDBOX_NOTIFIER:
+            request_started.connect(notifier.start)

@@ -1,0 +1,31 @@
+"""The addresses of the sandbox."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+from django.urls import path
+
+from . import api
+from . import views
+from .conf import conf
+
+app_name = "payments_sandbox"
+
+
+def patterns() -> list[URLPattern]:
+    """None where PAYMENTS_URL names another: its key opens nothing here."""
+    if not conf.is_the_provider:
+        return []
+    return [
+        path("", views.start, name="start"),
+        path("charges/", api.ChargeList.as_view(), name="charges"),
+        path("charges/<str:pk>/", api.ChargeDetail.as_view(), name="charge"),
+        path(
+            "charges/<str:pk>/cancel/",
+            api.ChargeCancel.as_view(),
+            name="cancel",
+        ),
+    ]
+
+
+urlpatterns = patterns()
