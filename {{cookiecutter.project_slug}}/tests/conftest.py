@@ -1,0 +1,83 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Generator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from django_hookflow import clock
+from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.workflows import registry
+from tests.world import World
+
+HERE = Path(__file__).parent
+
+# What a shell has started in the background ignores Ctrl-C, and so would the
+# processes that the tests start, and stop by it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Races run where two can write at once: `make test-postgres`.
+ON_POSTGRESQL = [HERE / "races"]
+
+# These look at files, or start processes with databases of their own.
+ON_SQLITE = [
+    HERE / "containers",
+    HERE / "deploy",
+    HERE / "production",
+    HERE / "test_scripts.py",
+    HERE / "test_settings.py",
+]
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Run once what is the same on both databases."""
+    postgres = connection.vendor == "postgresql"
+    others = set(ON_SQLITE if postgres else ON_POSTGRESQL)
+    gone = [i for i in items if others & {i.path, *i.path.parents}]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [item for item in items if item not in gone]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, Any]:
+    """A skip on a laptop is a failure in CI: there it would be a lie."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+    return report
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A clock that only the test moves, and messages in memory."""
+    made = World()
+    MemoryTransport.reset()
+    with clock.source(lambda: made.now):
+        yield made
+    MemoryTransport.reset()
+
+
+@pytest.fixture(params=[1, 2], ids=["once", "twice"])
+def every(request: pytest.FixtureRequest, world: World) -> World:
+    """The world with each message delivered once, and again twice."""
+    world.times = request.param
+    return world
+
+
+@pytest.fixture
+def workflows() -> Iterator[None]:
+    """Forget the workflows that a test declares."""
+    known = registry.get_all_workflows()
+    yield
+    registry._workflows.clear()
+    registry._workflows.update(known)

@@ -1,0 +1,12 @@
+"""The engine commits by itself, so its tests must not roll back."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def engine_database(transactional_db: None, workflows: None) -> None:
+    """A database that is emptied, and a registry that is put back."""

@@ -1,0 +1,392 @@
+"""The admin, the system checks, the log, and the names that are promised."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.auth.models import User
+from django.core import checks
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+
+import django_hookflow
+from django_hookflow import WorkflowContext
+from django_hookflow import send_event
+from django_hookflow import workflow
+from django_hookflow.dlq import DeadLetterEntry
+from django_hookflow.exceptions import StepCompleted
+from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.workflows.context import StepManager
+from tests.world import World
+
+PROMISED = {
+    "django_hookflow": ["workflow", "send_event", "RetryPolicy"],
+    "django_hookflow.exceptions": ["WorkflowError", "StepCompleted"],
+    "django_hookflow.models": ["WorkflowRun", "StepExecution"],
+    "django_hookflow.dlq": ["DeadLetterEntry"],
+    "django_hookflow.retry": ["is_retryable_error", "RetryPolicy"],
+    "django_hookflow.persistence": ["WorkflowPersistence"],
+    "django_hookflow.urls": ["urlpatterns"],
+    "django_hookflow.workflows.decorator": ["workflow", "WorkflowWrapper"],
+    "django_hookflow.workflows.context": ["WorkflowContext", "StepManager"],
+    "django_hookflow.workflows.registry": ["get_workflow"],
+    "django_hookflow.workflows.handlers": [
+        "publish_next_step",
+        "verify_qstash_signature",
+    ],
+    "django_hookflow.workflows.views": ["workflow_webhook"],
+}
+
+FIELDS = {
+    "WorkflowRun": {
+        "run_id", "workflow_id", "status", "data", "result", "error_message",
+        "created_at", "completed_at",
+    },
+    "StepExecution": {"workflow_run", "step_id", "result", "executed_at"},
+    "DeadLetterEntry": {
+        "workflow_id", "run_id", "payload", "error_message", "is_replayed",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", PROMISED)
+def test_promised_names_can_be_imported(module: str) -> None:
+    found = importlib.import_module(module)
+
+    assert [n for n in PROMISED[module] if not hasattr(found, n)] == []
+
+
+@pytest.mark.parametrize("model", FIELDS)
+def test_promised_fields_are_there(model: str) -> None:
+    fields = apps.get_model("django_hookflow", model)._meta.get_fields()
+
+    assert FIELDS[model] <= {field.name for field in fields}
+
+
+def test_promised_steps_are_there() -> None:
+    steps = {"run", "sleep", "sleep_until", "call", "wait_for_event"}
+
+    assert steps <= set(vars(StepManager))
+
+
+def test_public_names_are_sorted_and_real() -> None:
+    names = django_hookflow.__all__
+
+    assert names == sorted(names)
+    assert all(getattr(django_hookflow, name) for name in names)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = django_hookflow.nothing
+
+
+def test_a_caught_suspension_explains_itself() -> None:
+    assert str(StepCompleted()) == (
+        "StepCompleted ends this delivery of the workflow. If you see it, a "
+        "bare `except:` or `except BaseException:` around a step caught it; "
+        "catch Exception instead."
+    )
+
+
+def problems(settings: Any, **changes: Any) -> list[tuple[str, str]]:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    found = checks.run_checks(tags=["hookflow"])
+    return [(str(m.id).removeprefix("django_hookflow."), m.msg) for m in found]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        (
+            {"DJANGO_HOOKFLOW_DOMAIN": ""},
+            [
+                (
+                    "E001",
+                    "DJANGO_HOOKFLOW_DOMAIN is not configured, so QStash has "
+                    "no address to call.",
+                )
+            ],
+        ),
+        (
+            {"DJANGO_HOOKFLOW_DOMAIN": "shop.example.com"},
+            [
+                (
+                    "E002",
+                    "DJANGO_HOOKFLOW_DOMAIN is 'shop.example.com', which is "
+                    "no URL.",
+                )
+            ],
+        ),
+        (
+            {"QSTASH_CURRENT_SIGNING_KEY": ""},
+            [
+                (
+                    "E003",
+                    "QSTASH_CURRENT_SIGNING_KEY is not configured, so no "
+                    "message can be believed.",
+                )
+            ],
+        ),
+        (
+            {"QSTASH_NEXT_SIGNING_KEY": "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs"},
+            [
+                (
+                    "E004",
+                    "QSTASH_NEXT_SIGNING_KEY is a development key that is "
+                    "printed in QStash's docs: anyone can sign with it.",
+                )
+            ],
+        ),
+        (
+            {
+                "QSTASH_NEXT_SIGNING_KEY": "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
+                "DEBUG": True,
+            },
+            [],
+        ),
+        (
+            {
+                "DJANGO_HOOKFLOW_TRANSPORT": (
+                    "django_hookflow.transports.qstash.QStashTransport"
+                ),
+                "QSTASH_TOKEN": "",
+            },
+            [
+                (
+                    "E005",
+                    "QSTASH_TOKEN is not configured, so nothing can be "
+                    "published.",
+                )
+            ],
+        ),
+        (
+            {"DJANGO_HOOKFLOW_TRANSPORT": "nowhere.Transport"},
+            [
+                (
+                    "E006",
+                    "DJANGO_HOOKFLOW_TRANSPORT is 'nowhere.Transport', which "
+                    "cannot be imported: No module named 'nowhere'",
+                )
+            ],
+        ),
+        (
+            {"ROOT_URLCONF": "django.contrib.auth.urls"},
+            [
+                (
+                    "E007",
+                    "django_hookflow.urls is not included, so no message "
+                    "arrives.",
+                )
+            ],
+        ),
+        (
+            {"DJANGO_HOOKFLOW_WEBHOOK_PATH": "flows"},
+            [
+                (
+                    "W001",
+                    "DJANGO_HOOKFLOW_WEBHOOK_PATH is '/flows/', but the "
+                    "webhook is at '/hookflow/workflow/id/'. Messages go "
+                    "there.",
+                )
+            ],
+        ),
+        (
+            {"DJANGO_HOOKFLOW_PERSISTENCE_ENABLED": False},
+            [
+                (
+                    "W002",
+                    "DJANGO_HOOKFLOW_PERSISTENCE_ENABLED is False and has no "
+                    "effect: without its rows, a lost message would be a lost"
+                    " run.",
+                )
+            ],
+        ),
+        (
+            {
+                "QSTASH_CURRENT_SIGNING_KEY": "sig_abc123...",
+                "QSTASH_NEXT_SIGNING_KEY": "any opaque text",
+                "QSTASH_TOKEN": "eyJ...",
+                "DJANGO_HOOKFLOW_TRANSPORT": (
+                    "django_hookflow.transports.qstash.QStashTransport"
+                ),
+            },
+            [],
+        ),
+    ],
+)
+def test_checks_name_the_problem(
+    settings: Any, changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert problems(settings, **changes) == expected
+
+
+def test_every_check_has_a_cure(settings: Any) -> None:
+    settings.DJANGO_HOOKFLOW_DOMAIN = ""
+    settings.QSTASH_CURRENT_SIGNING_KEY = ""
+    settings.DJANGO_HOOKFLOW_WEBHOOK_PATH = "flows"
+
+    found = checks.run_checks(tags=["hookflow"])
+
+    assert len(found) == 3
+    assert all(message.hint for message in found)
+
+
+def test_a_database_without_known_locks_is_refused(settings: Any) -> None:
+    database = connections["default"]
+    try:
+        vars(database)["vendor"] = "oracle"
+        assert problems(settings) == [
+            (
+                "E008",
+                "Runs are in a database of the kind 'oracle', whose locks "
+                "the engine does not know.",
+            )
+        ]
+    finally:
+        del vars(database)["vendor"]
+
+
+def staff(*permissions: str) -> Client:
+    user = User.objects.create(username="ann", is_staff=True)
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=permissions)
+    )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def dead_letter(world: World) -> DeadLetterEntry:
+    @workflow
+    def failing(ctx: WorkflowContext) -> None:
+        ctx.step.run("fine", str)
+        raise ValueError("no")
+
+    world.finish(failing.trigger(run_id="r1"))
+    return DeadLetterEntry.objects.get()
+
+
+def replay_in_admin(client: Client, letter: DeadLetterEntry) -> Any:
+    return client.post(
+        reverse("admin:django_hookflow_deadletterentry_changelist"),
+        {"action": "replay_entries", "_selected_action": [letter.pk]},
+        follow=True,
+    )
+
+
+def test_staff_who_may_change_dead_letters_replay_them(world: World) -> None:
+    letter = dead_letter(world)
+    client = staff("view_deadletterentry", "change_deadletterentry")
+
+    first = replay_in_admin(client, letter)
+    second = replay_in_admin(client, letter)
+
+    assert "Replayed as" in first.content.decode()
+    assert "was replayed already" in second.content.decode()
+    assert WorkflowRun.objects.count() == 2
+
+
+def test_staff_who_may_only_look_cannot_start_runs(world: World) -> None:
+    letter = dead_letter(world)
+    client = staff("view_deadletterentry")
+
+    page = replay_in_admin(client, letter).content.decode()
+
+    assert "Replay behind the completed steps" not in page
+    assert WorkflowRun.objects.count() == 1
+
+
+@pytest.mark.parametrize("model", ["workflowrun", "event", "deadletterentry"])
+def test_the_admin_shows_everything_and_changes_nothing(
+    world: World, model: str
+) -> None:
+    dead_letter(world)
+    send_event("x", {"a": 1}, match="m")
+    client = Client()
+    client.force_login(
+        User.objects.create(username="root", is_staff=True, is_superuser=True)
+    )
+    listing = reverse(f"admin:django_hookflow_{model}_changelist")
+    kind = apps.get_model("django_hookflow", model)
+    row = kind._default_manager.get()
+    page = reverse(f"admin:django_hookflow_{model}_change", args=[row.pk])
+
+    assert client.get(listing).status_code == 200
+    assert str(row) in client.get(page).content.decode()
+    assert client.post(page, {"status": "completed"}).status_code == 403
+    assert client.get(listing + "add/").status_code == 403
+
+
+def test_the_log_tells_the_story_of_a_run_once(
+    every: World, caplog: Any
+) -> None:
+    @workflow
+    def story(ctx: WorkflowContext) -> None:
+        ctx.step.run("a", str)
+        ctx.step.sleep("nap", 1)
+
+    caplog.set_level("DEBUG", "django_hookflow")
+    every.finish(story.trigger(run_id="r1"))
+
+    told = [r for r in caplog.records if r.name == "django_hookflow"]
+    assert [record.getMessage() for record in told] == [
+        "story r1 triggered",
+        "story r1 delivery 1",
+        "story r1 step a",
+        "story r1 waiting",
+        "story r1 delivery 2",
+        "story r1 step nap",
+        "story r1 completed",
+    ]
+
+
+def test_a_fresh_process_knows_every_workflow() -> None:
+    # Nothing in this test imports them: the start of their apps has.
+    from django_hookflow.workflows.registry import get_all_workflows
+
+    known = {found.name for found in get_all_workflows().values()}
+
+    for app in apps.get_app_configs():
+        spec = find_spec(f"{app.name}.workflows")
+        if spec and spec.submodule_search_locations is None:
+            assert any(name.startswith(f"{app.name}.") for name in known)
+
+
+def test_a_run_has_a_duration_when_its_step_is_recorded(
+    world: World,
+) -> None:
+    @workflow
+    def sleeper(ctx: WorkflowContext) -> None:
+        ctx.step.sleep("nap", 60)
+
+    run_id = sleeper.trigger()
+    world.deliver()
+    assert world.run_of(run_id).step_executions.get().duration is None
+
+    step = world.finish(run_id).step_executions.get()
+    assert step.duration is not None
+    assert step.duration.total_seconds() == 60
+    assert (str(step), str(step.workflow_run)) == (
+        "nap",
+        f"sleeper {run_id}",
+    )
+
+
+def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(
+    world: World,
+) -> None:
+    from django_hookflow.delivery import Delivery
+
+    transport = MemoryTransport()
+    transport.send(Delivery(run_id="r", workflow_id="unknown", token="t"))
+    world.pass_time("1d")
+
+    assert [m.retried for m in MemoryTransport.dead] == [3]
+    assert MemoryTransport.next_due() is None

@@ -1,0 +1,230 @@
+"""Starting runs: once, in a transaction, whatever QStash does."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from django_hookflow import WorkflowContext
+from django_hookflow import engine
+from django_hookflow import workflow
+from django_hookflow.exceptions import RunConflict
+from django_hookflow.exceptions import SerializationError
+from django_hookflow.exceptions import WorkflowNotFound
+from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.workflows.registry import get_all_workflows
+from django_hookflow.workflows.registry import get_workflow
+from tests.world import World
+
+QSTASH = "django_hookflow.transports.qstash.QStashTransport"
+
+
+@workflow
+def noop(ctx: WorkflowContext) -> dict[str, Any]:
+    return ctx.data
+
+
+def test_the_same_run_id_is_the_same_run(every: World) -> None:
+    first = noop.trigger({"n": 1}, run_id="order-1")
+    second = noop.trigger({"n": 1}, run_id="order-1")
+
+    assert first == second == "order-1"
+    assert len(MemoryTransport.waiting) == 1
+    assert every.finish(first).result == {"n": 1}
+    assert noop.trigger({"n": 1}, run_id="order-1") == "order-1"
+    assert MemoryTransport.waiting == []
+
+
+def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
+    noop.trigger({"n": 1}, run_id="order-1")
+
+    with pytest.raises(RunConflict) as caught:
+        noop.trigger({"n": 2}, run_id="order-1")
+
+    assert str(caught.value) == (
+        "Run 'order-1' exists already with another data. Use another run_id, "
+        "or trigger it with what it was begun with."
+    )
+
+
+def test_the_same_run_id_for_another_workflow_is_an_error(
+    world: World,
+) -> None:
+    @workflow
+    def other(ctx: WorkflowContext) -> None: ...
+
+    noop.trigger(run_id="order-1")
+
+    with pytest.raises(RunConflict, match="with another workflow"):
+        other.trigger(run_id="order-1")
+
+
+def test_a_conflict_leaves_the_callers_transaction_usable(
+    world: World,
+) -> None:
+    noop.trigger(run_id="order-1")
+
+    with transaction.atomic():
+        noop.trigger(run_id="order-1")
+        noop.trigger(run_id="order-2")
+
+    assert WorkflowRun.objects.count() == 2
+
+
+def test_nothing_is_sent_before_the_commit(world: World) -> None:
+    with transaction.atomic():
+        noop.trigger()
+        assert MemoryTransport.waiting == []
+
+    assert len(MemoryTransport.waiting) == 1
+
+
+def test_data_keeps_its_types(every: World) -> None:
+    seen: list[Any] = []
+
+    @workflow
+    def typed(ctx: WorkflowContext) -> None:
+        seen.append(ctx.data)
+
+    data = {"pair": (1, 2), "when": every.now}
+    every.finish(typed.trigger(data))
+
+    assert seen == [data]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            {"data": [1]},
+            TypeError,
+            "The data of a run is a dict, not list. "
+            'Write trigger(data={"order_id": order.pk}).',
+        ),
+        (
+            {"data": {"order": object()}, "run_id": "r1"},
+            SerializationError,
+            "The data of run 'r1'['order'] cannot be recorded: "
+            "builtins.object is no kind of data. Return plain data, a "
+            "dataclass or an id, and load the rest again where it is used.",
+        ),
+        (
+            {"run_id": "a\nb"},
+            ValueError,
+            "run_id is 'a\\nb'. Use printable text.",
+        ),
+        ({"run_id": 17}, ValueError, "run_id is 17. Use printable text."),
+    ],
+)
+def test_bad_input_starts_nothing(
+    world: World, arguments: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        noop.trigger(**arguments)
+
+    assert str(caught.value) == message
+    assert not WorkflowRun.objects.exists()
+
+
+def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
+    world: World, settings: Any, caplog: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+    run_id = noop.trigger({"n": 1})
+    assert "The sweeper will send it." in caplog.text
+    settings.DJANGO_HOOKFLOW_TRANSPORT = (
+        "django_hookflow.transports.memory.MemoryTransport"
+    )
+
+    assert engine.sweep() == 0
+    world.advance("61s")
+    assert engine.sweep() == 1
+
+    assert world.finish(run_id).result == {"n": 1}
+
+
+def test_trigger_returns_while_qstash_hangs(
+    world: World, settings: Any, caplog: Any
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+        settings.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 0.05
+        settings.QSTASH_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        run_id = noop.trigger()
+
+    assert world.run_of(run_id).status == "pending"
+    assert "QStash took no message: timed out" in caplog.text
+
+
+def test_a_workflow_is_found_by_its_name_or_its_given_id() -> None:
+    @workflow(workflow_id="order-processor-v2")
+    def process(ctx: WorkflowContext) -> None: ...
+
+    assert get_workflow("order-processor-v2") is process
+    assert get_workflow("noop") is noop
+    assert get_all_workflows()["noop"] is noop
+
+
+def test_an_unknown_workflow_names_a_close_one() -> None:
+    with pytest.raises(WorkflowNotFound) as caught:
+        get_workflow("nop")
+
+    assert str(caught.value) == (
+        "No workflow is registered as 'nop'. Did you mean 'noop'? Workflows "
+        "are found in the workflows.py of installed apps."
+    )
+
+
+def test_two_workflows_of_one_id_are_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="Two workflows are called"):
+
+        @workflow(workflow_id="noop")
+        def another(ctx: WorkflowContext) -> None: ...
+
+
+@pytest.mark.parametrize("workflow_id", ["a/b", "a\nb", "x" * 201])
+def test_an_id_that_fits_no_address_is_refused(workflow_id: str) -> None:
+    with pytest.raises(ValueError, match="is no workflow id"):
+
+        @workflow(workflow_id=workflow_id)
+        def bad(ctx: WorkflowContext) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "workflow_id",
+    ["<locals>.f", "a b", "größe", "50%", "a?b#c", "a+b", "..", "%2F"],
+)
+def test_odd_ids_arrive_all_the_same(every: World, workflow_id: str) -> None:
+    @workflow(workflow_id=workflow_id)
+    def odd(ctx: WorkflowContext) -> str:
+        return ctx.workflow_id
+
+    assert every.finish(odd.trigger()).result == workflow_id
+
+
+def test_async_and_generator_functions_are_refused_at_import() -> None:
+    with pytest.raises(TypeError, match="is no plain function"):
+
+        @workflow
+        async def colored(ctx: WorkflowContext) -> None: ...
+
+    with pytest.raises(TypeError, match="is no plain function"):
+
+        @workflow
+        def yielding(ctx: WorkflowContext) -> Any:
+            yield
+
+
+@pytest.mark.parametrize("domain", ["http://testserver", "http://testserver/"])
+def test_a_slash_after_the_domain_makes_no_difference(
+    world: World, settings: Any, domain: str
+) -> None:
+    settings.DJANGO_HOOKFLOW_DOMAIN = domain
+
+    assert world.finish(noop.trigger()).status == "completed"

@@ -1,0 +1,1 @@
+"""An app of workflows for the processes that the tests start."""

@@ -1,0 +1,26 @@
+# ruff: noqa: F403, F405
+"""Production's settings, an app of workflows, and less patience."""
+
+from __future__ import annotations
+
+import os
+
+from config.settings.production import *
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "tests.http.brake",
+    "tests.production.workload",
+]
+
+# Who is killed is missed soon, and killed more often than a run may be that
+# kills its workers.
+DJANGO_HOOKFLOW_SWEEP_AFTER = 1
+DJANGO_HOOKFLOW_MAX_CRASHES = int(os.environ.get("TEST_MAX_CRASHES", 100))
+
+# Where this run of the tests has collected them.
+STATIC_ROOT = os.environ["TEST_STATIC_ROOT"]
+
+# Production's provider is another host's; here the sandbox plays it.
+PAYMENTS_SANDBOX_NOTIFIER = True
+PAYMENTS_SANDBOX_SECONDS = 0.1

@@ -1,0 +1,1 @@
+"""Workflows that wait, fail and kill as a test wants it."""

@@ -1,0 +1,182 @@
+"""The dead letter queue through the official client."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from qstash import QStash
+from qstash.errors import QStashError
+
+from tests.qstash_server.helpers import Answer
+from tests.qstash_server.helpers import Destination
+from tests.qstash_server.helpers import until
+
+
+def give_up(
+    client: QStash, destination: Destination, body: str = "x", **options: str
+) -> str:
+    """Publish a message that fails; the id of its dead letter."""
+    destination.answers += [Answer(500, (("X-Why", "no"),), b"broken")]
+    published = client.message.publish(
+        url=destination.url, body=body, retries=0, **options
+    )
+
+    def found() -> list[str]:
+        return [
+            letter.dlq_id
+            for letter in client.dlq.list().messages
+            if letter.message_id == published.message_id
+        ]
+
+    return until(found)[0]
+
+
+def test_dead_letter_shows_the_message_and_the_last_answer(
+    client: QStash, destination: Destination
+) -> None:
+    dlq_id = give_up(client, destination, "hello", label="orders")
+
+    letter = client.dlq.get(dlq_id)
+
+    assert letter.url == destination.url
+    assert letter.body == "hello"
+    assert letter.response_status == 500
+    assert letter.response_body == "broken"
+    assert letter.response_headers is not None
+    assert letter.response_headers["X-Why"] == ["no"]
+    assert letter.label == "orders"
+
+
+def test_header_that_is_not_utf8_is_shown_as_latin1(
+    client: QStash, destination: Destination
+) -> None:
+    destination.answers += [Answer(500, (("X-Name", "grün"),))]
+    client.message.publish(url=destination.url, retries=0)
+
+    (letter,) = until(lambda: client.dlq.list().messages)
+
+    assert letter.response_headers is not None
+    assert letter.response_headers["X-Name"] == ["grün"]
+
+
+def test_deleted_dead_letter_is_gone(
+    client: QStash, destination: Destination
+) -> None:
+    dlq_id = give_up(client, destination)
+
+    client.dlq.delete(dlq_id)
+
+    with pytest.raises(QStashError, match=f"404.*{dlq_id} not found"):
+        client.dlq.delete(dlq_id)
+    with pytest.raises(QStashError, match=f"404.*{dlq_id} not found"):
+        client.dlq.get(dlq_id)
+
+
+def test_retry_is_a_new_message_with_the_old_content(
+    client: QStash, http: httpx.Client, destination: Destination
+) -> None:
+    dlq_id = give_up(client, destination, "again")
+
+    answer = http.post(f"/v2/dlq/retry/{dlq_id}")
+
+    first, second = destination.wait_for(2)
+    assert answer.status_code == 201
+    new_id = answer.json()["messageId"]
+    assert second.body == b"again"
+    assert second.headers["upstash-message-id"] == new_id
+    assert first.headers["upstash-message-id"] != new_id
+    assert second.headers["upstash-retried"] == "0"
+    assert client.dlq.list().messages == []
+    assert http.post(f"/v2/dlq/retry/{dlq_id}").status_code == 404
+
+
+def test_many_are_retried_or_deleted_by_id(
+    client: QStash, http: httpx.Client, destination: Destination
+) -> None:
+    one, two, three = (give_up(client, destination) for _ in range(3))
+
+    retried = http.post(f"/v2/dlq/retry?dlqIds={one}")
+    deleted = client.dlq.delete_many([two, "unknown"])
+
+    assert retried.status_code == 201
+    assert retried.json()["cursor"] == ""
+    assert len(retried.json()["responses"]) == 1
+    assert deleted == 1
+    (left,) = client.dlq.list().messages
+    assert left.dlq_id == three
+
+
+def test_retry_of_what_does_not_exist_is_404_by_id_and_empty_by_filter(
+    http: httpx.Client,
+) -> None:
+    by_id = http.post("/v2/dlq/retry?dlqIds=unknown")
+    by_filter = http.post("/v2/dlq/retry?label=unknown")
+
+    assert by_id.status_code == 404
+    assert (by_filter.status_code, by_filter.json()) == (
+        201,
+        {"cursor": "", "responses": []},
+    )
+
+
+def test_pages_follow_the_cursor_until_it_is_absent(
+    client: QStash, http: httpx.Client, destination: Destination
+) -> None:
+    ids = [give_up(client, destination) for _ in range(3)]
+
+    first = client.dlq.list(count=2)
+    second = client.dlq.list(count=2, cursor=first.cursor)
+    backwards = http.get("/v2/dlq?order=latestFirst&count=2").json()
+    rest = http.get(
+        f"/v2/dlq?order=latestFirst&cursor={backwards['cursor']}"
+    ).json()
+
+    assert [letter.dlq_id for letter in first.messages] == ids[:2]
+    assert [letter.dlq_id for letter in second.messages] == ids[2:]
+    assert second.cursor is None
+    assert [m["dlqId"] for m in backwards["messages"]] == [ids[2], ids[1]]
+    assert [m["dlqId"] for m in rest["messages"]] == [ids[0]]
+    assert "cursor" not in rest
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("responseStatus=500", 1),
+        ("responseStatus=404", 0),
+        ("label=a", 1),
+        ("label=b", 0),
+        ("source=workflow", 0),
+    ],
+)
+def test_filters(
+    client: QStash,
+    http: httpx.Client,
+    destination: Destination,
+    query: str,
+    found: int,
+) -> None:
+    give_up(client, destination, label="a")
+
+    answer = http.get(f"/v2/dlq?{query}")
+
+    assert len(answer.json()["messages"]) == found
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2/dlq?typo=1"),
+        ("DELETE", "/v2/dlq?typo=1"),
+        ("POST", "/v2/dlq/retry?typo=1"),
+        ("GET", "/v2/dlq?cursor=x"),
+        ("GET", "/v2/dlq?order=random"),
+        ("GET", "/v2/dlq?count=101"),
+    ],
+)
+def test_malformed_filter_is_400(
+    http: httpx.Client, method: str, path: str
+) -> None:
+    answer = http.request(method, path)
+
+    assert answer.status_code == 400

@@ -1,0 +1,120 @@
+"""Which addresses are called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from django_hookflow.contrib.qstash_server.conf import Config
+from django_hookflow.contrib.qstash_server.conf import host_of
+from django_hookflow.contrib.qstash_server.errors import BadRequestError
+from django_hookflow.contrib.qstash_server.guard import ForbiddenError
+from django_hookflow.contrib.qstash_server.guard import Guard
+from tests.qstash_server.helpers import Destination
+
+
+def admits(guard: Guard, url: str) -> bool:
+    try:
+        guard.check_url(url, "url")
+    except BadRequestError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("url", "admitted"),
+    [
+        ("http://127.0.0.1/", True),
+        ("http://127.9.9.9:8000/", True),
+        ("http://[::1]/", True),
+        ("http://localhost/", True),
+        ("http://shop.localhost/", True),
+        ("https://shop.example.com/x", True),
+        ("https://evil.example.com/", False),
+        ("http://169.254.169.254/latest", False),
+        ("http://0.0.0.0/", False),
+        ("http://192.168.1.1/", False),
+        ("http://localhost.evil.com/", False),
+    ],
+)
+def test_loopback_and_the_own_host_are_admitted(
+    url: str, admitted: bool
+) -> None:
+    guard = Guard("shop.example.com", ())
+
+    assert admits(guard, url) is admitted
+
+
+@pytest.mark.parametrize(
+    ("allowed", "admitted"),
+    [
+        (("hooks.example.com",), True),
+        (("*",), True),
+        (("example.com",), False),
+    ],
+)
+def test_setting_opens_more(allowed: tuple[str, ...], admitted: bool) -> None:
+    guard = Guard("", allowed)
+
+    assert admits(guard, "https://hooks.example.com/") is admitted
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "admitted"),
+    [
+        ("localhost", "127.0.0.1", True),
+        ("localhost", "::1", True),
+        ("shop.localhost", "10.0.0.1", False),
+        ("own.example.com", "10.0.0.1", True),
+        ("was-allowed.example.com", "127.0.0.1", False),
+    ],
+)
+def test_resolved_address_is_checked_again(
+    host: str, address: str, admitted: bool
+) -> None:
+    guard = Guard("own.example.com", ())
+
+    if admitted:
+        guard.check_address(host, address)
+    else:
+        with pytest.raises(ForbiddenError, match=f"resolves to {address}"):
+            guard.check_address(host, address)
+
+
+@pytest.mark.parametrize(
+    ("domain", "host"),
+    [
+        ("https://shop.example.com/path", "shop.example.com"),
+        ("shop.example.com:8000", "shop.example.com"),
+        ("", ""),
+    ],
+)
+def test_own_host_is_that_of_the_domain(domain: str, host: str) -> None:
+    assert host_of(domain) == host
+
+
+def test_host_by_name_is_resolved_and_called(
+    http: httpx.Client, destination: Destination
+) -> None:
+    url = destination.url.replace("127.0.0.1", "localhost")
+
+    http.post(f"/v2/publish/{url}/x").raise_for_status()
+
+    (received,) = destination.wait_for(1)
+    assert received.headers["host"] == url.removeprefix("http://")
+
+
+class TestOpened:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, allowed_hosts=("*",))
+
+    def test_unknown_host_is_a_failed_attempt(
+        self, http: httpx.Client
+    ) -> None:
+        http.post(
+            "/v2/publish/http://nobody.invalid/",
+            headers={"Upstash-Retries": "0"},
+        ).raise_for_status()

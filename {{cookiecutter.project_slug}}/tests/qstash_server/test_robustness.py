@@ -1,0 +1,324 @@
+"""Destinations that misbehave, storms, and a database that goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from base64 import b64decode
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+
+import httpx
+import pytest
+from django.db import connection
+from qstash import QStash
+
+from django_hookflow.contrib.qstash_server.clock import ManualClock
+from django_hookflow.contrib.qstash_server.conf import Config
+from django_hookflow.contrib.qstash_server.models import Message
+from django_hookflow.contrib.qstash_server.server import Server
+from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import Answer
+from tests.qstash_server.helpers import Destination
+from tests.qstash_server.helpers import until
+
+
+@dataclass
+class RawDestination:
+    """Says fixed bytes on each connection, then closes it."""
+
+    says: list[bytes] = field(default_factory=list)
+    reset: bool = False
+    closes_late: bool = False  # only when a second request has come
+    taken: int = 0
+
+    def __post_init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with contextlib.suppress(OSError):
+            self._peer.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._socket.accept()
+            except OSError:
+                return
+            self._peer = peer
+            with peer:
+                self._answer(peer)
+
+    def _answer(self, peer: socket.socket) -> None:
+        peer.recv(65536)
+        self.taken += 1
+        try:
+            for data in self.says:
+                peer.sendall(data)
+        except OSError:
+            return  # the server has heard enough
+        if self.closes_late:
+            peer.recv(65536)
+        if self.reset:
+            linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[..., RawDestination]]:
+    made: list[RawDestination] = []
+
+    def make(*says: bytes, **options: bool) -> RawDestination:
+        made.append(RawDestination(list(says), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "reset", "error"),
+    [
+        ((), False, "connection closed without an answer"),
+        ((), True, "Connection reset by peer"),
+        ((b"SSH-2.0-OpenSSH\r\n\r\n",), False, "illegal status line"),
+        ((HEAD + b"Content-Length: 9\r\n\r\nhalf",), False, "peer closed"),
+        ((HEAD + b"X: " + b"y" * 200_000,), False, "too long"),
+        ((HEAD + b"Content-Length: x\r\n\r\n",), False, "Content-Length"),
+    ],
+)
+def test_broken_answer_is_a_failed_attempt(
+    http: httpx.Client,
+    client: QStash,
+    raw: Callable[..., RawDestination],
+    says: tuple[bytes, ...],
+    reset: bool,
+    error: str,
+) -> None:
+    broken = raw(*says, reset=reset)
+
+    client.message.publish(url=broken.url, retries=0)
+
+    until(lambda: client.dlq.list().messages)
+    query = {"state": "ERROR"}
+    (event,) = http.get("/v2/events", params=query).json()["events"]
+    assert error in event["error"]
+
+
+def test_information_before_the_answer_is_skipped(
+    client: QStash,
+    http: httpx.Client,
+    raw: Callable[..., RawDestination],
+) -> None:
+    polite = raw(b"HTTP/1.1 103 Early Hints\r\n\r\n" + HEAD + b"\r\nok")
+
+    client.message.publish(url=polite.url)
+
+    query = {"state": "DELIVERED"}
+    until(lambda: http.get("/v2/events", params=query).json()["events"])
+
+
+def test_endless_answer_is_cut_and_still_a_success(
+    client: QStash,
+    http: httpx.Client,
+    raw: Callable[..., RawDestination],
+    config: Config,
+    destination: Destination,
+) -> None:
+    chatty = raw(
+        HEAD + b"Content-Length: 52428800\r\n\r\n", *[b"x" * 1_048_576] * 50
+    )
+
+    client.message.publish(
+        url=chatty.url, callback=f"{destination.url}/callback"
+    )
+
+    (callback,) = destination.wait_for(1)
+    payload = json.loads(callback.body)
+    assert payload["status"] == 200
+    assert len(b64decode(payload["body"])) == config.max_response
+    query = {"state": "DELIVERED", "url": chatty.url}
+    (event,) = http.get("/v2/events", params=query).json()["events"]
+    assert len(b64decode(event["responseBody"])) == 64 * 1024
+
+
+def test_large_body_to_one_that_answers_without_reading(
+    http: httpx.Client, client: QStash, raw: Callable[..., RawDestination]
+) -> None:
+    hasty = raw(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    http.post(
+        f"/v2/publish/{hasty.url}",
+        content=b"x" * 9_000_000,
+        headers={"Upstash-Retries": "0"},
+    ).raise_for_status()
+
+    assert until(lambda: client.dlq.list().messages)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_kept_connection_that_was_closed_meanwhile_costs_no_attempt(
+    client: QStash,
+    http: httpx.Client,
+    raw: Callable[..., RawDestination],
+    late: bool,
+) -> None:
+    # It promises to keep the connection and closes it: at once, or when
+    # the next request has been sent.
+    answer = HEAD + b"Content-Length: 2\r\n\r\nok"
+    forgetful = raw(answer, closes_late=late)
+
+    def delivered() -> int:
+        answer = http.get("/v2/events", params={"state": "DELIVERED"})
+        return len(answer.json()["events"])
+
+    for count in range(1, 6):
+        client.message.publish(url=forgetful.url)
+        until(lambda wanted=count: delivered() == wanted)  # type: ignore[misc]
+
+    errors = http.get("/v2/events", params={"state": "ERROR"}).json()
+    assert errors["events"] == []
+    assert forgetful.taken == 5
+
+
+def test_hanging_destination_does_not_hold_up_the_others(
+    client: QStash, destination: Destination
+) -> None:
+    hanging = Destination()
+    hanging.gate.clear()
+    try:
+        for _ in range(10):
+            client.message.publish(url=hanging.url)
+        hanging.wait_for(10)
+
+        client.message.publish(url=destination.url)
+
+        destination.wait_for(1)
+    finally:
+        hanging.close()
+
+
+@pytest.mark.slow
+def test_storm_of_messages_due_at_once_is_delivered_once_each(
+    http: httpx.Client, destination: Destination, clock: ManualClock
+) -> None:
+    item = {"destination": destination.url, "headers": {"Upstash-Delay": "1h"}}
+    for start in range(0, 2000, 100):
+        items = [item | {"body": str(start + n)} for n in range(100)]
+        http.post("/v2/batch", json=items).raise_for_status()
+
+    clock.advance(3600)
+
+    received = until(
+        lambda: len(destination.received) >= 2000 and destination.received,
+        deadline=120,
+    )
+    assert sorted(int(one.body) for one in received) == list(range(2000))
+
+
+def test_large_bodies_are_claimed_a_few_at_a_time(
+    http: httpx.Client, destination: Destination, clock: ManualClock
+) -> None:
+    for _ in range(6):
+        http.post(
+            f"/v2/publish/{destination.url}",
+            content=b"x" * 8_000_000,
+            headers={"Upstash-Delay": "1m"},
+        )
+    destination.gate.clear()
+
+    clock.advance(61)
+
+    destination.wait_for(4)
+    assert Message.objects.filter(state="active").count() >= 4
+    destination.gate.set()
+    destination.wait_for(6)
+
+
+def test_claims_that_nobody_serves_are_given_back_at_the_start(
+    transactional_db: None,
+    config: Config,
+    clock: ManualClock,
+    destination: Destination,
+) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Upstash-Delay": "1h"}
+    with Server(config=config, clock=clock) as server:
+        httpx.post(
+            f"{server.url}/v2/publish/{destination.url}", headers=headers
+        )
+    Message.objects.update(state="active", claimed_by="somebody", due=0)
+
+    with Server(config=config, clock=clock):
+        destination.wait_for(1)
+
+
+def test_attempt_whose_claim_was_lost_is_not_written_down(
+    client: QStash, destination: Destination, log: Callable[[str], list[str]]
+) -> None:
+    destination.gate.clear()
+    published = client.message.publish(url=destination.url)
+    destination.wait_for(1)
+    Message.objects.update(claimed_by="somebody else")
+
+    destination.gate.set()
+
+    client.message.publish(url=f"{destination.url}/second")
+    destination.wait_for(2)
+    until(lambda: Message.objects.filter(state="delivered").exists())
+    assert log(published.message_id) == ["CREATED", "ACTIVE"]
+
+
+def test_database_that_goes_away_is_waited_for(
+    client: QStash,
+    http: httpx.Client,
+    destination: Destination,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = Message._meta.db_table
+    client.message.publish(url=destination.url, body="before")
+    destination.wait_for(1)
+    until(lambda: Message.objects.filter(state="delivered").exists())
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+    refused = http.post(f"/v2/publish/{destination.url}", content=b"lost")
+    clock.advance(1)
+    until(lambda: any("dispatcher" in one.name for one in caplog.records))
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
+    client.message.publish(url=destination.url, body="after")
+
+    destination.wait_for(2)
+    assert refused.status_code == 503
+    assert refused.json() == {"error": "the database does not answer"}
+    bodies = [one.body for one in destination.received]
+    assert bodies == [b"before", b"after"]
+
+
+def test_answers_of_a_dead_letter_may_be_bytes(
+    client: QStash, destination: Destination
+) -> None:
+    destination.answers += [Answer(500, body=b"\xff\x00")]
+
+    client.message.publish(url=destination.url, retries=0)
+
+    (letter,) = until(lambda: client.dlq.list().messages)
+    assert (letter.response_body, letter.response_body_base64) == (
+        None,
+        "/wA=",
+    )

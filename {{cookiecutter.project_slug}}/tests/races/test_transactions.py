@@ -1,0 +1,167 @@
+"""Callers whose transactions overlap."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from django_hookflow import WorkflowContext
+from django_hookflow import send_event
+from django_hookflow import workflow
+from django_hookflow.models import Event
+from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.workflows.decorator import WorkflowWrapper
+from tests.races.actors import Actor
+from tests.races.actors import deliver
+from tests.races.actors import stand
+from tests.world import World
+
+COMMIT = "completed_at = %(completed_at)s"
+
+BY_RUN = {"run_id": "run"}
+BY_MATCH = {"match": "order-1"}
+
+
+def waiting() -> WorkflowWrapper:
+    @workflow
+    def waiting(ctx: WorkflowContext) -> str:
+        received: str = ctx.step.wait_for_event(
+            "paid", "payment", match="order-1"
+        )
+        return received
+
+    waiting.trigger(run_id="run")
+    return waiting
+
+
+def send(address: dict[str, str]) -> bool:
+    return send_event("payment", "cash", event_id="payment-1", **address)
+
+
+@pytest.mark.parametrize("address", [BY_RUN, BY_MATCH], ids=["run", "match"])
+def test_an_event_sent_while_its_run_suspends_wakes_it(
+    world: World, address: dict[str, str]
+) -> None:
+    waiting()
+    message = MemoryTransport.waiting.pop()
+
+    worker = Actor(lambda: deliver(message), stop_after=COMMIT).reach()
+    sender = Actor(lambda: send(address)).wait_until_blocked()
+    worker.go()
+
+    assert (worker.result(), sender.result()) == ((200, "waiting"), True)
+    run = world.finish("run")
+    assert (run.status, run.result) == ("completed", "cash")
+    assert (run.messages, run.deliveries) == (2, 2)
+
+
+@pytest.mark.parametrize("address", [BY_RUN, BY_MATCH], ids=["run", "match"])
+def test_a_run_that_suspends_waits_for_an_event_on_its_way(
+    world: World, address: dict[str, str]
+) -> None:
+    waiting()
+    message = MemoryTransport.waiting.pop()
+
+    def slow() -> None:
+        with transaction.atomic():
+            send(address)
+            stand()
+
+    sender = Actor(slow).reach()
+    worker = Actor(lambda: deliver(message)).wait_until_blocked()
+    sender.go().result()
+
+    assert worker.result() == (200, "waiting")
+    run = world.finish("run")
+    assert (run.status, run.result) == ("completed", "cash")
+    assert (run.messages, run.deliveries) == (2, 2)
+
+
+@pytest.mark.parametrize("address", [BY_RUN, BY_MATCH], ids=["run", "match"])
+def test_an_event_that_is_rolled_back_was_never_there(
+    world: World, address: dict[str, str]
+) -> None:
+    waiting()
+    message = MemoryTransport.waiting.pop()
+
+    def regret() -> None:
+        with transaction.atomic():
+            send(address)
+            stand()
+            transaction.set_rollback(True)
+
+    sender = Actor(regret).reach()
+    worker = Actor(lambda: deliver(message)).wait_until_blocked()
+    sender.go().result()
+
+    assert worker.result() == (200, "waiting")
+    assert MemoryTransport.waiting == []
+    assert send(address)
+    assert world.finish("run").result == "cash"
+
+
+@pytest.mark.parametrize("address", [BY_RUN, BY_MATCH], ids=["run", "match"])
+def test_an_event_sent_twice_at_once_is_one(
+    world: World, address: dict[str, str]
+) -> None:
+    waiting()
+
+    def slow() -> bool:
+        with transaction.atomic():
+            is_new = send(address)
+            stand()
+        return is_new
+
+    first = Actor(slow).reach()
+    second = Actor(lambda: send(address)).wait_until_blocked()
+    first.go()
+
+    assert (first.result(), second.result()) == (True, False)
+    assert Event.objects.count() == 1
+    assert world.finish("run").result == "cash"
+
+
+def test_two_runs_that_wait_for_one_event_do_not_both_get_it(
+    world: World,
+) -> None:
+    wrapper = waiting()
+    wrapper.trigger(run_id="other")
+    first, second = list(MemoryTransport.waiting)
+    MemoryTransport.reset()
+    send(BY_MATCH)
+
+    slow = Actor(lambda: deliver(first), stop_after="FOR UPDATE OF").reach()
+    fast = Actor(lambda: deliver(second)).result()
+
+    assert fast == (200, "waiting")
+    assert slow.go().result() == (200, "completed")
+    assert world.finish("other").status == "waiting"
+    assert send_event("payment", "card", match="order-1")
+    assert world.finish("other").result == "card"
+
+
+@pytest.mark.parametrize("rolls_back", [False, True])
+def test_a_run_triggered_twice_at_once_is_one(
+    world: World, rolls_back: bool
+) -> None:
+    @workflow
+    def empty(ctx: WorkflowContext) -> str:
+        return "done"
+
+    def slow() -> None:
+        with transaction.atomic():
+            empty.trigger(data={"n": 1}, run_id="run")
+            stand()
+            transaction.set_rollback(rolls_back)
+
+    first = Actor(slow).reach()
+    second = Actor(lambda: empty.trigger(data={"n": 1}, run_id="run"))
+    second.wait_until_blocked()
+    first.go().result()
+
+    assert second.result() == "run"
+    assert WorkflowRun.objects.count() == 1
+    assert len(MemoryTransport.waiting) == 1
+    run = world.finish("run")
+    assert (run.status, run.deliveries) == ("completed", 1)

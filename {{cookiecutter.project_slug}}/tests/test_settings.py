@@ -1,0 +1,372 @@
+"""The settings, as processes of their own import them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.variables import DECLARED
+from config.variables import GROUPS
+from config.variables import KINDS
+from config.variables import needed_in
+
+PROJECT = Path(__file__).resolve().parent.parent
+LAPTOP = {
+    "DJANGO_SECRET_KEY": "k",
+    "QSTASH_TOKEN": "t",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_c",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_n",
+    "DJANGO_HOOKFLOW_DOMAIN": "http://127.0.0.1:8000",
+    "PAYMENTS_URL": "http://127.0.0.1:8000/sandbox",
+    "PAYMENTS_API_KEY": "a",
+    "PAYMENTS_WEBHOOK_SECRET": "w",
+}
+DEPLOYED = LAPTOP | {
+    "DATABASE_URL": "postgres://u:p@db.example:6000/shop",
+    "DJANGO_ALLOWED_HOSTS": "shop.example.com",
+    "DJANGO_EMAIL_URL": "submission://u:p%40@mail.example.com",
+}
+
+
+def test_deployed_settings_pass_every_check_without_a_warning() -> None:
+    run = python("scripts/check_deploy.py")
+
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+
+
+def test_all_missing_variables_are_named_in_one_error() -> None:
+    run = manage("production", "check", LAPTOP | {"QSTASH_TOKEN": ""})
+
+    assert run.returncode == 1
+    assert run.stderr.endswith(
+        "These environment variables are missing or wrong:\n"
+        "  DATABASE_URL: Environment variable not set.\n"
+        "  DJANGO_ALLOWED_HOSTS: Environment variable not set.\n"
+        "  DJANGO_EMAIL_URL: Environment variable not set.\n"
+        "  QSTASH_TOKEN: It is empty.\n"
+        '.env.example explains each. On a laptop run "make dev", which '
+        "writes .env; elsewhere set them where the site is started.\n"
+    )
+
+
+def test_a_file_that_lacks_one_variable_is_told_of_that_one(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "production.env"
+    kept = {k: v for k, v in DEPLOYED.items() if k != "QSTASH_TOKEN"}
+    file.write_text("".join(f"{k}={v}\n" for k, v in kept.items()))
+
+    run = manage("production", "check", {"DJANGO_ENV_FILE": str(file)})
+
+    assert run.returncode == 1
+    assert "are missing or wrong:\n  QSTASH_TOKEN: E" in run.stderr
+    assert run.stderr.count("not set.") == 1
+
+
+def test_values_that_make_no_sense_are_all_named_in_one_error() -> None:
+    wrong = {
+        "DJANGO_HOOKFLOW_LEASE": "0",
+        "DJANGO_LOG_LEVEL": "LOUD",
+        "DJANGO_THROTTLE_LOGIN": "often",
+    }
+
+    run = manage("local", "check", LAPTOP | wrong)
+
+    assert run.returncode == 1
+    assert (
+        "  DJANGO_HOOKFLOW_LEASE: Less than 1.\n"
+        "  DJANGO_LOG_LEVEL: Not one of DEBUG, INFO, WARNING, ERROR.\n"
+        "  DJANGO_THROTTLE_LOGIN: Neither like 20/minute nor off.\n"
+    ) in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("DATABASE_URL", "Not a valid database URL."),
+        ("DJANGO_EMAIL_URL", "Not a valid mail URL; it begins with"),
+        ("DJANGO_DEBUG", "Not a valid boolean."),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(
+    name: str, complaint: str
+) -> None:
+    run = manage("local", "check", LAPTOP | {name: "nonsense"})
+
+    assert run.returncode == 1
+    assert f"  {name}: {complaint}" in run.stderr
+
+
+def test_the_mail_url_chooses_the_server() -> None:
+    asked = (
+        "from django.core import mail\n"
+        "mailers = getattr(mail, 'mailers', None)\n"
+        "c = mailers['default'] if mailers else mail.get_connection()\n"
+        "print(c.host, c.port, c.username, c.password, c.use_tls)"
+    )
+
+    run = manage("production", "shell", DEPLOYED, "--no-imports", "-c", asked)
+
+    assert run.stdout == "mail.example.com 587 u p@ True\n", run.stderr
+
+
+def test_without_a_mail_url_mail_is_printed() -> None:
+    asked = (
+        "from django.core.mail import send_mail\n"
+        "send_mail('Subject', 'Body', None, ['ada@example.com'])"
+    )
+
+    run = manage("local", "shell", LAPTOP, "--no-imports", "-c", asked)
+
+    assert "\nTo: ada@example.com\n" in run.stdout, run.stderr
+
+
+def test_sqlite_takes_its_write_lock_first_and_lets_readers_go_on(
+    tmp_path: Path,
+) -> None:
+    database = {"DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    asked = (
+        "from django.db import connection as c\n"
+        "print(c.settings_dict['OPTIONS']['transaction_mode'],"
+        "c.cursor().execute('PRAGMA journal_mode').fetchone(),"
+        "c.cursor().execute('PRAGMA synchronous').fetchone())"
+    )
+
+    run = manage(
+        "local", "shell", LAPTOP | database, "--no-imports", "-c", asked
+    )
+
+    assert run.stdout == "IMMEDIATE ('wal',) (1,)\n"
+
+
+def test_the_database_url_chooses_postgresql() -> None:
+    asked = (
+        "from django.db import connection as c\n"
+        "print(c.vendor, c.settings_dict['HOST'], c.settings_dict['PORT'])"
+    )
+
+    run = manage("local", "shell", DEPLOYED, "--no-imports", "-c", asked)
+
+    assert run.stdout == "postgresql db.example 6000\n"
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    asked = (
+        "from django.conf import settings as s\n"
+        "print(s.DEBUG, s.DJANGO_HOOKFLOW_LEASE, s.ALLOWED_HOSTS,"
+        "s.DATABASES['default']['ENGINE'])"
+    )
+    empty = {"DJANGO_DEBUG": "", "DJANGO_HOOKFLOW_LEASE": ""} | {
+        "DATABASE_URL": "",
+        "DJANGO_EMAIL_URL": "",
+    }
+
+    run = manage("local", "shell", LAPTOP | empty, "--no-imports", "-c", asked)
+
+    assert run.stdout == "True 5 ['*'] django.db.backends.sqlite3\n", (
+        run.stderr
+    )
+
+
+def test_a_relative_sqlite_file_is_beside_manage_py_for_cron_too(
+    tmp_path: Path,
+) -> None:
+    asked = (
+        "from django.conf import settings as s\n"
+        "print(s.DATABASES['default']['NAME'])"
+    )
+    variables = LAPTOP | {"DATABASE_URL": "sqlite:///shop.sqlite3"}
+    manage_py = str(PROJECT / "manage.py")
+
+    run = python(
+        manage_py, "shell", "--no-imports", "-c", asked,
+        variables=variables, directory=tmp_path,
+    )  # fmt: skip
+
+    assert run.stdout == f"{PROJECT / 'shop.sqlite3'}\n", run.stderr
+
+
+STARTED = "import config.wsgi; print('started')"
+IN_PRODUCTION = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
+
+
+def test_a_site_with_all_it_needs_starts() -> None:
+    run = python("-c", STARTED, variables=DEPLOYED | IN_PRODUCTION)
+
+    assert run.stdout == "started\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        (
+            "QSTASH_CURRENT_SIGNING_KEY",
+            "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
+            "(django_hookflow.E004) QSTASH_CURRENT_SIGNING_KEY is a "
+            "development key",
+        ),
+        (
+            "QSTASH_NEXT_SIGNING_KEY",
+            "sig_7GFR4YaDshFcqsxWRZpRB161jguD",
+            "(django_hookflow.E004) QSTASH_NEXT_SIGNING_KEY is a development "
+            "key",
+        ),
+        (
+            "QSTASH_TOKEN",
+            "eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+            "(config.E002) QSTASH_TOKEN is a development token",
+        ),
+        (
+            "DATABASE_URL",
+            "sqlite://:memory:",
+            "(config.E001) DATABASE_URL is an SQLite database",
+        ),
+    ],
+)
+def test_a_site_that_is_not_safe_does_not_start(
+    name: str, value: str, complaint: str
+) -> None:
+    unsafe = DEPLOYED | IN_PRODUCTION | {name: value}
+
+    run = python("-c", STARTED, variables=unsafe)
+
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert complaint in run.stderr
+
+
+def test_sqlite_in_production_can_be_allowed() -> None:
+    allowed = {
+        "DATABASE_URL": "sqlite://:memory:",
+        "DJANGO_ALLOW_SQLITE": "True",
+    }
+
+    run = manage("production", "check", DEPLOYED | allowed)
+
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_pool_takes_the_place_of_kept_connections() -> None:
+    asked = (
+        "from django.db import connection as c\n"
+        "print(c.settings_dict['CONN_MAX_AGE'],"
+        "c.settings_dict['OPTIONS']['pool'], c.pool.max_size)"
+    )
+    pooled = DEPLOYED | {"DJANGO_DB_POOL": "10"}
+
+    run = manage("production", "shell", pooled, "--no-imports", "-c", asked)
+
+    assert run.stdout == (
+        "0 {'min_size': 2, 'max_size': 10, 'timeout': 10} 10\n"
+    ), run.stderr
+
+
+@pytest.mark.parametrize("path", ["backstage", "/backstage/"])
+def test_the_admin_is_where_the_variable_says(path: str) -> None:
+    asked = "from django.urls import reverse; print(reverse('admin:index'))"
+    moved = DEPLOYED | {"DJANGO_ADMIN_PATH": path}
+
+    run = manage("production", "shell", moved, "--no-imports", "-c", asked)
+
+    assert run.stdout == "/backstage/\n", run.stderr
+
+
+@pytest.mark.parametrize("module", ["local", "production"])
+def test_the_settings_read_what_is_declared_for_them(module: str) -> None:
+    declared = {
+        one.name
+        for one in DECLARED
+        if module in one.read_in and not one.reader
+    }
+
+    asked = "from config.environment import env; print(*env.dump())"
+    run = manage(module, "shell", DEPLOYED, "--no-imports", "-c", asked)
+
+    assert set(run.stdout.split()) == declared, run.stderr
+
+
+def test_what_the_settings_do_not_read_is_read_where_it_is_said() -> None:
+    unread = [
+        one.name
+        for one in DECLARED
+        if one.reader and one.name not in read(one.reader)
+    ]
+
+    assert unread == []
+
+
+def test_each_variable_is_declared_once_and_explained() -> None:
+    names = [one.name for one in DECLARED]
+
+    assert len(set(names)) == len(names)
+    assert {one.group for one in DECLARED} == set(GROUPS)
+    assert {one.kind for one in DECLARED} == set(KINDS)
+    assert all(one.help.endswith(".") for one in DECLARED)
+    assert all(set(one.needed) <= set(one.read_in) for one in DECLARED)
+
+
+def test_the_example_and_the_document_are_what_is_declared() -> None:
+    run = python("scripts/write_configuration.py", "--check")
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_a_fresh_file_gets_exactly_the_secrets_it_lacks() -> None:
+    run = python(
+        "-c",
+        "import sys; sys.path.insert(0, 'scripts')\n"
+        "from setup_env import fresh_secrets\n"
+        "print(*fresh_secrets())",
+    )
+
+    empty = {one.name for one in DECLARED if one.fresh == ""}
+    assert set(run.stdout.split()) == empty, run.stderr
+
+
+def test_a_fresh_file_is_all_that_a_laptop_needs() -> None:
+    given = {one.name for one in DECLARED if one.fresh is not None}
+
+    assert set(needed_in("local")) <= given
+
+
+def read(path: str) -> str:
+    return (PROJECT / path).read_text(encoding="utf-8")
+
+
+def manage(
+    settings: str, command: str, variables: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    module = f"config.settings.{settings}"
+    return python(
+        "manage.py",
+        command,
+        "--settings",
+        module,
+        *arguments,
+        variables=variables,
+    )
+
+
+def python(
+    *arguments: str,
+    variables: dict[str, str] | None = None,
+    directory: Path = PROJECT,
+) -> subprocess.CompletedProcess[str]:
+    """Run a script of the project with these variables and no others."""
+    kept = {
+        "DJANGO_ENV_FILE": os.devnull,
+        "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=directory,
+        env=kept | (variables or {}),
+        capture_output=True,
+        text=True,
+    )
