@@ -1,0 +1,71 @@
+"""Name the project, keep what was chosen, and say what comes next.
+
+Cookiecutter renders this file and runs it in the new project. Everything
+here follows from the answers: no randomness, clock, network or process.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+CONTEXT = r"""{{ cookiecutter | jsonify }}"""
+
+NAME_IN_TEMPLATE = 'name = "hookflow-project"'
+
+# What each provider of CI reads.
+CI_FILES = {"GitHub": ".github", "GitLab": ".gitlab-ci.yml"}
+
+
+def finish(project: Path, answers: Mapping[str, str]) -> str:
+    """Make `project` the one the answers ask for; the farewell to print."""
+    rename(project / "pyproject.toml", answers["project_slug"])
+    keep_licence(project, answers["licence"])
+    keep_ci(project, answers["ci_provider"])
+    return farewell(answers)
+
+
+def rename(pyproject: Path, slug: str) -> None:
+    """Put the slug where the template has a name of its own."""
+    text = pyproject.read_bytes().decode()
+    renamed = text.replace(NAME_IN_TEMPLATE, f'name = "{slug}"', 1)
+    pyproject.write_bytes(renamed.encode())
+
+
+def keep_licence(project: Path, licence: str) -> None:
+    """Leave LICENSE, the text that was chosen, and none of the others."""
+    (project / f"LICENSE.{licence}").replace(project / "LICENSE")
+    for other in project.glob("LICENSE.*"):
+        other.unlink()
+
+
+def keep_ci(project: Path, provider: str) -> None:
+    """Leave what the chosen provider reads, and nothing of the others."""
+    for other, name in CI_FILES.items():
+        if other != provider:
+            remove(project / name)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def farewell(answers: Mapping[str, str]) -> str:
+    """What next, in five lines."""
+    slug = answers["project_slug"]
+    return (
+        f"{answers['project_name']} is ready in {slug}. What next:\n"
+        f"  cd {slug}\n"
+        "  make dev     # the site and the embedded QStash server\n"
+        "  make demo    # one order from start to end, then stop\n"
+        "  make test    # then change orders/workflows.py"
+    )
+
+
+if __name__ == "__main__":
+    print(finish(Path.cwd(), json.loads(CONTEXT)))

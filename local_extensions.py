@@ -1,0 +1,61 @@
+"""Refuse bad answers inside Cookiecutter, before it makes a directory.
+
+A hook that fails leaves Cookiecutter's traceback as the last thing on the
+screen. The same sentence raised here, as the error that Cookiecutter
+prints without one, is all that the user sees.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib.util import module_from_spec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+HOOK = Path(__file__).parent / "hooks" / "pre_gen_project.py"
+
+
+class RefuseBadAnswers(Extension):
+    """Adds the filter that the last, hidden question calls."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.filters["refuse_bad_answers"] = refuse_bad_answers
+        # Cookiecutter renders answers given on the command line.
+        environment.handle_exception = refuse_broken_template  # type: ignore[method-assign]
+
+
+def refuse_bad_answers(answers: Mapping[str, str]) -> str:
+    """Stop with the hook's sentence, or render to nothing."""
+    sentence = hook().refusal(answers)
+    if sentence:
+        raise FailedHookException(sentence)
+    return ""
+
+
+def refuse_broken_template(source: str | None = None) -> NoReturn:
+    """Turn the error at hand, from an answer with braces, into a sentence."""
+    error = sys.exc_info()[1]
+    if isinstance(error, FailedHookException):
+        raise error
+    raise FailedHookException(
+        "An answer with braces is read as a template, and this one cannot "
+        'be rendered: leave the braces out, e.g. "Order Desk".'
+    ) from error
+
+
+def hook() -> ModuleType:
+    """The pre-generation hook as a module."""
+    spec = spec_from_file_location("pre_gen_project", HOOK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
