@@ -1,0 +1,104 @@
+# `make` alone says what there is. Needs Python 3.11 or newer, git and
+# nothing else: uv comes from the package index when it is not there.
+# Whatever is made here lies in .build and .tools, never in the template.
+
+PYTHON ?= python3
+PROJECT := {{cookiecutter.project_slug}}
+BUILD := $(CURDIR)/.build
+VENV := $(BUILD)/venv
+BAKE := $(BUILD)/bake
+DEMO := $(BUILD)/demo
+PY := $(VENV)/bin/python
+
+ifndef UV
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(CURDIR)/.tools/bin/uv)
+endif
+
+# Every cache outside of the template, since a bake copies what lies there.
+export PYTHONDONTWRITEBYTECODE = 1
+export PYTEST_ADDOPTS += -p no:cacheprovider
+export RUFF_CACHE_DIR = $(BUILD)/ruff
+export MYPY_CACHE_DIR = $(BUILD)/mypy
+export HYPOTHESIS_STORAGE_DIRECTORY = $(BUILD)/hypothesis
+export COVERAGE_FILE = $(BUILD)/coverage
+export UV_PYTHON_DOWNLOADS = never
+export UV_SYSTEM_CERTS ?= 1
+
+# What is slow runs in CI, and when you ask: make test-bake ARGS='-m slow'
+NOT_SLOW := $(if $(filter true,$(CI)),,-m 'not slow')
+
+# The project in the template directory, with the environment made here.
+IN_PLACE = $(MAKE) --no-print-directory -C '$(PROJECT)' UV='$(UV)' VENV='$(VENV)'
+PATH_OF_PYTHON = $$($(PYTHON) -c 'import sys; print(sys.executable)')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-bake test-project test-sqlite check \
+	simulate bench format clean python
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) \
+	| while IFS='|' read -r name text; \
+	do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+demo: $(BAKE)/.ready ## bake a project, and see one order go from start to end (KEEP=1)
+	@rm -rf '$(DEMO)' && mkdir -p '$(DEMO)/template'
+	@$(PYTHON) tests/clean_copy.py '$(DEMO)/template'
+	@echo 'Baking a project with the default answers ...'
+	@'$(BAKE)/bin/cookiecutter' '$(DEMO)/template' --no-input --default-config --output-dir '$(DEMO)' >'$(DEMO)/log' || { cat '$(DEMO)/log' >&2; exit 1; }
+	@$(MAKE) --no-print-directory -C '$(DEMO)/order_desk' demo UV='$(UV)' PYTHON='$(PYTHON)' KEEP='$(KEEP)'
+
+test: check test-project test-bake ## everything
+
+test-project: $(VENV)/.synced-dev ## the project's tests in place, on both databases
+	@$(IN_PLACE) coverage ARGS='-n 3 --dist worksteal $(ARGS)'
+
+test-sqlite: $(VENV)/.synced-dev ## those on SQLite alone
+	@$(IN_PLACE) test ARGS='-n 3 --dist worksteal $(ARGS)'
+
+test-bake: $(VENV)/.synced-dev ## bake it, and use what was baked
+	@UV='$(UV)' $(PY) -m pytest -n 3 --dist worksteal $(NOT_SLOW) $(ARGS)
+
+check: $(VENV)/.synced-dev ## linters, types, layers, migrations, deployment
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(IN_PLACE) check
+
+simulate: $(VENV)/.synced-dev ## random histories against the engine (N=20000; SEED=4711 plays one again)
+	@$(IN_PLACE) simulate $(if $(N),N='$(N)') $(if $(SEED),SEED='$(SEED)')
+
+bench: $(VENV)/.synced-dev ## what it costs, beside its peers (QUICK=1 ONLY=steps)
+	@UV='$(UV)' $(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(ARGS)
+
+format: $(VENV)/.synced-dev ## put the code into the house's form
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+	@$(IN_PLACE) format
+
+clean: ## remove whatever was made here
+	rm -rf .build .tools
+
+# One environment with what the template and the project need. The stamp's
+# name is the one the project's Makefile looks for, so it installs nothing.
+$(VENV)/.synced-dev: pyproject.toml $(PROJECT)/pyproject.toml | python $(filter %/.tools/bin/uv,$(UV))
+	@echo 'Installing what development needs into .build/venv ...'
+	@$(UV) venv --quiet --clear --python "$(PATH_OF_PYTHON)" '$(VENV)'
+	@$(UV) pip install --quiet --python '$(PY)' --group dev --requirements '$(PROJECT)/pyproject.toml' --group '$(PROJECT)/pyproject.toml:dev'
+	@touch '$(VENV)/.synced-run' '$@'
+
+$(BAKE)/.ready: pyproject.toml | python $(filter %/.tools/bin/uv,$(UV))
+	@echo 'Installing cookiecutter into .build/bake ...'
+	@$(UV) venv --quiet --clear --python "$(PATH_OF_PYTHON)" '$(BAKE)'
+	@$(UV) pip install --quiet --python '$(BAKE)/bin/python' --group bake
+	@touch '$@'
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| { echo 'There is no Python 3.11 or newer called "$(PYTHON)": install one, or name yours, e.g. make PYTHON=python3.12' >&2; exit 1; }
+
+$(CURDIR)/.tools/bin/uv: | python
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	|| { echo 'uv is missing and cannot be installed, since $(PYTHON) has no venv module: install uv, or e.g. apt install python3-venv' >&2; exit 1; }
+	@echo 'Installing uv into .tools ...'
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,200 @@
+"""What a bake holds, for the default answers and for extremes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from clean_copy import REPOSITORY
+from clean_copy import tracked_files
+from conftest import Bake
+
+TEMPLATE = REPOSITORY / "{{cookiecutter.project_slug}}"
+RENDERED = {"README.md", ".env.example", "LICENSE"}
+LICENCES = ["MIT", "BSD-3-Clause", "Apache-2.0", "proprietary"]
+EXTREMES = [
+    {},
+    {
+        "project_name": "日本 \"🚀\" \\ 'x' <b> & `$HOME` " + "x" * 50,
+        "project_slug": "2-" + "x" * 48,
+        "author": 'Søren "the" O\'Neill \\',
+        "public_domain": "a.b.xn--bcher-kva.example",
+        "licence": "proprietary",
+        "ci_provider": "GitLab",
+    },
+    {
+        "project_name": "class",
+        "author": "x",
+        "public_domain": "x.y",
+        "licence": "Apache-2.0",
+        "ci_provider": "none",
+    },
+]
+CI_FILES = {
+    "GitHub": {
+        ".github/dependabot.yml",
+        ".github/workflows/ci.yml",
+    },
+    "GitLab": {".gitlab-ci.yml"},
+    "none": set[str](),
+}
+
+
+@pytest.mark.parametrize("answers", EXTREMES)
+def test_a_bake_holds_the_files_of_the_template(
+    answers: dict[str, str], bake: Bake
+) -> None:
+    project = bake(**answers)
+
+    provider = answers.get("ci_provider", "GitHub")
+    chosen = {"LICENSE"} | CI_FILES[provider]
+    texts = {f"LICENSE.{licence}" for licence in LICENCES}
+    every_ci = set[str]().union(*CI_FILES.values())
+    expected = tracked_files(TEMPLATE) - texts - every_ci | chosen
+    assert files_of(project) == expected
+
+
+@pytest.mark.parametrize("answers", EXTREMES)
+def test_only_three_files_and_the_name_differ_from_the_template(
+    answers: dict[str, str], bake: Bake
+) -> None:
+    project = bake(**answers)
+
+    differing = {
+        name
+        for name in files_of(project) - RENDERED
+        if (project / name).read_bytes() != (TEMPLATE / name).read_bytes()
+    }
+    assert differing == {"pyproject.toml"}
+    named = tomllib.loads((project / "pyproject.toml").read_text())
+    template = tomllib.loads((TEMPLATE / "pyproject.toml").read_text())
+    assert named["project"].pop("name") == project.name
+    assert template["project"].pop("name") == "hookflow-project"
+    assert named == template
+
+
+@pytest.mark.parametrize("answers", EXTREMES)
+def test_no_template_language_is_left_over(
+    answers: dict[str, str], bake: Bake
+) -> None:
+    project = bake(**answers)
+
+    for name in files_of(project):
+        text = (project / name).read_bytes()
+        assert b"cookiecutter." not in text, name
+        if name in RENDERED:
+            assert not {b"{{", b"{%", b"{#"} & set(pairs(text)), name
+
+
+@pytest.mark.parametrize("answers", EXTREMES)
+def test_every_file_parses(answers: dict[str, str], bake: Bake) -> None:
+    project = bake(**answers)
+
+    for path in (project / name for name in files_of(project)):
+        parse(path)
+
+
+def test_a_file_keeps_its_mode_and_its_line_ends(bake: Bake) -> None:
+    project = bake()
+
+    for name in files_of(project):
+        baked = project / name
+        assert b"\r" not in baked.read_bytes(), name
+        if name not in RENDERED:
+            mode = (TEMPLATE / name).stat().st_mode
+            assert baked.stat().st_mode == mode, name
+
+
+def test_two_bakes_are_byte_identical(bake: Bake) -> None:
+    first, second = bake(), bake()
+
+    assert contents(first) == contents(second)
+    assert first != second
+
+
+@pytest.mark.parametrize("licence", LICENCES)
+def test_the_chosen_licence_names_the_author_and_no_year(
+    licence: str, bake: Bake
+) -> None:
+    project = bake(licence=licence, author="Søren O'Neill")
+
+    text = (project / "LICENSE").read_text(encoding="utf-8")
+    holder = next(
+        line for line in text.splitlines() if "Søren O'Neill" in line
+    )
+    assert holder.strip().startswith("Copyright ")
+    assert not any(character.isdigit() for character in holder)
+    assert [path.name for path in project.glob("LICENSE*")] == ["LICENSE"]
+
+
+def test_the_readme_and_the_environment_carry_the_answers(bake: Bake) -> None:
+    project = bake(project_name="Bücher & Co", public_domain="b.example")
+
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    environment = (project / ".env.example").read_text(encoding="utf-8")
+    assert readme.startswith("# Bücher & Co\n")
+    assert "https://b.example" in environment
+
+
+def test_git_is_given_no_secret(bake: Bake) -> None:
+    project = bake()
+    (project / ".env").write_text("DJANGO_SECRET_KEY=x\n")
+    (project / "db.sqlite3").write_text("")
+    (project / ".venv").mkdir()
+    (project / ".venv" / "pyvenv.cfg").write_text("")
+
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+
+    staged = set(git(project, "ls-files", "-z").split("\0")) - {""}
+    assert staged == files_of(project) - {
+        ".env",
+        "db.sqlite3",
+        ".venv/pyvenv.cfg",
+    }
+
+
+def files_of(project: Path) -> set[str]:
+    """Every file of a project, relative to it, with "/"."""
+    return {
+        path.relative_to(project).as_posix()
+        for path in project.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(project).parts
+    }
+
+
+def contents(project: Path) -> dict[str, bytes]:
+    """Every file of a project with what it holds."""
+    return {name: (project / name).read_bytes() for name in files_of(project)}
+
+
+def pairs(text: bytes) -> list[bytes]:
+    """Each two neighbouring bytes."""
+    return [text[index : index + 2] for index in range(len(text) - 1)]
+
+
+def parse(path: Path) -> None:
+    """Read a file as what its name says it is; raise when it is not."""
+    if path.suffix == ".py":
+        compile(path.read_text(encoding="utf-8"), path, "exec")
+    elif path.suffix == ".toml":
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix in {".yaml", ".yml"}:
+        list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    elif path.suffix == ".json":
+        json.loads(path.read_text(encoding="utf-8"))
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What a git command prints."""
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout

@@ -1,0 +1,124 @@
+"""The sample and the embedded server can go, and the rest still holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from owner import Owner
+
+# What must hold in any project, whatever is left of it.
+FEW = "tests/test_scripts.py tests/test_settings.py tests/site"
+
+WAYS = [
+    ["remove-sample"],
+    ["remove-qstash-server"],
+    ["remove-sample", "remove-qstash-server"],
+]
+
+
+def test_what_is_left_passes_its_checks(owner: Owner) -> None:
+    remove(owner, ["remove-qstash-server", "remove-sample"])
+
+    owner.makes("check")
+    owner.makes("test", f"ARGS=-q {FEW}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("targets", WAYS, ids=" ".join)
+def test_what_is_left_passes_all_its_tests_and_hooks(
+    targets: list[str], owner: Owner
+) -> None:
+    remove(owner, targets)
+
+    owner.makes("hooks")
+    owner.makes("test", "ARGS=-q -n 2")
+
+
+def test_nothing_of_the_sample_is_left(owner: Owner) -> None:
+    remove(owner, ["remove-sample"])
+
+    assert not (owner.project / "orders").exists()
+    assert not (owner.project / "payments_sandbox").exists()
+    assert mentions(owner, "payments_sandbox|PAYMENTS_|ORDERS_") == []
+    assert "demo" not in owner.types("make help")
+
+
+def test_nothing_of_the_embedded_server_is_left(owner: Owner) -> None:
+    remove(owner, ["remove-qstash-server"])
+
+    contrib = owner.project / "django_hookflow" / "contrib"
+    assert not (contrib / "qstash_server").exists()
+    assert mentions(owner, "contrib.qstash_server|manage.py qstash_") == []
+    example = (owner.project / ".env.example").read_text(encoding="utf-8")
+    assert "\nQSTASH_URL=https://qstash.upstash.io\n" in example
+
+
+@pytest.mark.parametrize("name", ["sample", "qstash-server"])
+def test_a_project_with_changes_is_left_alone(name: str, owner: Owner) -> None:
+    (owner.project / "README.md").write_text("Ours.\n")
+
+    refused = owner.tries("python", "scripts/remove.py", name)
+
+    assert refused.returncode == 1
+    assert refused.stdout == (
+        "Not everything is committed (git status lists 1), so what is done "
+        "here could not be told from your changes: commit or stash them "
+        "first, or go ahead with FORCE=1.\n"
+    )
+    assert owner.types("git status --short") == " M README.md\n"
+
+
+def test_force_goes_ahead(owner: Owner) -> None:
+    (owner.project / "README.md").write_text("Ours.\n")
+
+    owner.types("FORCE=1 python scripts/remove.py sample")
+
+    assert not (owner.project / "orders").exists()
+    assert (owner.project / "README.md").read_text() == "Ours.\n"
+
+
+def test_removing_twice_changes_nothing(owner: Owner) -> None:
+    remove(owner, ["remove-sample"])
+
+    screen = owner.types("python scripts/remove.py sample")
+
+    assert screen == "The sample is not here any more; nothing was changed.\n"
+    assert owner.types("git status --short") == ""
+
+
+def test_what_the_owner_wrote_beside_the_sample_stays(owner: Owner) -> None:
+    settings = owner.project / "config" / "settings" / "base.py"
+    write(
+        settings,
+        settings.read_text(encoding="utf-8").replace(
+            '    "orders",\n', '    "orders",\n    "django.contrib.sites",\n'
+        )
+        + "\n# Ours.\nSITE_ID = 1  # not PAYMENTS_URL\n",
+    )
+    owner.commits("Ours")
+
+    remove(owner, ["remove-sample"])
+
+    text = settings.read_text(encoding="utf-8")
+    assert '    "django.contrib.sites",\n]' in text
+    assert text.endswith("\n# Ours.\nSITE_ID = 1  # not PAYMENTS_URL\n")
+
+
+def remove(owner: Owner, targets: list[str]) -> None:
+    for target in targets:
+        owner.makes(target)
+        owner.commits(target)
+
+
+def mentions(owner: Owner, pattern: str) -> list[str]:
+    """The files that still speak of it, but for the scripts that remove."""
+    found = owner.tries(
+        "git", "grep", "--extended-regexp", "--files-with-matches", pattern,
+        "--", ":!scripts/remove.py", ":!django_hookflow",
+    )  # fmt: skip
+    return found.stdout.splitlines()
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
