@@ -1,0 +1,1 @@
+"""What durability costs here, measured beside the raw limit and the peers."""

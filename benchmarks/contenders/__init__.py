@@ -1,0 +1,1 @@
+"""One process each: the raw limit, ours, the peers. See wire.py."""

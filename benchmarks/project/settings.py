@@ -1,0 +1,23 @@
+"""The template's own settings, for a database and ports of the runner's."""
+
+from __future__ import annotations
+
+import os
+
+from config.settings import base
+from config.settings.base import *
+
+SECRET_KEY = "only-for-benchmarks"
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
+INSTALLED_APPS = [*base.INSTALLED_APPS, "benchmarks.project"]
+LOGGING_CONFIG = None
+
+QSTASH_URL = os.environ.get("QSTASH_URL", "http://127.0.0.1:1")
+QSTASH_TOKEN = "token-of-the-benchmarks"
+QSTASH_CURRENT_SIGNING_KEY = "sig_current_signing_key_of_the_benchmarks"
+QSTASH_NEXT_SIGNING_KEY = "sig_next_signing_key_of_the_benchmarks"
+DJANGO_HOOKFLOW_DOMAIN = os.environ.get(
+    "DJANGO_HOOKFLOW_DOMAIN", "http://testserver"
+)
+if "DJANGO_HOOKFLOW_DOMAIN" not in os.environ:
+    DJANGO_HOOKFLOW_TRANSPORT = "benchmarks.project.transport.DirectTransport"
