@@ -24,7 +24,7 @@ from documents import Command
 from documents import blocks_of
 from documents import commands_of
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 POLL = 0.2
 
 # What a reader types, and a test does in another way or cannot do.

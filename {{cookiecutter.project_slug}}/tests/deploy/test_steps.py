@@ -34,7 +34,7 @@ from .hosts import PROJECT
 
 PAGE = PROJECT / "docs/deployment.md"
 FILE = Path("var/production.env")
-PATIENCE = 60  # seconds, for what takes a few
+PATIENCE = 120  # seconds, for what takes a few
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 

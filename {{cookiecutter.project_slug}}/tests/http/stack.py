@@ -51,7 +51,6 @@ class Stack:
     site_port: int
     qstash_port: int
     domain: str = ""  # where QStash reaches the site; the site itself
-    patience: int = DEADLINE
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(
         default_factory=lambda: {
@@ -235,7 +234,7 @@ class Stack:
         meanwhile: Do = lambda: None,
     ) -> T:
         """The first true value of `fact`; the logs when there is none."""
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             with suppress(URLError, ConnectionError):
                 if value := fact():

@@ -307,7 +307,7 @@ def test_thread_tells_what_an_earlier_process_left(
 
     notifier.start()
     notifier.start()
-    told = shop.got_one.wait(30)
+    told = shop.got_one.wait(120)
     notifier.stop()
 
     assert told
@@ -321,7 +321,7 @@ def test_thread_wakes_up_for_a_new_charge(client: Client, shop: Shop) -> None:
 
     charge(client, webhook_url=shop.url)
     notifier.wake()
-    told = shop.got_one.wait(30)
+    told = shop.got_one.wait(120)
     notifier.stop()
 
     assert told

@@ -45,7 +45,6 @@ def deployed(
             domain=f"http://{HOST}:{edge_port}",
             postgres=postgres,
             bank=opened,
-            patience=30,
         )
         made.manage("collectstatic", "--no-input", "--verbosity", "0")
         made.prepare()

@@ -96,16 +96,18 @@ class Production(Stack):
         del self.processes[name]
 
     def workers(self) -> list[int]:
-        """The processes of gunicorn that answer requests."""
+        """The processes of gunicorn that answer requests, not the dead."""
         parent = self.processes["site"].pid
         found = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(parent)],
+            ["ps", "-o", "pid=,stat=", "--ppid", str(parent)],
             capture_output=True, text=True,
         )  # fmt: skip
-        return [int(line) for line in found.stdout.split()]
+        lines = map(str.split, found.stdout.splitlines())
+        return [int(pid) for pid, state in lines if state[0] != "Z"]
 
     def kill_a_worker(self, number: int = 0) -> None:
-        workers = self.workers()
+        """SIGKILL for one that lives; another follows it."""
+        workers = self.wait_for(self.workers)
         os.kill(workers[number % len(workers)], signal.SIGKILL)
 
     @contextmanager

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-DEADLINE = 20.0  # seconds; generous, since nothing waits this long
+DEADLINE = 120.0  # seconds; generous, since nothing waits this long
 
 
 def until(look: Callable[[], T], deadline: float = DEADLINE) -> T:
