@@ -216,7 +216,12 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
         last = claim.journal.last_recorded
         return Raised(WorkerCrashed(run.crashes, last))
-    return replay_function(workflow.function, _context(workflow, claim, work))
+    try:
+        ctx = _context(workflow, claim, work)
+    except Exception as error:
+        # What the run was given cannot be read any more: a row is gone.
+        return Raised(error)
+    return replay_function(workflow.function, ctx)
 
 
 def _context(

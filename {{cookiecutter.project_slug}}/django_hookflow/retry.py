@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 from django.core.exceptions import FieldError
@@ -55,7 +56,7 @@ PERMANENT: tuple[type[Exception], ...] = (
     HookflowError,
 )
 
-# Seconds: no server is obeyed that asks for a longer pause.
+# Seconds: neither a server nor a policy may ask for a longer pause.
 LONGEST = 30 * 24 * 3600.0
 
 # Exceptions to the list above.
@@ -83,13 +84,30 @@ class RetryPolicy:
         """
         if attempt > self.retries or not is_retryable_error(error):
             return None
-        wanted = getattr(error, "retry_after", None)
-        if wanted is not None:
-            return min(max(0.0, float(wanted)), LONGEST)
+        wanted = _wanted(error)
+        return _within_reason(self._own(attempt) if wanted is None else wanted)
+
+    def _own(self, attempt: int) -> float:
         try:
             return min(self.maximum, self.delay * self.factor ** (attempt - 1))
         except OverflowError:
             return self.maximum
+
+
+def _wanted(error: BaseException) -> float | None:
+    """Seconds that the error itself asks for.
+
+    The attribute of another library may be a timedelta, or no number at all.
+    """
+    wanted = getattr(error, "retry_after", None)
+    if isinstance(wanted, timedelta):
+        return wanted.total_seconds()
+    return wanted if isinstance(wanted, int | float) else None
+
+
+def _within_reason(seconds: float) -> float:
+    """Finite, and neither in the past nor beyond LONGEST."""
+    return float(min(max(0, seconds), LONGEST))
 
 
 def is_retryable_error(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
@@ -41,6 +42,8 @@ class Session:
     work: Work  # where log records and tracers look what we are doing
     on_record: Callable[[Entry], None] = lambda entry: None
     suspension: Suspension | None = None
+    # Its database connection is that of the recorder, and no other thread's.
+    _thread: int = field(default_factory=threading.get_ident)
     _asked: set[str] = field(default_factory=set)
 
     def ask(self, step_id: str, kind: str) -> Entry | None:
@@ -52,11 +55,25 @@ class Session:
         """
         if self.suspension is not None:
             raise self.suspension
-        self._refuse_misuse(step_id)
-        self._asked.add(step_id)
-        entry = self.journal.get(step_id)
+        entry = self._find(step_id)
+        if self.work.step is not None:
+            raise _inside(step_id, self.work.step)
+        if step_id in self._asked:
+            raise _asked_twice(step_id)
+        if threading.get_ident() != self._thread:
+            raise _elsewhere(step_id)
         if entry is not None and entry.kind != kind:
             raise _changed_kind(entry, kind)
+        self._asked.add(step_id)
+        return entry
+
+    def _find(self, step_id: str) -> Entry | None:
+        """The entry of a step; one that has none must have a good name."""
+        if not isinstance(step_id, str):
+            raise _bad_name(step_id)
+        entry = self.journal.get(step_id)
+        if entry is None and not _is_good_name(step_id):
+            raise _bad_name(step_id)
         return entry
 
     def idempotency_key(self, step_id: str) -> str:
@@ -123,44 +140,62 @@ class Session:
         self.suspension = suspension
         raise suspension
 
-    def _refuse_misuse(self, step_id: str) -> None:
-        if not isinstance(step_id, str) or not step_id:
-            raise MisusedStep(
-                str(step_id), "has no name", "Give each step a text as id."
-            )
-        if len(step_id) > STEP_ID_LENGTH:
-            raise MisusedStep(
-                step_id,
-                f"has a name of {len(step_id)} letters",
-                f"Use at most {STEP_ID_LENGTH}.",
-            )
-        if not step_id.isprintable():
-            raise MisusedStep(
-                step_id,
-                "has a name that cannot be printed",
-                "Use letters that can be seen.",
-            )
-        if self.work.step is not None:
-            raise MisusedStep(
-                step_id,
-                f"stands inside step {self.work.step.step_id!r}",
-                "A step is recorded as a whole, so it cannot hold another: "
-                "call both from the workflow function.",
-            )
-        if step_id in self._asked:
-            raise MisusedStep(
-                step_id,
-                "was asked for twice in one pass",
-                "Its first result would be returned again. In a loop, make "
-                'the id of the item: f"mail-{customer.pk}".',
-            )
-
 
 def _attempts(prior: Entry | None) -> int:
     """A wait that goes on is one attempt; one after a failure is another."""
     if prior is None:
         return 1
     return prior.attempts + (1 if prior.failure else 0)
+
+
+def _is_good_name(step_id: str) -> bool:
+    return 0 < len(step_id) <= STEP_ID_LENGTH and step_id.isprintable()
+
+
+def _bad_name(step_id: object) -> MisusedStep:
+    if not isinstance(step_id, str) or not step_id:
+        return MisusedStep(
+            str(step_id), "has no name", "Give each step a text as id."
+        )
+    if len(step_id) > STEP_ID_LENGTH:
+        return MisusedStep(
+            step_id,
+            f"has a name of {len(step_id)} letters",
+            f"Use at most {STEP_ID_LENGTH}.",
+        )
+    return MisusedStep(
+        step_id,
+        "has a name that cannot be printed",
+        "Use letters that can be seen.",
+    )
+
+
+def _inside(step_id: str, outer: Entry) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        f"stands inside step {outer.step_id!r}",
+        "A step is recorded as a whole, so it cannot hold another: "
+        "call both from the workflow function.",
+    )
+
+
+def _elsewhere(step_id: str) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        "was asked for in another thread",
+        "Its entry would not commit with what it writes. Call steps in the "
+        "thread of the workflow function; a step's own function may use "
+        "threads.",
+    )
+
+
+def _asked_twice(step_id: str) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        "was asked for twice in one pass",
+        "Its first result would be returned again. In a loop, make "
+        'the id of the item: f"mail-{customer.pk}".',
+    )
 
 
 def _changed_kind(entry: Entry, kind: str) -> MisusedStep:
