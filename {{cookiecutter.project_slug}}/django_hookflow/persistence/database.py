@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -78,41 +78,6 @@ def fetch_one(
         return row
 
 
-class Driver:
-    """Executes what is executed again and again, by the driver's own cursor.
-
-    Django's reads each statement anew and checks what has not changed, which
-    takes longer than SQLite takes for an INSERT. Where somebody watches
-    Django's, as its debug cursor and its execute wrappers do, it is asked.
-    """
-
-    def __init__(self, django: BaseDatabaseWrapper) -> None:
-        self._django = django
-        self._is_postgres = is_postgres(django)
-        self._raw: Any = None  # the driver's connection
-        self._cursor: Any = None
-
-    def execute(self, statement: str, parameters: tuple[Any, ...]) -> int:
-        """Run a statement with %s in it; how many rows it changed."""
-        django = self._django
-        if django.execute_wrappers or django.queries_logged:
-            return execute(statement, list(parameters))
-        if self._raw is None or django.connection is not self._raw:
-            self._open()
-        if not self._is_postgres:
-            statement = statement.replace("%s", "?")
-        django.validate_no_broken_transaction()
-        with django.wrap_database_errors:
-            self._cursor.execute(statement, parameters)
-        return int(self._cursor.rowcount)
-
-    def _open(self) -> None:
-        """Anew when a step has closed the connection under the cursor."""
-        self._django.ensure_connection()
-        self._raw = self._django.connection
-        self._cursor = self._raw.cursor()
-
-
 def adapted(parameters: Parameters, django: BaseDatabaseWrapper) -> Parameters:
     """`parameters` as raw SQL takes them."""
     adapt = time_adapter(django)
@@ -147,7 +112,9 @@ def _without_zone(zone: tzinfo | None, value: datetime | None) -> str | None:
     """A time in the form Django gives it in SQLite."""
     if value is None:
         return None
-    return str(value.astimezone(zone).replace(tzinfo=None))
+    local = value.astimezone(zone)
+    # combine: replace() takes six times as long.
+    return datetime.combine(local, local.time()).isoformat(" ")
 
 
 def zone() -> tzinfo | None:
@@ -160,15 +127,18 @@ def aware(value: datetime | None, zone: tzinfo | None) -> datetime | None:
     """A time that raw SQL gave, aware: SQLite has no time zones."""
     if value is None or zone is None:
         return value
-    return value.replace(tzinfo=zone)
+    return datetime.combine(value, value.time(), zone)
 
 
 def new_token() -> str:
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def overdue_after(due: datetime | None) -> datetime | None:
     """When the sweeper may ring for what is due at `due`."""
     if due is None:
         return None
-    return due + timedelta(seconds=conf.DJANGO_HOOKFLOW_SWEEP_AFTER)
+    try:
+        return due + timedelta(seconds=conf.DJANGO_HOOKFLOW_SWEEP_AFTER)
+    except OverflowError:  # at the end of time
+        return due

@@ -1,0 +1,171 @@
+"""Statements that PostgreSQL keeps prepared, and what may happen to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from django_hookflow import WorkflowContext
+from django_hookflow import workflow
+from django_hookflow.models import StepExecution
+from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.memory import MemoryTransport
+from tests.races.actors import Actor
+from tests.races.actors import deliver
+from tests.races.conftest import Threshold
+from tests.world import World
+
+STEPS = 8
+PREPARED = """
+SELECT statement FROM pg_prepared_statements
+WHERE name LIKE 'hookflow\\_%' AND NOT from_sql
+"""
+
+
+def kept() -> list[str]:
+    """What this connection, or one after it, has prepared for the engine."""
+    if not connection.is_usable():
+        connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute(PREPARED)
+        return [statement for (statement,) in cursor.fetchall()]
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@dataclass
+class Found:
+    """What became of a run of STEPS steps in one delivery."""
+
+    run: WorkflowRun
+    answer: tuple[int, str]
+    calls: list[int]  # of its steps
+    kept: list[str]  # what the connection had prepared afterwards
+
+
+def run_with(
+    world: World, do: Callable[[], Any], at: int = 5, atomic: bool = False
+) -> Found:
+    """A run whose step number `at` does something to its connection."""
+    calls: list[int] = []
+
+    def work(number: int) -> int:
+        calls.append(number)
+        if number == at:
+            do()
+        return number
+
+    @workflow
+    def counting(ctx: WorkflowContext) -> list[int]:
+        step = ctx.step.options(atomic=atomic)
+        return [step.run(f"step-{n}", work, n) for n in range(STEPS)]
+
+    run_id = counting.trigger()
+    message = MemoryTransport.waiting[0]
+    answer, prepared = Actor(lambda: (deliver(message), kept())).result()
+    return Found(world.run_of(run_id), answer, calls, prepared)
+
+
+def test_steps_are_appended_by_a_prepared_statement(world: World) -> None:
+    found = run_with(world, list)
+
+    (statement,) = found.kept
+    assert statement.startswith("INSERT INTO django_hookflow_stepexecution")
+    assert statement.endswith("FOR SHARE")
+    assert found.run.result == [*range(STEPS)]
+    assert StepExecution.objects.count() == STEPS
+
+
+def test_it_is_prepared_when_it_has_been_executed_often(
+    world: World, threshold: Threshold
+) -> None:
+    threshold(3)
+    early: list[list[str]] = []
+    found = run_with(world, lambda: early.append(kept()), at=3)
+
+    assert (early, len(found.kept)) == ([[]], 1)
+    assert found.run.status == "completed"
+
+
+def test_nothing_is_prepared_where_the_settings_forbid_it(
+    world: World, threshold: Threshold
+) -> None:
+    threshold(None)
+    found = run_with(world, list)
+
+    assert found.kept == []
+    assert found.run.result == [*range(STEPS)]
+
+
+@pytest.mark.parametrize("forget", ["DEALLOCATE ALL", "DISCARD ALL"])
+def test_a_connection_that_forgets_prepares_again(
+    world: World, forget: str
+) -> None:
+    found = run_with(world, lambda: execute(forget))
+
+    assert len(found.kept) == 1
+    assert found.calls == [*range(STEPS)]
+    assert found.run.result == [*range(STEPS)]
+
+
+def test_a_step_that_closes_the_connection_costs_nothing(
+    world: World,
+) -> None:
+    found = run_with(world, lambda: connection.close())
+
+    assert len(found.kept) == 1
+    assert found.calls == [*range(STEPS)]
+    assert found.run.result == [*range(STEPS)]
+
+
+def test_a_row_of_somebody_else_ends_the_delivery(world: World) -> None:
+    def write_the_next_one() -> None:
+        last = StepExecution.objects.latest("position")
+        last.pk, last.step_id = None, "step-5"
+        last.save(force_insert=True)
+
+    found = run_with(world, write_the_next_one)
+
+    assert found.answer == (503, "lease lost")
+    assert found.calls == [*range(6)]
+
+
+def test_a_connection_that_dies_in_an_append_ends_the_delivery(
+    world: World,
+) -> None:
+    execute(DIE)
+    try:
+        found = run_with(world, lambda: execute(TRIGGER))
+    finally:
+        execute("DROP FUNCTION die CASCADE")
+
+    assert found.answer == (503, "lease lost")
+    assert found.calls == [*range(6)]
+    assert StepExecution.objects.count() == 5
+
+
+DIE = """
+CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_terminate_backend(pg_backend_pid());
+    RETURN NEW;
+END $$
+"""
+TRIGGER = """
+CREATE TRIGGER die BEFORE INSERT ON django_hookflow_stepexecution
+FOR EACH ROW EXECUTE FUNCTION die()
+"""
+
+
+def test_what_is_in_a_transaction_stays_in_it(world: World) -> None:
+    found = run_with(world, list, atomic=True)
+
+    assert found.kept == []
+    assert found.run.result == [*range(STEPS)]
