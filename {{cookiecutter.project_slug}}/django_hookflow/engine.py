@@ -40,6 +40,7 @@ from django_hookflow.persistence.runs import Claim
 from django_hookflow.persistence.runs import Stale
 from django_hookflow.replay import Outcome
 from django_hookflow.replay import Raised
+from django_hookflow.replay import Waiting
 from django_hookflow.replay import replay as replay_function
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import loads
@@ -70,9 +71,9 @@ def trigger(
     if existing is None:
         _begin(run)
     elif existing.workflow_id != run.workflow_id:
-        raise RunConflict(run.run_id, "workflow")
+        raise RunConflict(run.run_id, "another workflow")
     elif existing.data != run.data:
-        raise RunConflict(run.run_id, "data")
+        raise RunConflict(run.run_id, "other data")
     return run.run_id
 
 
@@ -206,7 +207,7 @@ def _move(
             now=clock.now(),
         )
         message = WorkflowPersistence.commit(run, verdict)
-    error = outcome.error if isinstance(outcome, Raised) else None
+    error = outcome.error if isinstance(outcome, Raised | Waiting) else None
     _signal(signals.run_committed, run, verdict=verdict, error=error)
     return verdict, message
 

@@ -113,7 +113,7 @@ class RunConflict(HookflowError):
 
     def __init__(self, run_id: str, what: str) -> None:
         super().__init__(
-            f"Run {run_id!r} exists already with another {what}. "
+            f"Run {run_id!r} exists already with {what}. "
             "Use another run_id, or trigger it with what it was begun with."
         )
 
@@ -134,7 +134,7 @@ class SerializationError(HookflowError, TypeError):
     def __init__(self, where: str, problem: str) -> None:
         self.where = where
         super().__init__(
-            f"{where} cannot be recorded: {problem}. Return plain data, a "
+            f"{where} cannot be recorded: {problem}. Use plain data, a "
             "dataclass or an id, and load the rest again where it is used."
         )
 
@@ -194,11 +194,15 @@ class StepCompleted(Suspension):
 
 
 class StepWaiting(Suspension):
-    """The run has to wait; `entry` says for what and until when."""
+    """The run has to wait; `entry` says for what and until when.
 
-    def __init__(self, entry: Entry) -> None:
+    `error`: what it is tried again for, if it is.
+    """
+
+    def __init__(self, entry: Entry, error: Exception | None = None) -> None:
         super().__init__()
         self.entry = entry
+        self.error = error
 
 
 class LeaseLost(Suspension):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Any
 
 from django.dispatch import receiver
@@ -42,7 +43,11 @@ def _recorded(workflow_id: str, run_id: str, entry: Entry, **_: Any) -> None:
 
 @receiver(signals.run_committed)
 def _committed(
-    workflow_id: str, run_id: str, verdict: Verdict, **_: Any
+    workflow_id: str,
+    run_id: str,
+    verdict: Verdict,
+    error: Exception | None,
+    **_: Any,
 ) -> None:
     failure = verdict.failure
     if failure is None:
@@ -61,6 +66,7 @@ def _committed(
         verdict.status,
         failure.type,
         failure.message,
+        exc_info=_printable(error),
     )
 
 
@@ -85,6 +91,15 @@ def _swept(workflow_id: str, run_id: str, **_: Any) -> None:
         run_id,
         extra=_ids(workflow_id, run_id),
     )
+
+
+def _printable(error: Exception | None) -> Exception | None:
+    """`error`, unless its traceback holds what no log can keep."""
+    try:
+        "".join(traceback.format_exception(error)).encode()
+    except UnicodeEncodeError:
+        return None
+    return error
 
 
 def _ids(workflow_id: str, run_id: str) -> dict[str, str]:

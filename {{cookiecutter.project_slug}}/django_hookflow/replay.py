@@ -28,6 +28,7 @@ class Raised:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     entry: Entry  # for what, and until when
+    error: Exception | None = None  # what it is tried again for
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +64,5 @@ def _suspended(suspension: Suspension | None) -> Outcome | None:
     if isinstance(suspension, LeaseLost):
         raise suspension
     if isinstance(suspension, StepWaiting):
-        return Waiting(suspension.entry)
+        return Waiting(suspension.entry, suspension.error)
     return OutOfBudget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -76,6 +77,14 @@ class RetryPolicy:
     factor: float = 10
     maximum: float = 3600
 
+    def __post_init__(self) -> None:
+        if type(self.retries) is not int or self.retries < 0:
+            raise ValueError(
+                f"retries is {self.retries!r}. Use a whole number from 0."
+            )
+        for name in ("delay", "factor", "maximum"):
+            _refuse_no_measure(name, getattr(self, name))
+
     def delay_before(self, attempt: int, error: BaseException) -> float | None:
         """Seconds to wait before retry number `attempt`, None to give up.
 
@@ -92,6 +101,21 @@ class RetryPolicy:
             return min(self.maximum, self.delay * self.factor ** (attempt - 1))
         except OverflowError:
             return self.maximum
+
+
+def checked_policy(retry: object) -> RetryPolicy | None:
+    """`retry` if it is a policy or None; TypeError says what to write."""
+    if retry is None or isinstance(retry, RetryPolicy):
+        return retry
+    raise TypeError(
+        f"retry is {retry!r}, no RetryPolicy. Write "
+        "retry=RetryPolicy(retries=3)."
+    )
+
+
+def _refuse_no_measure(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} is {value!r}. Use a number from 0.")
 
 
 def _wanted(error: BaseException) -> float | None:

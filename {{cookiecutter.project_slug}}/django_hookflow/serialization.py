@@ -18,6 +18,7 @@ import dataclasses
 import datetime as dt
 import enum
 import functools
+import inspect
 import json
 import math
 import uuid
@@ -134,6 +135,9 @@ def _encode_tagged(value: Any, place: Place) -> Any:
 
 def _problem(value: Any) -> str:
     kind = type(value)
+    if inspect.iscoroutine(value):
+        value.close()  # else Python warns that nobody awaited it
+        return "it is a coroutine: call asgiref.sync.async_to_sync(fn)"
     return f"{kind.__module__}.{kind.__qualname__} is no kind of data"
 
 

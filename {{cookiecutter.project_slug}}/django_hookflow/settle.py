@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 
+from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
@@ -44,7 +45,7 @@ def settle(
     match outcome:
         case Returned(result):
             return Verdict(status=RunStatus.COMPLETED, result=result)
-        case Waiting(entry):
+        case Waiting(entry, _):
             return Verdict(
                 status=RunStatus.WAITING,
                 wake_at=entry.wake_at,
@@ -77,6 +78,7 @@ def _delay(
     error: Exception, attempts: int, policy: RetryPolicy
 ) -> float | None:
     # A failed step has had its retries, and is recorded: it cannot change.
-    if isinstance(error, WorkflowError):
+    # What kills its workers is not asked for a policy, which may be why.
+    if isinstance(error, WorkflowError | WorkerCrashed):
         return None
     return policy.delay_before(attempts, error)

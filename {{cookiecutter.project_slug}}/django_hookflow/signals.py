@@ -15,7 +15,7 @@ run_claimed = Signal(use_caching=True)
 # A step was executed and recorded, never a replayed one: `entry`.
 step_recorded = Signal(use_caching=True)
 # A delivery ended: `verdict`, and `error`, the exception that the function
-# let pass, or None.
+# let pass or that a step is tried again for, or None.
 run_committed = Signal(use_caching=True)
 # A message could not be sent; the sweeper will: `error`.
 send_failed = Signal(use_caching=True)

@@ -127,8 +127,18 @@ class Step(ABC):
         return self.answer(entry, cause)
 
     def wait(
-        self, entry: Entry, until: datetime | None, **why: Any
+        self,
+        entry: Entry,
+        until: datetime | None,
+        error: Exception | None = None,
     ) -> NoReturn:
-        """Suspend the run until a time, an event or the next attempt."""
-        entry = entry._replace(status=StepStatus.WAITING, wake_at=until, **why)
-        self.session.suspend(StepWaiting(entry))
+        """Suspend the run until a time, an event or the next attempt.
+
+        `error`: what the last attempt failed of.
+        """
+        entry = entry._replace(
+            status=StepStatus.WAITING,
+            wake_at=until,
+            failure=Failure.of(error) if error else None,
+        )
+        self.session.suspend(StepWaiting(entry, error))

@@ -51,9 +51,8 @@ class RunStep(Step):
     def retry(self, entry: Entry, error: Exception) -> Any:
         """Suspend until the next attempt, or record the failure."""
         policy = self.options.retry or self.session.policy
-        failure = Failure.of(error)
         delay = policy.delay_before(entry.attempts, error)
         if delay is None:
-            return self.record(self.failed(entry, failure), error)
+            return self.record(self.failed(entry, Failure.of(error)), error)
         again = clock.now() + timedelta(seconds=delay)
-        return self.wait(entry, again, failure=failure)
+        return self.wait(entry, again, error)

@@ -14,8 +14,10 @@ from typing import ParamSpec
 from typing import TypeVar
 
 from django_hookflow.clock import Duration
+from django_hookflow.exceptions import MisusedStep
 from django_hookflow.http import Call
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.retry import checked_policy
 from django_hookflow.steps.base import DEFAULTS
 from django_hookflow.steps.base import Options
 from django_hookflow.steps.call import CallStep
@@ -49,7 +51,11 @@ class StepManager:
         commits together with its journal entry, so it happens exactly once.
         `optional`: when it fails, record that and return None.
         """
-        chosen = {"retry": retry, "atomic": atomic, "optional": optional}
+        chosen = {
+            "retry": checked_policy(retry),
+            "atomic": atomic,
+            "optional": optional,
+        }
         given: Any = {k: v for k, v in chosen.items() if v is not None}
         return StepManager(self._session, replace(self._options, **given))
 
@@ -65,6 +71,8 @@ class StepManager:
 
         Raises WorkflowError when it failed for good.
         """
+        if not callable(fn):
+            raise _no_function(step_id, fn)
         function = partial(fn, *args, **kwargs)
         step = RunStep(self._session, step_id, self._options, function)
         result: T = step.outcome()
@@ -145,3 +153,11 @@ class WorkflowContext:
     def idempotency_key(self, step_id: str) -> str:
         """The same for each attempt of a step, and for replayed letters."""
         return self.session.idempotency_key(step_id)
+
+
+def _no_function(step_id: object, given: object) -> MisusedStep:
+    return MisusedStep(
+        str(step_id),
+        f"was given {given!r:.60}, which is no function",
+        'Write ctx.step.run("id", fn, argument), without calling fn.',
+    )

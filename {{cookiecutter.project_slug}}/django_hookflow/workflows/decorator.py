@@ -12,6 +12,7 @@ from typing import Any
 from typing import overload
 
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.retry import checked_policy
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.registry import register
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 WorkflowFunction = Callable[[WorkflowContext], Any]
 
-# It stands in an address: anything but slashes and what cannot be seen.
-WORKFLOW_ID = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
+# It stands in an address: no slashes, nothing that cannot be seen, no step up.
+WORKFLOW_ID = re.compile(r"(?!\.\.?$|<lambda>$)[^/\x00-\x1f\x7f]{1,200}")
 
 
 class WorkflowWrapper:
@@ -33,16 +34,13 @@ class WorkflowWrapper:
         workflow_id: str | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
+        _refuse_what_is_no_workflow(function)
         functools.update_wrapper(self, function)
-        _refuse_async(function)
         self.function = function
-        self.workflow_id = workflow_id or function.__name__
-        self.retry = retry or RetryPolicy()
-        if not WORKFLOW_ID.fullmatch(self.workflow_id):
-            raise ValueError(
-                f"{self.workflow_id!r} is no workflow id. "
-                'Use up to 200 letters without "/", such as "process-order".'
-            )
+        self.workflow_id = _checked_id(
+            function.__name__ if workflow_id is None else workflow_id
+        )
+        self.retry = checked_policy(retry) or RetryPolicy()
 
     @property
     def name(self) -> str:
@@ -112,6 +110,39 @@ def workflow(
         return wrapper
 
     return declare if function is None else declare(function)
+
+
+def _checked_id(workflow_id: object) -> str:
+    if isinstance(workflow_id, str) and WORKFLOW_ID.fullmatch(workflow_id):
+        return workflow_id
+    raise ValueError(
+        f"{workflow_id!r} is no workflow id. "
+        'Use up to 200 letters without "/", such as "process-order".'
+    )
+
+
+def _refuse_what_is_no_workflow(function: object) -> None:
+    if not inspect.isfunction(function):
+        raise TypeError(
+            f"{function!r} is no function, so it cannot be a workflow. Write "
+            "@workflow above a def; an id is given by its name, as in "
+            '@workflow(workflow_id="process-order").'
+        )
+    _refuse_async(function)
+    _refuse_signature(function)
+
+
+def _refuse_signature(function: WorkflowFunction) -> None:
+    """It is called with the context alone, again at every replay."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(
+            f"{function.__qualname__}{signature} cannot be called with a "
+            f"context alone: {error}. Write def {function.__name__}(ctx), and "
+            "give it the rest by trigger(data={…})."
+        ) from None
 
 
 def _refuse_async(function: WorkflowFunction) -> None:

@@ -156,24 +156,24 @@ class Loop(list[Any]): ...
         (
             {"a": [1, object()]},
             "It['a'][1] cannot be recorded: builtins.object is no kind of "
-            "data. Return plain data, a dataclass or an id, and load the "
+            "data. Use plain data, a dataclass or an id, and load the "
             "rest again where it is used.",
         ),
         (
             {object(): 1},
             "a key of It cannot be recorded: builtins.object is no kind of "
-            "data. Return plain data, a dataclass or an id, and load the "
+            "data. Use plain data, a dataclass or an id, and load the "
             "rest again where it is used.",
         ),
         (
             User(username="new"),
             "It cannot be recorded: auth.User is not saved, so it has no key."
-            " Return plain data, a dataclass or an id, and load the rest "
+            " Use plain data, a dataclass or an id, and load the rest "
             "again where it is used.",
         ),
         (
             Point,
-            "It cannot be recorded: builtins.type is no kind of data. Return "
+            "It cannot be recorded: builtins.type is no kind of data. Use "
             "plain data, a dataclass or an id, and load the rest again where "
             "it is used.",
         ),

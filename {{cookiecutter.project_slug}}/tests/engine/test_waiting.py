@@ -339,7 +339,7 @@ def test_an_event_that_comes_while_the_run_executes_is_found(
             {"name": "x", "match": "m", "data": [object()]},
             SerializationError,
             "The data of event 'x'[0] cannot be recorded: builtins.object is "
-            "no kind of data. Return plain data, a dataclass or an id, and "
+            "no kind of data. Use plain data, a dataclass or an id, and "
             "load the rest again where it is used.",
         ),
     ],
