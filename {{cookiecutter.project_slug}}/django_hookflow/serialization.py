@@ -102,6 +102,8 @@ def _items(values: Any, place: Place) -> list[Any]:
 
 def _encode_dict(value: dict[Any, Any], place: Place) -> Any:
     if STRINGS.issuperset(map(type, value)) and not _looks_tagged(value):
+        if PLAIN.issuperset(map(type, value.values())):
+            return value
         return {k: _encode(v, (place, ITEM, k)) for k, v in value.items()}
     return {
         "$dict": [
