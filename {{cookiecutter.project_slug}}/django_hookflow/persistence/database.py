@@ -130,6 +130,14 @@ def aware(value: datetime | None, zone: tzinfo | None) -> datetime | None:
     return datetime.combine(value, value.time(), zone)
 
 
+def read_time(text: str, zone: tzinfo | None) -> datetime:
+    """A time that raw SQL gave as text, aware."""
+    value = datetime.fromisoformat(text)
+    return (
+        value if zone is None else datetime.combine(value, value.time(), zone)
+    )
+
+
 def new_token() -> str:
     return secrets.token_hex(16)
 

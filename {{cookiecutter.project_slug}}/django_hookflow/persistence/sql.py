@@ -95,8 +95,14 @@ WHERE run_id = %(run_id)s
 RETURNING id, {", ".join(RUN_COLUMNS)}
 """  # noqa: S608
 
+
+def _readable(column: str) -> str:
+    """Times as text: what Django makes of each takes as long as the rest."""
+    return f"CAST({column} AS text)" if column.endswith("_at") else column
+
+
 JOURNAL = (
-    f"SELECT {', '.join(STEP_COLUMNS)} FROM {STEPS}"  # noqa: S608
+    f"SELECT {', '.join(map(_readable, STEP_COLUMNS))} FROM {STEPS}"  # noqa: S608
     " WHERE workflow_run_id = %s ORDER BY position"
 )
 
