@@ -50,7 +50,8 @@ SCOPES = {
     ("POST", "admin:login"): "login",
 }
 # Counted when they have answered that they believe nothing of it.
-WEBHOOKS = ("django_hookflow:", "orders:payment-webhook")
+QSTASHS = "django_hookflow:"
+WEBHOOKS = (QSTASHS, "orders:payment-webhook")
 REFUSED = (401, 413)
 
 COUNT = """
@@ -76,12 +77,33 @@ class ThrottlingMiddleware:
     def process_view(
         self, request: HttpRequest, *_: Any
     ) -> HttpResponse | None:
-        scope = SCOPES.get((str(request.method), view_name(request)))
+        # Where it answers HEAD, a view does for it what it does for GET.
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        scope = SCOPES.get((method, view_name(request)))
+        if is_unsigned(request) and is_over(request, "webhook"):
+            scope = "webhook"  # its body need not be read
         return throttled(request, scope) if scope else None
 
 
 def view_name(request: HttpRequest) -> str:
     return request.resolver_match.view_name if request.resolver_match else ""
+
+
+def is_unsigned(request: HttpRequest) -> bool:
+    """Whether it is a message that QStash cannot have sent."""
+    return (
+        view_name(request).startswith(QSTASHS)
+        and "Upstash-Signature" not in request.headers
+    )
+
+
+def is_over(request: HttpRequest, scope: str) -> bool:
+    """Whether a client is known to be over a rate; nothing is counted."""
+    rate = rate_of(settings.THROTTLES.get(scope, "off"))
+    if rate is None:
+        return False
+    ends_at = end_of(rate, clock.now().timestamp())
+    return key_of(scope, client_address(request), ends_at) in _over
 
 
 def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
@@ -145,7 +167,7 @@ MOST_REMEMBERED = 10_000
 def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
     """Count a request; 0 when it may pass, else how long to stay away."""
     now = clock.now().timestamp()
-    ends_at = (int(now) // rate.seconds + 1) * rate.seconds
+    ends_at = end_of(rate, now)
     key = key_of(scope, client, ends_at)
     if key not in _over and counted(key, ends_at) <= rate.count:
         return 0
@@ -153,6 +175,11 @@ def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
         _over.clear()
     _over[key] = ends_at
     return math.ceil(ends_at - now)
+
+
+def end_of(rate: Rate, now: float) -> int:
+    """When the second, minute, hour or day ends that is counted in now."""
+    return (int(now) // rate.seconds + 1) * rate.seconds
 
 
 def key_of(*facts: object) -> str:
@@ -193,14 +220,21 @@ def client_address(request: HttpRequest) -> str:
     trusted = settings.DJANGO_TRUSTED_PROXIES
     chain = request.headers.get("X-Forwarded-For", "").split(",")
     if trusted and len(chain) >= trusted and chain[-trusted].strip():
-        return network_of(chain[-trusted].strip())
+        return network_of(without_port(chain[-trusted].strip()))
     return network_of(request.META.get("REMOTE_ADDR", ""))
+
+
+def without_port(text: str) -> str:
+    """Some proxies say 192.0.2.1:4711, and [2001:db8::1]:4711."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def network_of(text: str) -> str:
     """An address of IPv4, or the /64 of one of IPv6: one client has it all."""
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return text[:64]
     if isinstance(address, ipaddress.IPv4Address):

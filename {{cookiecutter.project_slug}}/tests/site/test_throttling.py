@@ -114,6 +114,34 @@ def test_looking_at_orders_is_throttled(
     assert statuses == [404, 404, 429, 429, 200]
 
 
+def test_looking_without_reading_is_throttled_too(
+    client: Client, settings: LazySettings
+) -> None:
+    settings.THROTTLES = {"status": "2/minute"}
+    nobody = "/api/orders/00000000-0000-0000-0000-000000000000/"
+
+    for _ in range(2):
+        client.head(nobody)
+
+    assert client.head(nobody).status_code == 429
+    assert client.get(nobody).status_code == 429
+
+
+def test_a_port_makes_no_new_client(
+    client: Client, settings: LazySettings, address: str
+) -> None:
+    settings.THROTTLES = {"login": "1/hour"}
+
+    statuses = [
+        client.post(
+            "/admin/login/", headers={"X-Forwarded-For": f"{address}:{port}"}
+        ).status_code
+        for port in (4711, 4712)
+    ]
+
+    assert statuses == [200, 429]
+
+
 def test_guessing_a_password_ends_soon_even_with_the_right_one(
     client: Client, settings: LazySettings
 ) -> None:
@@ -182,6 +210,36 @@ def test_refused_messages_are_throttled_and_signed_ones_never(
     assert set(WorkflowRun.objects.values_list("status", flat=True)) == {
         "completed"
     }
+
+
+def test_an_unsigned_message_of_who_is_over_is_not_read(
+    client: Client, settings: LazySettings
+) -> None:
+    class Unread:
+        def read(self, *_: Any) -> bytes:
+            raise AssertionError("The body is read.")
+
+        readline = read
+
+    settings.THROTTLES = {"webhook": "1/minute"}
+    webhook = "/hookflow/workflow/throttled/"
+    for _ in range(2):
+        client.post(webhook, b"{}", content_type="application/json")
+
+    unsigned = client.post(
+        webhook,
+        b"{}",
+        content_type="application/json",
+        **{"wsgi.input": Unread()},  # type: ignore[arg-type]
+    )
+    signed = client.post(
+        webhook,
+        b"{}",
+        content_type="application/json",
+        headers={"Upstash-Signature": "e30.e30.e30"},
+    )
+
+    assert (unsigned.status_code, signed.status_code) == (429, 429)
 
 
 def test_refused_notifications_of_payments_are_throttled(
@@ -256,6 +314,9 @@ def test_no_address_is_kept(
         (3, "1.1.1.1, 10.0.0.1", "127.0.0.1"),
         (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         (1, "::ffff:1.1.1.1", "1.1.1.1"),
+        (1, "1.1.1.1:4711", "1.1.1.1"),
+        (1, "[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::/64"),
+        (1, "[2001:db8:1:2:3:4:5:6]:4711", "2001:db8:1:2::/64"),
         (1, "unknown", "unknown"),
     ],
 )
