@@ -50,8 +50,7 @@ SCOPES = {
     ("POST", "admin:login"): "login",
 }
 # Counted when they have answered that they believe nothing of it.
-QSTASHS = "django_hookflow:"
-WEBHOOKS = (QSTASHS, "orders:payment-webhook")
+WEBHOOKS = ("django_hookflow:", "orders:payment-webhook")
 REFUSED = (401, 413)
 
 COUNT = """
@@ -80,30 +79,11 @@ class ThrottlingMiddleware:
         # Where it answers HEAD, a view does for it what it does for GET.
         method = "GET" if request.method == "HEAD" else str(request.method)
         scope = SCOPES.get((method, view_name(request)))
-        if is_unsigned(request) and is_over(request, "webhook"):
-            scope = "webhook"  # its body need not be read
         return throttled(request, scope) if scope else None
 
 
 def view_name(request: HttpRequest) -> str:
     return request.resolver_match.view_name if request.resolver_match else ""
-
-
-def is_unsigned(request: HttpRequest) -> bool:
-    """Whether it is a message that QStash cannot have sent."""
-    return (
-        view_name(request).startswith(QSTASHS)
-        and "Upstash-Signature" not in request.headers
-    )
-
-
-def is_over(request: HttpRequest, scope: str) -> bool:
-    """Whether a client is known to be over a rate; nothing is counted."""
-    rate = rate_of(settings.THROTTLES.get(scope, "off"))
-    if rate is None:
-        return False
-    ends_at = end_of(rate, clock.now().timestamp())
-    return key_of(scope, client_address(request), ends_at) in _over
 
 
 def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
@@ -167,7 +147,7 @@ MOST_REMEMBERED = 10_000
 def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
     """Count a request; 0 when it may pass, else how long to stay away."""
     now = clock.now().timestamp()
-    ends_at = end_of(rate, now)
+    ends_at = (int(now) // rate.seconds + 1) * rate.seconds
     key = key_of(scope, client, ends_at)
     if key not in _over and counted(key, ends_at) <= rate.count:
         return 0
@@ -175,11 +155,6 @@ def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
         _over.clear()
     _over[key] = ends_at
     return math.ceil(ends_at - now)
-
-
-def end_of(rate: Rate, now: float) -> int:
-    """When the second, minute, hour or day ends that is counted in now."""
-    return (int(now) // rate.seconds + 1) * rate.seconds
 
 
 def key_of(*facts: object) -> str:

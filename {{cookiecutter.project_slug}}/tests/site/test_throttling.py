@@ -212,36 +212,6 @@ def test_refused_messages_are_throttled_and_signed_ones_never(
     }
 
 
-def test_an_unsigned_message_of_who_is_over_is_not_read(
-    client: Client, settings: LazySettings
-) -> None:
-    class Unread:
-        def read(self, *_: Any) -> bytes:
-            raise AssertionError("The body is read.")
-
-        readline = read
-
-    settings.THROTTLES = {"webhook": "1/minute"}
-    webhook = "/hookflow/workflow/throttled/"
-    for _ in range(2):
-        client.post(webhook, b"{}", content_type="application/json")
-
-    unsigned = client.post(
-        webhook,
-        b"{}",
-        content_type="application/json",
-        **{"wsgi.input": Unread()},  # type: ignore[arg-type]
-    )
-    signed = client.post(
-        webhook,
-        b"{}",
-        content_type="application/json",
-        headers={"Upstash-Signature": "e30.e30.e30"},
-    )
-
-    assert (unsigned.status_code, signed.status_code) == (429, 429)
-
-
 def test_refused_notifications_of_payments_are_throttled(
     client: Client, settings: LazySettings
 ) -> None:
