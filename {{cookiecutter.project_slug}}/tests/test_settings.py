@@ -25,6 +25,7 @@ LAPTOP = {
     "PAYMENTS_API_KEY": "a",
     "PAYMENTS_WEBHOOK_SECRET": "w",
 }
+SAMPLED = "SENTRY_TRACES_SAMPLE_RATE"
 DEPLOYED = LAPTOP | {
     "DATABASE_URL": "postgres://u:p@db.example:6000/shop",
     "DJANGO_ALLOWED_HOSTS": "shop.example.com",
@@ -91,6 +92,7 @@ def test_values_that_make_no_sense_are_all_named_in_one_error() -> None:
         ("DATABASE_URL", "Not a valid database URL."),
         ("DJANGO_EMAIL_URL", "Not a valid mail URL; it begins with"),
         ("DJANGO_DEBUG", "Not a valid boolean."),
+        ("SENTRY_TRACES_SAMPLE_RATE", "Not a valid number."),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(
@@ -100,6 +102,19 @@ def test_a_variable_that_cannot_be_read_is_named(
 
     assert run.returncode == 1
     assert f"  {name}: {complaint}" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"), [("1.5", "More than 1."), ("-1", "Less than 0.")]
+)
+def test_a_part_is_neither_less_than_nothing_nor_more_than_all(
+    value: str, complaint: str
+) -> None:
+    """Of a rate above 1 Sentry's client sends nothing, and does not say."""
+    run = manage("local", "check", LAPTOP | {SAMPLED: value})
+
+    assert run.returncode == 1
+    assert f"  {SAMPLED}: {complaint}\n" in run.stderr
 
 
 def test_the_mail_url_chooses_the_server() -> None:
