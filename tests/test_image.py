@@ -167,6 +167,7 @@ class Site:
             **self.secrets,
             "DATABASE_URL": self.database_url,
             "DJANGO_ALLOWED_HOSTS": HOST,
+            "DJANGO_ALLOW_LOOPBACK": "True",
             "DJANGO_EMAIL_URL": "console:",
             "DJANGO_HOOKFLOW_DOMAIN": self.address,
             "DJANGO_SECURE_SSL_REDIRECT": "False",  # no proxy is in front

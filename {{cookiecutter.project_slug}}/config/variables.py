@@ -342,6 +342,15 @@ DECLARED = (
         fresh="http://127.0.0.1:8000",
     ),
     Variable(
+        name="DJANGO_ALLOW_LOOPBACK",
+        group=WORKFLOWS,
+        help="Lets a site with DEBUG off start whose addresses lead to this "
+        "machine only, as when everything is tried on one.",
+        kind="flag",
+        default=False,
+        read_in=(PRODUCTION,),
+    ),
+    Variable(
         name="DJANGO_HOOKFLOW_LEASE",
         group=WORKFLOWS,
         help="Seconds until a run whose worker died is taken over.",

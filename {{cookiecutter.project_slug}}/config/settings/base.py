@@ -85,6 +85,7 @@ TEMPLATES = [
 
 DATABASES = {"default": variable("DATABASE_URL")}
 DJANGO_ALLOW_SQLITE = True
+DJANGO_ALLOW_LOOPBACK = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REST_FRAMEWORK = {

@@ -44,6 +44,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variables = fresh_secrets() | {
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "DJANGO_ALLOW_SQLITE": "True",
+        "DJANGO_ALLOW_LOOPBACK": "True",
         "DJANGO_ALLOWED_HOSTS": "shop.example.com",
         "DJANGO_EMAIL_URL": "console:",
         "DJANGO_HOOKFLOW_DOMAIN": "https://shop.example.com",

@@ -45,6 +45,7 @@ class Production(Stack):
             "DJANGO_ALLOWED_HOSTS": f"{HOST},shop.example.com",
             "DJANGO_CSRF_TRUSTED_ORIGINS": "https://shop.example.com",
             "DJANGO_EMAIL_URL": f"file:///{self.folder / 'mail'}",
+            "DJANGO_ALLOW_LOOPBACK": "True",
             "TEST_STATIC_ROOT": str(self.folder / "static"),
             "DJANGO_HOOKFLOW_LEASE": "3",
             "PAYMENTS_URL": f"{self.domain}/sandbox",
