@@ -262,7 +262,7 @@ def test_a_site_with_all_it_needs_starts() -> None:
             for name, url in (
                 ("DJANGO_HOOKFLOW_DOMAIN", "http://127.0.0.1:8000"),
                 ("DJANGO_HOOKFLOW_DOMAIN", "http://localhost:8000"),
-                ("PAYMENTS_URL", "http://0.0.0.0:8000/sandbox"),
+                ("QSTASH_URL", "http://0.0.0.0:8080"),
                 ("QSTASH_URL", "http://[::1]:8080"),
             )
         ),
@@ -296,16 +296,16 @@ def test_the_tests_find_the_same_settings_on_every_machine(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "owner.env"
-    file.write_text("DJANGO_ADMIN_PATH=hidden/\nORDERS_CURRENCY=CHF\n")
+    file.write_text("DJANGO_ADMIN_PATH=hidden/\nDJANGO_FROM_EMAIL=me@home\n")
     owner = {"DJANGO_ENV_FILE": str(file), "DJANGO_LOG_LEVEL": "ERROR"}
     asked = (
         "from django.conf import settings as s\n"
-        "print(s.ADMIN_PATH, s.ORDERS_CURRENCY, s.LOGGING['root']['level'])"
+        "print(s.ADMIN_PATH, s.DEFAULT_FROM_EMAIL, s.LOGGING['root']['level'])"
     )
 
     run = manage("test", "shell", owner, "--no-imports", "-c", asked)
 
-    assert run.stdout == "admin/ EUR INFO\n", run.stderr
+    assert run.stdout == "admin/ orders@localhost INFO\n", run.stderr
 
 
 def test_sqlite_in_production_can_be_allowed() -> None:
