@@ -104,10 +104,10 @@ def is_guessable(key: str) -> bool:
 
 @register("site")
 def check_addresses(**_: Any) -> list[CheckMessage]:
-    """Those that a fresh .env has for a laptop, and a server must not keep."""
+    """Those that stand in a fresh .env, where they are a laptop's."""
     if settings.DJANGO_ALLOW_LOOPBACK:
         return []
-    of_a_laptop = (one.name for one in DECLARED if is_here(one.fresh or ""))
+    addresses = (one.name for one in DECLARED if "://" in (one.fresh or ""))
     return [
         Error(
             f"{name} is {url}, which leads everybody to their own machine.",
@@ -115,7 +115,7 @@ def check_addresses(**_: Any) -> list[CheckMessage]:
             "everything is on this machine, set DJANGO_ALLOW_LOOPBACK=True.",
             id="config.E004",
         )
-        for name in of_a_laptop
+        for name in addresses
         if is_here(url := str(getattr(settings, name)))
     ]
 

@@ -296,16 +296,19 @@ def test_the_tests_find_the_same_settings_on_every_machine(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "owner.env"
-    file.write_text("DJANGO_ADMIN_PATH=hidden/\nDJANGO_FROM_EMAIL=me@home\n")
+    file.write_text(
+        "DJANGO_ADMIN_PATH=hidden/\nDJANGO_HOOKFLOW_MAX_BODY=5000\n"
+    )
     owner = {"DJANGO_ENV_FILE": str(file), "DJANGO_LOG_LEVEL": "ERROR"}
     asked = (
         "from django.conf import settings as s\n"
-        "print(s.ADMIN_PATH, s.DEFAULT_FROM_EMAIL, s.LOGGING['root']['level'])"
+        "print(s.ADMIN_PATH, s.DJANGO_HOOKFLOW_MAX_BODY,"
+        "s.LOGGING['root']['level'])"
     )
 
     run = manage("test", "shell", owner, "--no-imports", "-c", asked)
 
-    assert run.stdout == "admin/ orders@localhost INFO\n", run.stderr
+    assert run.stdout == "admin/ 11000000 INFO\n", run.stderr
 
 
 def test_sqlite_in_production_can_be_allowed() -> None:
