@@ -122,11 +122,7 @@ def test_a_proxy_gives_an_idle_connection_up_before_gunicorn(
 
 
 def test_gunicorn_keeps_an_idle_connection_longer_than_any_proxy() -> None:
-    """Those of Heroku 90 s, of Traefik 90 s, and of Caddy's default 120 s.
-
-    devcenter.heroku.com/articles/http-routing and
-    caddyserver.com/docs/caddyfile/directives/reverse_proxy (2026-11).
-    """
+    """Heroku's router does so for 90 s, Caddy left to itself for 120 s."""
     assert GUNICORN["keepalive"] > 120
 
 

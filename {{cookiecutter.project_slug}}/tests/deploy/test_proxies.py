@@ -21,10 +21,10 @@ from .hosts import hosts
 DEPLOYMENT = PROJECT / "docs" / "deployment"
 
 # What a site gets of a client who has invented an address; {edge} is one of
-# the host's own, and need not be the same twice. Looked up in November 2026:
-# fly.io/docs/networking/request-headers, render.com/docs/web-services,
-# docs.railway.com/networking, devcenter.heroku.com/articles/http-routing,
-# cloud.google.com/load-balancing/docs/https; Caddy and Traefik as we use them.
+# the host's own, and need not be the same twice. Fly.io documents its own
+# (fly.io/docs/networking/request-headers, 2026-11). Render and Railway do not
+# say how theirs ends: look at the log of a throttled client of yours. Caddy
+# and Traefik overwrite what the client sent.
 SHAPES = {
     "fly.toml": "{invented}, {client}, {edge}",
     "render.yaml": "{invented}, {client}, {edge}",
