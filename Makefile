@@ -14,6 +14,9 @@ ifndef UV
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(CURDIR)/.tools/bin/uv)
 endif
 
+# The one of the project: its "audit" is a preview, which another may not have.
+UV_VERSION := $(shell sed -n 's/^UV_VERSION := //p' '$(PROJECT)/Makefile')
+
 # Every cache outside of the template, since a bake copies what lies there.
 export PYTHONDONTWRITEBYTECODE = 1
 export PYTEST_ADDOPTS += -p no:cacheprovider
@@ -33,7 +36,7 @@ PATH_OF_PYTHON = $$($(PYTHON) -c 'import sys; print(sys.executable)')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-bake test-project test-sqlite check \
-	simulate bench format clean python
+	simulate bench audit format clean python
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) \
@@ -70,6 +73,13 @@ simulate: $(VENV)/.synced-dev ## random histories against the engine (N=20000; S
 bench: $(VENV)/.synced-dev ## what it costs, beside its peers (QUICK=1 ONLY=steps)
 	@UV='$(UV)' $(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
+# The project's versions are in a lock once it is baked and installed.
+audit: | python $(filter %/.tools/bin/uv,$(UV))
+	@mkdir -p '$(BUILD)/audit'
+	@cp '$(PROJECT)/pyproject.toml' '$(PROJECT)/Makefile' '$(BUILD)/audit'
+	@cd '$(BUILD)/audit' && $(UV) lock --quiet --upgrade
+	@$(MAKE) --no-print-directory -C '$(BUILD)/audit' audit UV='$(UV)' $(if $(OSV),OSV='$(OSV)')
+
 format: $(VENV)/.synced-dev ## put the code into the house's form
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
@@ -84,6 +94,7 @@ $(VENV)/.synced-dev: pyproject.toml $(PROJECT)/pyproject.toml | python $(filter 
 	@echo 'Installing what development needs into .build/venv ...'
 	@$(UV) venv --quiet --clear --python "$(PATH_OF_PYTHON)" '$(VENV)'
 	@$(UV) pip install --quiet --python '$(PY)' --group dev --requirements '$(PROJECT)/pyproject.toml' --group '$(PROJECT)/pyproject.toml:dev'
+	@$(if $(DJANGO),$(UV) pip install --quiet --python '$(PY)' 'django==$(DJANGO)')
 	@touch '$(VENV)/.synced-run' '$@'
 
 $(BAKE)/.ready: pyproject.toml | python $(filter %/.tools/bin/uv,$(UV))
@@ -101,4 +112,4 @@ $(CURDIR)/.tools/bin/uv: | python
 	|| { echo 'uv is missing and cannot be installed, since $(PYTHON) has no venv module: install uv, or e.g. apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing uv into .tools ...'
 	@$(PYTHON) -m venv .tools
-	@.tools/bin/pip install --quiet --disable-pip-version-check uv
+	@.tools/bin/pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'

@@ -135,6 +135,58 @@ def test_files_of_ci_are_valid(schema: str) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+def test_uv_is_the_same_one_wherever_it_is_installed() -> None:
+    """Its "audit" is a preview: with another one it may be gone."""
+    in_project = re.search(
+        r"^UV_VERSION := (\d[\d.]+)$",
+        (PROJECT / "Makefile").read_text(),
+        re.MULTILINE,
+    )
+    assert in_project is not None
+
+    dockerfile = (PROJECT / "Dockerfile").read_text()
+    installs = [
+        line.strip()
+        for folder in (REPOSITORY, PROJECT)
+        for line in (folder / "Makefile").read_text().splitlines()
+        if "bin/pip install" in line
+    ]
+    ours = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "--always-make",
+         "UV=.tools/bin/uv", str(REPOSITORY / ".tools/bin/uv")],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert f"\nARG UV_VERSION={in_project[1]}\n" in dockerfile
+    assert len(installs) == 2
+    assert all(line.endswith("'uv==$(UV_VERSION)'") for line in installs)
+    assert f"'uv=={in_project[1]}'" in ours
+
+
+def test_the_template_is_tested_every_week_and_where_a_lock_may_be_older() -> (
+    None
+):
+    ours = load(REPOSITORY / ".github" / "workflows" / "test.yaml")
+    jobs = ours["jobs"]
+    commands = {
+        step["run"] for job in jobs.values() for step in job["steps"]
+        if "run" in step
+    }  # fmt: skip
+
+    # YAML 1.1 reads "on" as a truth.
+    assert cast("Any", ours)[True]["schedule"]
+    assert "make audit" in commands
+    [django] = {
+        command.partition("DJANGO=")[2]
+        for command in commands
+        if "DJANGO=" in command
+    }
+    assert ("3.12", django) in matrix_of_github()
+    assert jobs["long-term"]["strategy"]["matrix"]["python"] == [
+        "3.12", "3.14",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("holes", "status", "says"),
     [([], 0, "no known vulnerabilities"), (["PYSEC-2026-1"], 2, "PYSEC")],

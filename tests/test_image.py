@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -167,6 +168,7 @@ class Site:
             **self.secrets,
             "DATABASE_URL": self.database_url,
             "DJANGO_ALLOWED_HOSTS": HOST,
+            "DJANGO_ALLOW_LOOPBACK": "True",
             "DJANGO_EMAIL_URL": "console:",
             "DJANGO_HOOKFLOW_DOMAIN": self.address,
             "DJANGO_SECURE_SSL_REDIRECT": "False",  # no proxy is in front
@@ -463,11 +465,17 @@ def copy(source: Path, target: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
+    """Different ones, below those that whoever connects is given."""
+    draw = random.SystemRandom()
+    found: list[int] = []
     with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
+        while len(found) < count:
+            port = draw.choice(range(10_000, 32_768))
+            probe = held.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind((HOST, port))
+                found.append(port)
+    return found
 
 
 def can_connect(port: int) -> bool:

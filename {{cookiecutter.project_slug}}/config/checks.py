@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage
@@ -10,6 +12,8 @@ from django.core.checks import Error
 from django.core.checks import register
 from django.core.checks import run_checks
 from django.core.management.base import SystemCheckError
+
+from config.variables import DECLARED
 
 # The tokens of the official development server's four users stand in its
 # docs: https://upstash.com/docs/qstash/howto/local-development (2026-08).
@@ -23,6 +27,12 @@ PUBLIC_TOKENS = frozenset(
         "eyJVc2VySUQiOiJ0ZXN0VXNlcjMiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
     }
 )
+
+# As Django's own security.W009, but for the length: what some hosts make is
+# shorter than its 50, and long enough.
+LEAST_LENGTH = 32
+LEAST_LETTERS = 5
+INSECURE = "django-insecure-"  # how "startproject" marks its own
 
 
 def refuse_to_start() -> None:
@@ -67,3 +77,54 @@ def check_token(**_: Any) -> list[CheckMessage]:
             id="config.E002",
         )
     ]
+
+
+@register("site")
+def check_secret_key(**_: Any) -> list[CheckMessage]:
+    if settings.DEBUG or not is_guessable(settings.SECRET_KEY):
+        return []
+    return [
+        Error(
+            "DJANGO_SECRET_KEY can be guessed, and whoever has it can log in "
+            "as anybody.",
+            hint="Set it to a long random text, such as this prints: python "
+            '-c "import secrets; print(secrets.token_urlsafe(50))"',
+            id="config.E003",
+        )
+    ]
+
+
+def is_guessable(key: str) -> bool:
+    return (
+        len(key) < LEAST_LENGTH
+        or len(set(key)) < LEAST_LETTERS
+        or key.startswith(INSECURE)
+    )
+
+
+@register("site")
+def check_addresses(**_: Any) -> list[CheckMessage]:
+    """Those that stand in a fresh .env, where they are a laptop's."""
+    if settings.DJANGO_ALLOW_LOOPBACK:
+        return []
+    addresses = (one.name for one in DECLARED if "://" in (one.fresh or ""))
+    return [
+        Error(
+            f"{name} is {url}, which leads everybody to their own machine.",
+            hint="Set it to where others find it. If there are no others, as "
+            "everything is on this machine, set DJANGO_ALLOW_LOOPBACK=True.",
+            id="config.E004",
+        )
+        for name in addresses
+        if is_here(url := str(getattr(settings, name)))
+    ]
+
+
+def is_here(url: str) -> bool:
+    """Whether `url` is an address of the machine that uses it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified

@@ -117,6 +117,12 @@ def rules(declared: Variable) -> list[validate.Validator]:
                 min=declared.least, error=f"Less than {declared.least:g}."
             )
         )
+    if declared.most is not None:
+        found.append(
+            validate.Range(
+                max=declared.most, error=f"More than {declared.most:g}."
+            )
+        )
     return found
 
 

@@ -7,6 +7,9 @@
 
 What is only in /readyz?all must not keep requests away from the site: the
 deliveries that an overdue run waits for are requests.
+
+A process keeps what it found, of the database for 1 second and of the
+transport for 10, so asking often costs nothing; two may differ for so long.
 """
 
 from __future__ import annotations
@@ -32,7 +35,6 @@ from django_hookflow.transports import get_transport
 
 logger = logging.getLogger("config.health")
 
-PATIENCE = 2.0  # seconds a request waits for what it asks about
 GIVEN_UP = 30.0  # seconds after which it is asked again beside that
 # Without these no request can be served.
 VITAL = frozenset({"database", "migrations"})
@@ -45,10 +47,10 @@ class HealthMiddleware:
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
-        self.probes = (
-            Probe("database", look_at_database, keep=1),
-            Probe("transport", look_at_transport, keep=10),
-        )
+        self.probes = [
+            Probe(name, look, keep=settings.READY_KEEPS[name])
+            for name, look in LOOKS.items()
+        ]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info not in ("/livez", "/readyz"):
@@ -72,7 +74,7 @@ class HealthMiddleware:
 
     def look(self) -> dict[str, Finding]:
         """What all probes find; they look at the same time."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + settings.READY_PATIENCE
         for probe in self.probes:
             probe.start()
         found: dict[str, Finding] = {}
@@ -142,9 +144,9 @@ class Probe:
     def findings(self, timeout: float) -> Findings:
         if self.done.wait(timeout):
             return self.found
-        waited = time.monotonic() - self.begun
         problem = (
-            f"No answer within {waited:.0f} s. Is it reachable from here?"
+            f"No answer within {settings.READY_PATIENCE:g} s. Is it reachable "
+            "from here?"
         )
         return {self.name: Finding(ok=False, problem=problem)}
 
@@ -201,6 +203,9 @@ def look_at_transport() -> Findings:
         logger.exception("The transport cannot be asked")
         problem = 'It cannot be asked; "manage.py check" may say why.'
     return {"transport": Finding(ok=not problem, problem=problem)}
+
+
+LOOKS = {"database": look_at_database, "transport": look_at_transport}
 
 
 def answer(

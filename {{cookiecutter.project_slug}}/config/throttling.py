@@ -76,7 +76,9 @@ class ThrottlingMiddleware:
     def process_view(
         self, request: HttpRequest, *_: Any
     ) -> HttpResponse | None:
-        scope = SCOPES.get((str(request.method), view_name(request)))
+        # Where it answers HEAD, a view does for it what it does for GET.
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        scope = SCOPES.get((method, view_name(request)))
         return throttled(request, scope) if scope else None
 
 
@@ -193,14 +195,21 @@ def client_address(request: HttpRequest) -> str:
     trusted = settings.DJANGO_TRUSTED_PROXIES
     chain = request.headers.get("X-Forwarded-For", "").split(",")
     if trusted and len(chain) >= trusted and chain[-trusted].strip():
-        return network_of(chain[-trusted].strip())
+        return network_of(without_port(chain[-trusted].strip()))
     return network_of(request.META.get("REMOTE_ADDR", ""))
+
+
+def without_port(text: str) -> str:
+    """Some proxies say 192.0.2.1:4711, and [2001:db8::1]:4711."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def network_of(text: str) -> str:
     """An address of IPv4, or the /64 of one of IPv6: one client has it all."""
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return text[:64]
     if isinstance(address, ipaddress.IPv4Address):

@@ -61,6 +61,7 @@ class Variable:
     fresh: str | None = None
     choices: tuple[str, ...] = ()
     least: float | None = None
+    most: float | None = None
 
     def default_in(self, module: str) -> Default:
         return self.defaults.get(module, self.default)
@@ -84,8 +85,9 @@ GROUPS = {
     "of QStash; on a laptop the embedded server takes any.",
     WATCH: "docs/observability.md says what comes of them.",
     SHOP: "",
-    PROCESS: "Read before the settings, or by what starts the site. "
-    "DJANGO_SETTINGS_MODULE and DJANGO_ENV_FILE have no effect in .env.",
+    PROCESS: "Read before the settings, or by what starts the site. In a "
+    "file only DJANGO_SETTINGS_MODULE and DJANGO_ENV_FILE have no effect: "
+    "they say which settings, and which file.",
     CONTAINERS: "Read by docker compose, ngrok and Caddy.",
 }
 
@@ -340,6 +342,15 @@ DECLARED = (
         fresh="http://127.0.0.1:8000",
     ),
     Variable(
+        name="DJANGO_ALLOW_LOOPBACK",
+        group=WORKFLOWS,
+        help="Lets a site with DEBUG off start whose addresses lead to this "
+        "machine only, as when everything is tried on one.",
+        kind="flag",
+        default=False,
+        read_in=(PRODUCTION,),
+    ),
+    Variable(
         name="DJANGO_HOOKFLOW_LEASE",
         group=WORKFLOWS,
         help="Seconds until a run whose worker died is taken over.",
@@ -427,6 +438,7 @@ DECLARED = (
         kind="number",
         default=0,
         least=0,
+        most=1,
     ),
     Variable(
         name="SENTRY_SEND_PII",

@@ -33,6 +33,7 @@ export default defineRailway(() => {
     env: {
       PORT: "8000",
       DJANGO_SETTINGS_MODULE: "config.settings.production",
+      DJANGO_TRUSTED_PROXIES: "2",
       DATABASE_URL: database.env.DATABASE_URL,
       DJANGO_SECRET_KEY: preserve(),
       DJANGO_ALLOWED_HOSTS: preserve(),

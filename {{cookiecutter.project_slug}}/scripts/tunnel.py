@@ -151,13 +151,9 @@ def variables_for(
     public: str, port: int, given: Mapping[str, str]
 ) -> dict[str, str]:
     """What the site must know to be called at `public`."""
-    host = urlsplit(public).hostname or ""
     return {
         "PORT": str(port),
         "DJANGO_HOOKFLOW_DOMAIN": public,
-        "DJANGO_ALLOWED_HOSTS": with_item(
-            given.get("DJANGO_ALLOWED_HOSTS", f"{HOST},localhost"), host
-        ),
         "DJANGO_CSRF_TRUSTED_ORIGINS": with_item(
             given.get("DJANGO_CSRF_TRUSTED_ORIGINS", ""), public
         ),

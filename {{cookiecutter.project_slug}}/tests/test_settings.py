@@ -25,7 +25,11 @@ LAPTOP = {
     "PAYMENTS_API_KEY": "a",
     "PAYMENTS_WEBHOOK_SECRET": "w",
 }
+SAMPLED = "SENTRY_TRACES_SAMPLE_RATE"
 DEPLOYED = LAPTOP | {
+    "DJANGO_SECRET_KEY": "k3Q-a_text_that_nobody_guesses-9fX2vB7mT",
+    "DJANGO_HOOKFLOW_DOMAIN": "https://shop.example.com",
+    "PAYMENTS_URL": "https://shop.example.com/sandbox",
     "DATABASE_URL": "postgres://u:p@db.example:6000/shop",
     "DJANGO_ALLOWED_HOSTS": "shop.example.com",
     "DJANGO_EMAIL_URL": "submission://u:p%40@mail.example.com",
@@ -91,6 +95,7 @@ def test_values_that_make_no_sense_are_all_named_in_one_error() -> None:
         ("DATABASE_URL", "Not a valid database URL."),
         ("DJANGO_EMAIL_URL", "Not a valid mail URL; it begins with"),
         ("DJANGO_DEBUG", "Not a valid boolean."),
+        ("SENTRY_TRACES_SAMPLE_RATE", "Not a valid number."),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(
@@ -100,6 +105,19 @@ def test_a_variable_that_cannot_be_read_is_named(
 
     assert run.returncode == 1
     assert f"  {name}: {complaint}" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"), [("1.5", "More than 1."), ("-1", "Less than 0.")]
+)
+def test_a_part_is_neither_less_than_nothing_nor_more_than_all(
+    value: str, complaint: str
+) -> None:
+    """Of a rate above 1 Sentry's client sends nothing, and does not say."""
+    run = manage("local", "check", LAPTOP | {SAMPLED: value})
+
+    assert run.returncode == 1
+    assert f"  {SAMPLED}: {complaint}\n" in run.stderr
 
 
 def test_the_mail_url_chooses_the_server() -> None:
@@ -226,6 +244,28 @@ def test_a_site_with_all_it_needs_starts() -> None:
             "sqlite://:memory:",
             "(config.E001) DATABASE_URL is an SQLite database",
         ),
+        *(
+            (
+                "DJANGO_SECRET_KEY",
+                key,
+                "(config.E003) DJANGO_SECRET_KEY can be guessed",
+            )
+            for key in (
+                "changeme",
+                "only-for-tests",
+                "x" * 50,
+                "django-insecure-4y!0)k1v_0w9e8r7t6y5u4i3o2p1a",
+            )
+        ),
+        *(
+            (name, url, f"(config.E004) {name} is {url}, which leads every")
+            for name, url in (
+                ("DJANGO_HOOKFLOW_DOMAIN", "http://127.0.0.1:8000"),
+                ("DJANGO_HOOKFLOW_DOMAIN", "http://localhost:8000"),
+                ("QSTASH_URL", "http://0.0.0.0:8080"),
+                ("QSTASH_URL", "http://[::1]:8080"),
+            )
+        ),
     ],
 )
 def test_a_site_that_is_not_safe_does_not_start(
@@ -238,6 +278,37 @@ def test_a_site_that_is_not_safe_does_not_start(
     assert run.returncode == 1
     assert run.stdout == ""
     assert complaint in run.stderr
+
+
+def test_a_site_that_is_all_on_one_machine_can_be_allowed() -> None:
+    alone = {
+        "DJANGO_HOOKFLOW_DOMAIN": "http://127.0.0.1:8000",
+        "QSTASH_URL": "http://127.0.0.1:8080",
+        "DJANGO_ALLOW_LOOPBACK": "True",
+    }
+
+    run = manage("production", "check", DEPLOYED | alone)
+
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_tests_find_the_same_settings_on_every_machine(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "owner.env"
+    file.write_text(
+        "DJANGO_ADMIN_PATH=hidden/\nDJANGO_HOOKFLOW_MAX_BODY=5000\n"
+    )
+    owner = {"DJANGO_ENV_FILE": str(file), "DJANGO_LOG_LEVEL": "ERROR"}
+    asked = (
+        "from django.conf import settings as s\n"
+        "print(s.ADMIN_PATH, s.DJANGO_HOOKFLOW_MAX_BODY,"
+        "s.LOGGING['root']['level'])"
+    )
+
+    run = manage("test", "shell", owner, "--no-imports", "-c", asked)
+
+    assert run.stdout == "admin/ 11000000 INFO\n", run.stderr
 
 
 def test_sqlite_in_production_can_be_allowed() -> None:

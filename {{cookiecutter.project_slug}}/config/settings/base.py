@@ -85,6 +85,7 @@ TEMPLATES = [
 
 DATABASES = {"default": variable("DATABASE_URL")}
 DJANGO_ALLOW_SQLITE = True
+DJANGO_ALLOW_LOOPBACK = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REST_FRAMEWORK = {
@@ -165,6 +166,9 @@ if DJANGO_METRICS_TOKEN:
 
 # A run that has been due for longer makes /readyz?all answer 503.
 DJANGO_READY_OVERDUE = variable("DJANGO_READY_OVERDUE")
+# Seconds: how long /readyz waits for an answer, and how long that is kept.
+READY_PATIENCE = 2.0
+READY_KEEPS = {"database": 1.0, "transport": 10.0}
 
 # Durable workflows: the four values of the QStash console, and our address.
 QSTASH_URL = variable("QSTASH_URL")

@@ -20,6 +20,7 @@ SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 
 DJANGO_ALLOW_SQLITE = variable("DJANGO_ALLOW_SQLITE")
+DJANGO_ALLOW_LOOPBACK = variable("DJANGO_ALLOW_LOOPBACK")
 
 # A connection outlives its request, and is looked at before the next. In a
 # pool that is the pool's affair, and Django wants no age of its own.

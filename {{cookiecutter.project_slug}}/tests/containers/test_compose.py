@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from config.variables import VARIABLES
 from tests.containers.compose import BASE
 from tests.containers.compose import PRODUCTION
+from tests.containers.compose import PROJECT
 from tests.containers.compose import SERVER
 from tests.containers.compose import MissingVariable
 from tests.containers.compose import is_ours
@@ -20,6 +22,7 @@ from tests.containers.compose import load
 from tests.containers.compose import services
 from tests.containers.compose import variables_in
 
+PROFILES = "COMPOSE_PROFILES"  # its services harm nobody
 SET_BY_COMPOSE = {"COMPOSE_PROJECT_NAME"}
 # What the images of others read.
 OF_OTHERS = {"POSTGRES_DB", "POSTGRES_USER"}
@@ -117,7 +120,7 @@ def test_a_laptop_has_the_embedded_server_and_a_server_has_not(
     assert fresh["COMPOSE_PROFILES"] == "qstash"
     assert laptop["QSTASH_URL"] == "http://qstash:8080"
     assert laptop["DJANGO_HOOKFLOW_DOMAIN"] == "http://web:8000"
-    for name in ("web", "cron", "cleanup", "migrate"):
+    for name in ("web", "cron", "cleanup", "migrate", "qstash"):
         environment = server[name]["environment"]
         assert environment["QSTASH_URL"] == "https://qstash.upstash.io"
         assert environment["DJANGO_HOOKFLOW_DOMAIN"] == (
@@ -170,3 +173,40 @@ def test_a_server_does_not_start_without(
 
     with pytest.raises(MissingVariable, match=f"^{name}: "):
         services(variables, BASE, PRODUCTION)
+
+
+@pytest.mark.parametrize(
+    "forgotten", [*(name for name in SERVER if name != PROFILES), None]
+)
+def test_a_fresh_file_that_lacks_a_line_for_the_server_starts_nothing(
+    forgotten: str | None, fresh: Mapping[str, str]
+) -> None:
+    changed = {n: v for n, v in SERVER.items() if n != forgotten}
+
+    refusal = refusal_of_migrate({**fresh, **changed})
+
+    # Without the embedded server a fresh file has the QStash of a server.
+    assert bool(refusal) == ({**fresh, **changed} != {**fresh, **SERVER})
+    assert not refusal or str(forgotten) in refusal
+
+
+def refusal_of_migrate(env_file: Mapping[str, str]) -> str:
+    """What is said when the service that comes first does not start."""
+    try:
+        every = services(env_file, BASE, PRODUCTION)
+    except MissingVariable as missing:
+        return str(missing)
+    checked = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=PROJECT,
+        env={
+            **env_file,
+            **every["migrate"]["environment"],
+            "DJANGO_ENV_FILE": os.devnull,
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    return checked.stderr if checked.returncode else ""

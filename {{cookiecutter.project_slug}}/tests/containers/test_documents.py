@@ -91,3 +91,13 @@ def test_what_the_tunnel_says_is_what_its_page_shows() -> None:
                  "ngrok has ended", "the embedded server"):  # fmt: skip
         assert text in said
         assert text in TEXTS[TUNNEL]
+
+
+def test_the_way_back_undoes_each_line_of_the_way_there() -> None:
+    there = TEXTS[TUNNEL].partition("## In containers")[2].partition("##")[0]
+    back = TEXTS[TUNNEL].partition("## Back to the embedded server")[2]
+    token = "NGROK_AUTHTOKEN"  # opens nothing by itself
+
+    said = set(re.findall(r"^(\w+)=", there, re.MULTILINE))
+
+    assert said - set(re.findall(r"`(\w+)[`=]", back)) == {token}

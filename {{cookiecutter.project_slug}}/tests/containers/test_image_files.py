@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.apps import apps
 from django.conf import settings
 
@@ -15,7 +16,7 @@ from config.variables import HOST
 from tests.containers.compose import PROJECT
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
-CADDYFILE = PROJECT / "deploy" / "Caddyfile"
+CADDYFILES = sorted((PROJECT / "deploy").rglob("Caddyfile"))
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -84,14 +85,15 @@ def test_static_files_are_collected_as_production_serves_them() -> None:
     assert str(settings.STATIC_ROOT) in built.stdout
 
 
-def test_the_caddyfile_is_valid() -> None:
+@pytest.mark.parametrize("file", CADDYFILES, ids=lambda f: f.parent.name)
+def test_the_caddyfile_is_valid(file: Path) -> None:
     caddy = shutil.which("caddy")
     if caddy is None:
-        assert_that_braces_match(CADDYFILE.read_text(encoding="utf-8"))
+        assert_that_braces_match(file.read_text(encoding="utf-8"))
         return
 
     checked = subprocess.run(
-        [caddy, "validate", "--adapter", "caddyfile", "--config", CADDYFILE],
+        [caddy, "validate", "--adapter", "caddyfile", "--config", file],
         env={"DJANGO_HOOKFLOW_DOMAIN": f"https://{HOST}", "HOME": "/tmp"},
         capture_output=True, text=True,
     )  # fmt: skip

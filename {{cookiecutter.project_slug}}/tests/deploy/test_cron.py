@@ -28,6 +28,7 @@ UNITS = CRON / "systemd"
 SERVICES = ("shop-sweep.service", "shop-cleanup.service")
 TIMERS = ("shop-sweep.timer", "shop-cleanup.timer")
 
+SECRETS = "/etc/shop/production.env"
 SWEPT = ""
 CLEANED = (
     r"Deleted 0 runs finished before \d{4}-\d\d-\d\d \d\d:\d\d UTC\.\n"
@@ -44,6 +45,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variables = fresh_secrets() | {
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "DJANGO_ALLOW_SQLITE": "True",
+        "DJANGO_ALLOW_LOOPBACK": "True",
         "DJANGO_ALLOWED_HOSTS": "shop.example.com",
         "DJANGO_EMAIL_URL": "console:",
         "DJANGO_HOOKFLOW_DOMAIN": "https://shop.example.com",
@@ -102,7 +104,7 @@ def test_each_line_of_the_crontab_works(machine: Path, number: int) -> None:
     variables, jobs = crontab()
     time, user, command = jobs[number]
 
-    here = command.replace("/tmp/", f"{machine.parent}/")
+    here = command.replace(SECRETS, shlex.quote(str(machine)))
     here = here.replace("/srv/shop", shlex.quote(str(PROJECT)))
     here = here.replace(".venv/bin/python", shlex.quote(sys.executable))
     done = run(machine, [variables["SHELL"], "-c", here], variables)
@@ -110,6 +112,28 @@ def test_each_line_of_the_crontab_works(machine: Path, number: int) -> None:
     cron.parse(time)
     assert (user, len(jobs)) == ("shop", 2)
     assert_that_it_works(done, command)
+
+
+def test_the_pages_say_the_same_of_the_free_plan() -> None:
+    said = [
+        re.findall(r'--sweep-cron "([^"]+)"', path.read_text("utf-8"))
+        for path in (
+            PROJECT / "docs/deployment.md",
+            PROJECT / "docs/retention.md",
+        )
+    ]
+
+    assert said == [["*/10 * * * *"], ["*/10 * * * *"]]
+
+
+def test_nobody_else_can_hold_the_lock_of_the_sweep() -> None:
+    page = (PROJECT / "docs/deployment/systemd.md").read_text("utf-8")
+    [lock] = re.findall(r"flock --nonblock (\S+)", str(crontab()))
+
+    assert lock == SECRETS
+    assert f"sudo install -m 640 -o root -g shop ~/production.env {lock}" in (
+        page
+    )
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -54,7 +54,7 @@ KNOWN = {
         "scale count": "--config",
         "secrets import": "--stage --config",
         "secrets set": "",
-        "ssh console": "--config --command",
+        "ssh console": "--config --pty --command",
     },
     "gcloud": {
         "artifacts repositories create": "--repository-format --location",
@@ -64,7 +64,7 @@ KNOWN = {
         "config set": "",
         "run jobs deploy": "--image --set-secrets --set-env-vars "
         "--max-retries --command --args",
-        "run jobs execute": "--wait --args",
+        "run jobs execute": "--wait --args --update-env-vars",
         "run revisions list": "--service",
         "run services add-iam-policy-binding": "--member --role",
         "run services logs read": "--limit",
@@ -90,7 +90,7 @@ KNOWN = {
         "apply": "--filename --kustomize",
         "create secret generic": "--namespace --from-env-file",
         "delete job": "--namespace --ignore-not-found",
-        "exec": "--namespace",
+        "exec": "--namespace --stdin --tty",
         "logs": "--selector --namespace --follow",
         "rollout status": "--namespace",
         "rollout undo": "--namespace",
@@ -114,9 +114,11 @@ KNOWN = {
         "logs": "--resources --tail",
     },
 }
+ENV = "production.env"
+OF_DJANGO = "DJANGO_SUPERUSER_PASSWORD"  # its createsuperuser reads it
 PLAIN = {
-    "cd", "curl", "docker", "echo", "git", "grep", "journalctl", "sed",
-    "sudo", "systemctl", "systemd-analyze", "xargs",
+    "cd", "curl", "docker", "echo", "git", "grep", "journalctl", "rm", "scp",
+    "sed", "sudo", "systemctl", "systemd-analyze", "xargs",
 }  # fmt: skip
 
 
@@ -221,7 +223,7 @@ def test_each_variable_a_page_names_is_declared(page: Path) -> None:
         )
     )
 
-    assert named - set(VARIABLES) - {"QSTASH_"} == set()
+    assert named - set(VARIABLES) - {"QSTASH_", OF_DJANGO} == set()
 
 
 def test_the_index_names_each_page() -> None:
@@ -249,10 +251,24 @@ def test_each_page_answers_the_same_questions(page: Path) -> None:
         "Stopping",
     } <= set(answers)  # fmt: skip
     assert {"Release", "Release step"} & set(answers)
-    for step in ("load_products", "settle_payments", "hookflow_schedule"):
+    for step in (
+        "load_products", "createsuperuser", "settle_payments",
+        "hookflow_schedule",
+    ):  # fmt: skip
         assert step in text
     assert "[deployment.md](../deployment.md)" in text
     assert "Every command on this page needs" in text
+
+
+@host_pages
+def test_what_is_written_on_the_laptop_is_brought_to_the_host(
+    page: Path,
+) -> None:
+    """`production.env` alone is a file that no command has put there."""
+    brought = [one.text for one in commands_of(page) if ENV in one.text]
+    first = brought[0] if brought else f"var/{ENV}"
+
+    assert f"var/{ENV}" in first
 
 
 @host_pages

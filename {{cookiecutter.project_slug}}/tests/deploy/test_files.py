@@ -107,6 +107,25 @@ def test_the_release_step_is_the_same_everywhere() -> None:
     assert steps == {"migrate --no-input"}
 
 
+@pytest.mark.parametrize(
+    "file", sorted(DEPLOY.rglob("Caddyfile")), ids=lambda f: f.parent.name
+)
+def test_a_proxy_gives_an_idle_connection_up_before_gunicorn(
+    file: Path,
+) -> None:
+    """A request sent into one that gunicorn just closes is a 502."""
+    text = file.read_text("utf-8")
+    kept = re.search(r"^\t+keepalive (\d+)s$", text, re.MULTILINE)
+
+    assert kept is not None
+    assert int(kept[1]) < GUNICORN["keepalive"]
+
+
+def test_gunicorn_keeps_an_idle_connection_longer_than_any_proxy() -> None:
+    """Heroku's router does so for 90 s, Caddy left to itself for 120 s."""
+    assert GUNICORN["keepalive"] > 120
+
+
 @pytest.mark.slow
 def test_gunicorn_takes_the_command_and_its_file() -> None:
     values = values_for("shop.example.com")

@@ -67,8 +67,27 @@ def test_kubernetes_objects_find_each_other() -> None:
         "name": web["Service"]["metadata"]["name"],
         "port": {"name": "http"},
     }
+    [door] = objects("network.yaml")["NetworkPolicy"]["spec"]["ingress"]
+    assert door["from"][0]["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": objects("ingress.yaml")["Ingress"][
+            "spec"
+        ]["ingressClassName"]
+    }
     assert config["DJANGO_ALLOWED_HOSTS"] == rule["host"]
     assert config["DJANGO_HOOKFLOW_DOMAIN"] == f"https://{rule['host']}"
+
+
+def test_the_lines_for_prometheus_are_right_when_they_are_taken() -> None:
+    text = (KUBERNETES / "network.yaml").read_text("utf-8")
+
+    taken = yaml.safe_load(re.sub(r"(?m)^( +)# ([- ] ?)", r"\1\2", text))
+
+    kubernetes_validate.validate(taken, "1.37", strict=True)
+    [door] = taken["spec"]["ingress"]
+    assert [
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for peer in door["from"]
+    ] == ["traefik", "monitoring"]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job"])

@@ -27,7 +27,9 @@ def test_railway_uses_the_names_of_its_package() -> None:
         "restartPolicyType",
     }  # fmt: skip
     assert text.count("{") == text.count("}")
-    assert railway().given.keys() == {"PORT", "DJANGO_SETTINGS_MODULE"}
+    assert railway().given.keys() == {
+        "PORT", "DJANGO_SETTINGS_MODULE", "DJANGO_TRUSTED_PROXIES",
+    }  # fmt: skip
 
 
 def test_railway_builds_the_dockerfile_there_is() -> None:

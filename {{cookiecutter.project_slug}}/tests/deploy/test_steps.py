@@ -98,6 +98,7 @@ class Reader:
             "DJANGO_ALLOWED_HOSTS": HOST,
             "DJANGO_HOOKFLOW_DOMAIN": self.site,
             "PAYMENTS_URL": f"{self.site}/sandbox",
+            "DJANGO_ALLOW_LOOPBACK": "True",
             "DJANGO_SECURE_SSL_REDIRECT": "False",  # no TLS on loopback
         }
         text = "".join(f"{name}={value}\n" for name, value in values.items())

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from .commands import commands_of
+from .hosts import PROJECT
 from .hosts import SYSTEMD
 from .hosts import install_units
+from .hosts import unit
 
 UNITS = ("shop.service", "shop.socket", "shop-release.service")
 EXPOSURE = 2.0  # of 10; 1.7 with systemd 252
@@ -22,7 +25,6 @@ def root(tmp_path: Path) -> Path:
     for name in (
         "srv/shop/.venv/bin/gunicorn",
         "srv/shop/.venv/bin/python",
-        "bin/kill",
     ):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -54,3 +56,15 @@ def test_the_services_are_open_to_little(root: Path, name: str) -> None:
 
     assert level is not None, done.stderr
     assert float(level[1]) <= EXPOSURE
+
+
+def test_a_release_leaves_no_old_code_in_gunicorn_s_own_process() -> None:
+    page = PROJECT / "docs" / "deployment" / "systemd.md"
+    typed = [command.text for command in commands_of(page)]
+    release = typed.index("sudo git pull --ff-only")
+
+    after = [line for line in typed[release:] if "shop.service" in line]
+
+    assert after[0] == "sudo systemctl restart shop.service"
+    assert not [line for line in typed if "reload shop" in line]
+    assert "ExecReload" not in unit("shop.service")["Service"]

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import sentry_sdk
 from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from django_hookflow import RetryPolicy
@@ -29,6 +31,9 @@ from tests.observability.conftest import Start
 from tests.observability.receiver import Receiver
 from tests.world import World
 
+TRACE_ID = "771a43a4192642f0b136d5159a501700"
+TRACE = f"{TRACE_ID}-1234567890abcdef"
+BAGGAGE = f"sentry-trace_id={TRACE_ID},sentry-sample_rate=1"
 EMAIL = "ada@secret.example"
 
 
@@ -373,6 +378,8 @@ def test_what_is_asked_for_all_day_is_no_transaction(
 
     def part(path: str, parent: bool | None = None) -> float:
         environ = {"PATH_INFO": path}
+        if parent is not None:
+            environ["HTTP_SENTRY_TRACE"] = f"{TRACE}-{parent:d}"
         return sentry._sample(
             {"wsgi_environ": environ, "parent_sampled": parent}
         )
@@ -381,9 +388,48 @@ def test_what_is_asked_for_all_day_is_no_transaction(
     assert part("/metrics") == 0
     assert part("/hookflow/workflow/shop/", parent=True) == 0
     assert part("/orders/") == 0.25
-    assert part("/orders/", parent=True) == 1
-    assert part("/orders/", parent=False) == 0
+    assert {part("/orders/", parent=True) for _ in range(200)} == {0, 1}
+    assert {part("/orders/", parent=False) for _ in range(200)} == {0, 1}
     assert sentry._sample({"parent_sampled": None}) == 0.25
+    assert sentry._sample({"parent_sampled": True}) == 1
+    assert sentry._sample({"parent_sampled": False}) == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sentry-trace": f"{TRACE}-1"},
+        {"baggage": f"{BAGGAGE},sentry-sample_rand=0.000000"},
+        {
+            "sentry-trace": f"{TRACE}-1",
+            "baggage": f"{BAGGAGE},sentry-sample_rand=0.000000",
+        },
+        {"sentry-trace": TRACE, "baggage": f"{BAGGAGE},sentry-sampled=true"},
+    ],
+)
+def test_nobody_makes_us_send_a_transaction(
+    start: Start, settings: Settings, headers: dict[str, str]
+) -> None:
+    receiver = start(SENTRY_TRACES_SAMPLE_RATE=1e-9)
+    request = RequestFactory(headers=headers).get("/no-such-page/")
+
+    for _ in range(3):
+        WSGIHandler()(request.environ, lambda *_: None).close()
+
+    assert sent(receiver, "transaction") == []
+
+
+def test_of_a_trace_that_others_began_our_part_is_sent(
+    start: Start, settings: Settings
+) -> None:
+    receiver = start(SENTRY_TRACES_SAMPLE_RATE=1.0)
+    headers = {"sentry-trace": f"{TRACE}-0"}
+    request = RequestFactory(headers=headers).get("/no-such-page/")
+
+    WSGIHandler()(request.environ, lambda *_: None).close()
+
+    (transaction,) = sent(receiver, "transaction")
+    assert transaction["contexts"]["trace"]["trace_id"] == TRACE_ID
 
 
 def test_an_error_of_a_page_is_still_an_event(
@@ -395,7 +441,7 @@ def test_an_error_of_a_page_is_still_an_event(
 
     (event,) = sent(sentry_receiver, "event")
     assert event["exception"]["values"][0]["type"] == "ZeroDivisionError"
-    assert "workflow" not in event["tags"] if "tags" in event else True
+    assert "workflow" not in event.get("tags", {})
 
 
 def test_a_dsn_that_is_none_is_said_to_be_none(settings: Settings) -> None:

@@ -18,6 +18,10 @@ INSTALLED_APPS = [
 DJANGO_HOOKFLOW_SWEEP_AFTER = 1
 DJANGO_HOOKFLOW_MAX_CRASHES = int(os.environ.get("TEST_MAX_CRASHES", 100))
 
+# Both workers say how things are now, and have the time to find it out.
+READY_KEEPS = {"database": 0.0, "transport": 0.0}
+READY_PATIENCE = 60.0
+
 # Where this run of the tests has collected them.
 STATIC_ROOT = os.environ["TEST_STATIC_ROOT"]
 

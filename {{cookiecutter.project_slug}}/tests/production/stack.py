@@ -45,6 +45,7 @@ class Production(Stack):
             "DJANGO_ALLOWED_HOSTS": f"{HOST},shop.example.com",
             "DJANGO_CSRF_TRUSTED_ORIGINS": "https://shop.example.com",
             "DJANGO_EMAIL_URL": f"file:///{self.folder / 'mail'}",
+            "DJANGO_ALLOW_LOOPBACK": "True",
             "TEST_STATIC_ROOT": str(self.folder / "static"),
             "DJANGO_HOOKFLOW_LEASE": "3",
             "PAYMENTS_URL": f"{self.domain}/sandbox",
@@ -71,7 +72,9 @@ class Production(Stack):
             self.start("cron", "manage.py", "hookflow_sweep", "--every", "0.5")
 
     def sweep(self) -> None:
-        """Nothing: the process called "cron" does it all the time."""
+        """Nothing while a process called "cron" does it all the time."""
+        if "cron" not in self.processes:
+            super().sweep()
 
     def is_up(self) -> bool:
         """Whether the site answers, and its database too."""
@@ -119,6 +122,19 @@ class Production(Stack):
             yield
         finally:
             self.extra = before
+
+    @contextmanager
+    def unhurried(self, **variables: str) -> Iterator[None]:
+        """A site that takes no live run over, however slow the machine.
+
+        For tests in which nobody is killed: a step is executed once.
+        """
+        with self.changed(DJANGO_HOOKFLOW_LEASE="600", **variables):
+            self.terminate("site")
+            self.start_site()
+            yield
+        if "site" in self.processes:
+            self.terminate("site")
 
     # Requests.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import socket
-from collections.abc import Iterator
 from logging.config import DictConfigurator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from django_hookflow.serialization import loads
 from tests.http.stack import HOST
 from tests.http.stack import PROJECT
 from tests.production.stack import Production
+from tests.production.wire import Letter
 
 
 def test_nobody_writes_a_line_of_their_own_into_the_log(
@@ -55,18 +55,22 @@ def test_nobody_breaks_a_line_that_is_written_for_people(
 def test_a_message_in_chunks_is_no_way_around_the_limit(
     site: Production,
 ) -> None:
-    def body() -> Iterator[bytes]:
-        for _ in range(20):
-            yield b"x" * 1_000_000
-
-    answer = site.fetch(
-        "/hookflow/workflow/errand/",
-        "POST",
-        content=body(),
-        headers={"Upstash-Signature": "e30.e30.e30"},
+    """It says no length, so nothing of it is read, however it is signed."""
+    mark = len(site.text())
+    chunks = [b"x" * 1_000_000] * 20
+    path = "/hookflow/workflow/errand/"
+    genuine = Letter(
+        url=f"{site.domain}{path}",
+        key=site.environment["QSTASH_CURRENT_SIGNING_KEY"],
+        body=b"".join(chunks),
     )
 
-    assert answer.status_code in (401, 411, 413)
+    answer = site.fetch(
+        path, "POST", content=iter(chunks), headers=genuine.headers
+    )
+
+    assert answer.status_code == 401
+    assert site.wait_for_line("The body is not the one that was signed", mark)
 
 
 def test_a_second_request_hidden_in_the_first_is_refused(
@@ -172,12 +176,19 @@ def test_no_card_number_is_kept_or_logged(site: Production) -> None:
 
 
 def test_no_secret_is_logged(site: Production) -> None:
+    run_id = f"told-{secrets.token_hex(4)}"
+    site.trigger("errand", [run_id])
+    site.wait_until_completed([run_id])
+    forged = site.fetch("/hookflow/workflow/errand/", "POST", content=b"{}")
     said = "".join(
         Path(log).read_text("utf-8") for log in site.folder.glob("*.log")
     )
 
     told = [name for name, value in site.secrets.items() if value in said]
     assert told == []
+    assert forged.status_code == 401
+    assert "is refused: It has no Upstash-Signature" in said
+    assert run_id in said
 
 
 def test_the_page_names_tests_that_exist() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 import pytest
 
@@ -72,11 +73,40 @@ def test_readyz_looks_behind_the_site(site: Production) -> None:
 
 
 def test_cookies_stay_on_tls_and_out_of_scripts(site: Production) -> None:
-    answer = site.fetch("/admin/login/")
+    name, password = "cookies", secrets.token_urlsafe(20)
+    site.shell(
+        "from django.contrib.auth.models import User\n"
+        f"User.objects.create_superuser({name!r}, password={password!r})"
+    )
 
-    cookies = answer.headers.get_list("Set-Cookie")
-    assert cookies
-    assert all("Secure" in cookie for cookie in cookies)
+    page = site.fetch("/admin/login/")
+    token = page.cookies["csrftoken"]
+    entered = site.fetch(
+        "/admin/login/",
+        "POST",
+        data={
+            "username": name,
+            "password": password,
+            "csrfmiddlewaretoken": token,
+        },
+        headers={
+            "Cookie": f"csrftoken={token}",
+            "Referer": f"https://{page.url.netloc.decode()}/admin/login/",
+        },
+    )
+
+    cookies = [
+        cookie
+        for answer in (page, entered)
+        for cookie in answer.headers.get_list("Set-Cookie")
+    ]
+    # A page of ours may read the token that it sends back in a form.
+    sessions = [one for one in cookies if one.startswith("sessionid=")]
+    assert entered.status_code == 302
+    assert all("; Secure" in cookie for cookie in cookies)
+    assert len(sessions) == 1
+    assert "; HttpOnly" in sessions[0]
+    assert "; SameSite=Lax" in sessions[0]
 
 
 def test_errors_say_nothing_of_the_site(site: Production) -> None:
@@ -114,5 +144,7 @@ def test_what_is_tested_is_production_but_for_these(
         "INSTALLED_APPS",
         "PAYMENTS_SANDBOX_NOTIFIER",
         "PAYMENTS_SANDBOX_SECONDS",
+        "READY_KEEPS",
+        "READY_PATIENCE",
         "STATIC_ROOT",
     ]

@@ -39,7 +39,8 @@ def test_one_message_at_a_hundred_doors_is_served_once(
     unrung.trigger("errand", ["popular"])
     message = unrung.letter("popular")
 
-    answers = asyncio.run(deliver_all(unrung, [message] * 100))
+    with unrung.unhurried():
+        answers = asyncio.run(deliver_all(unrung, [message] * 100))
 
     assert answers.count("200 completed") == 1
     assert set(answers) <= {"200 completed", "200 stale", "409 busy"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import httpx
 
+from tests.containers.test_stopping import idle_connection
 from tests.production.stack import RUNS
 from tests.production.stack import Production
 from tests.production.test_load import assert_that_the_ledger_adds_up
+from tests.production.test_load import executions
 from tests.production.test_load import recorded
 
 
@@ -14,13 +16,14 @@ def test_a_site_told_to_stop_ends_its_steps_and_loses_nothing(
     site: Production,
 ) -> None:
     run_ids = [f"stopped-{number}" for number in range(30)]
-    site.trigger("ledger", run_ids)
-    site.wait_for(lambda: recorded(site, "stopped-%") >= 20)
+    with site.unhurried():
+        site.trigger("ledger", run_ids)
+        site.wait_for(lambda: recorded(site, "stopped-%") >= 20)
 
-    ended = site.terminate("site")
-    site.start_site()
+        ended = site.terminate("site")
+        site.start_site()
 
-    site.wait_until_completed(run_ids)
+        site.wait_until_completed(run_ids)
     assert ended == 0
     # No step was cut off, so none was executed again.
     assert_that_the_ledger_adds_up(site, "stopped-%", run_ids, deaths=0)
@@ -29,19 +32,24 @@ def test_a_site_told_to_stop_ends_its_steps_and_loses_nothing(
 def test_the_step_under_way_ends_and_the_run_is_handed_on(
     site: Production,
 ) -> None:
-    site.brake_at("INSERT INTO ledger")
-    site.trigger("ledger", ["standing"])
-    site.wait_until_it_stands()
+    # One worker, which has heard of it when it hangs up.
+    with site.unhurried(WEB_CONCURRENCY="1"):
+        site.brake_at("INSERT INTO ledger")
+        site.trigger("ledger", ["standing"])
+        site.wait_until_it_stands()
 
-    with site.told_to_stop("site"):
-        site.release()
-    left = site.rows(
-        f"SELECT status, lease_token FROM {RUNS} WHERE run_id = 'standing'"
-    )
-    site.start_site()
+        with idle_connection(site) as ended, site.told_to_stop("site"):
+            ended()
+            site.release()
+        done = executions(site, "standing")
+        left = site.rows(
+            f"SELECT status, lease_token FROM {RUNS} WHERE run_id = 'standing'"
+        )
+        site.start_site()
 
-    assert left == [("waiting", "")]
-    site.wait_until_completed(["standing"])
+        assert done == {("standing", "step-0"): 1}
+        assert left == [("waiting", "")]
+        site.wait_until_completed(["standing"])
     assert_that_the_ledger_adds_up(site, "standing", ["standing"], deaths=0)
 
 

@@ -31,6 +31,7 @@ NAME = re.compile(
 # and QStash's documents: read by none of our files.
 OF_OTHERS = {
     "COMPOSE_PROJECT_NAME",
+    "DJANGO_SUPERUSER_PASSWORD",
     "POSTGRES_DB",
     "POSTGRES_HOST_AUTH_METHOD",
     "POSTGRES_USER",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -63,6 +64,23 @@ def test_an_unsigned_message(delivery: Delivery, caplog: Log) -> None:
         "A message for refusals is refused: It has no "
         "Upstash-Signature (unsigned)"
     ]
+
+
+def test_an_unsigned_message_is_not_read(caplog: Log) -> None:
+    class Unread:
+        def read(self, *_: Any) -> bytes:
+            raise AssertionError("The body is read.")
+
+        readline = read
+
+    response = Client().post(
+        webhook_url("refusals").removeprefix("http://testserver"),
+        b"{}",
+        content_type="application/json",
+        **{"wsgi.input": Unread()},  # type: ignore[arg-type]
+    )
+
+    assert response.status_code == 401
 
 
 def test_a_message_with_another_body(delivery: Delivery, caplog: Log) -> None:

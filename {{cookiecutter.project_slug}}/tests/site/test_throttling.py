@@ -114,6 +114,34 @@ def test_looking_at_orders_is_throttled(
     assert statuses == [404, 404, 429, 429, 200]
 
 
+def test_looking_without_reading_is_throttled_too(
+    client: Client, settings: LazySettings
+) -> None:
+    settings.THROTTLES = {"status": "2/minute"}
+    nobody = "/api/orders/00000000-0000-0000-0000-000000000000/"
+
+    for _ in range(2):
+        client.head(nobody)
+
+    assert client.head(nobody).status_code == 429
+    assert client.get(nobody).status_code == 429
+
+
+def test_a_port_makes_no_new_client(
+    client: Client, settings: LazySettings, address: str
+) -> None:
+    settings.THROTTLES = {"login": "1/hour"}
+
+    statuses = [
+        client.post(
+            "/admin/login/", headers={"X-Forwarded-For": f"{address}:{port}"}
+        ).status_code
+        for port in (4711, 4712)
+    ]
+
+    assert statuses == [200, 429]
+
+
 def test_guessing_a_password_ends_soon_even_with_the_right_one(
     client: Client, settings: LazySettings
 ) -> None:
@@ -256,6 +284,9 @@ def test_no_address_is_kept(
         (3, "1.1.1.1, 10.0.0.1", "127.0.0.1"),
         (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         (1, "::ffff:1.1.1.1", "1.1.1.1"),
+        (1, "1.1.1.1:4711", "1.1.1.1"),
+        (1, "[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::/64"),
+        (1, "[2001:db8:1:2:3:4:5:6]:4711", "2001:db8:1:2::/64"),
         (1, "unknown", "unknown"),
     ],
 )

@@ -2,9 +2,11 @@
 
     from django_hookflow.contrib.observability import gunicorn as observed
 
-    observed.share_metrics()
     child_exit = observed.child_exit
     logconfig_dict = observed.logconfig(os.environ.get("DJANGO_LOG_FORMAT"))
+
+    def on_starting(server):
+        observed.share_metrics()
 
 Nothing of Django is set up in gunicorn's own process.
 """
@@ -16,6 +18,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +30,21 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def share_metrics() -> None:
+def share_metrics(variables: Mapping[str, str] = os.environ) -> None:
     """Give the workers one empty directory for what they count.
 
     That of PROMETHEUS_MULTIPROC_DIR, else a new one that goes with gunicorn.
-    Without DJANGO_METRICS_TOKEN nothing is counted, and nothing made.
+    Without DJANGO_METRICS_TOKEN nothing is counted, and nothing made. Call it
+    when gunicorn starts and not when it reads its file, as it does again at
+    SIGHUP: what workers count in is emptied.
     """
-    if not os.environ.get("DJANGO_METRICS_TOKEN"):
+    if not variables.get("DJANGO_METRICS_TOKEN"):
         return
-    directory = os.environ.get(DIRECTORY)
+    directory = variables.get(DIRECTORY)
     if not directory:
-        os.environ[DIRECTORY] = directory = tempfile.mkdtemp(prefix="metrics-")
+        directory = tempfile.mkdtemp(prefix="metrics-")
         atexit.register(_remove, directory, os.getpid())
+    os.environ[DIRECTORY] = directory  # where prometheus_client looks
     path = Path(directory)
     path.mkdir(parents=True, exist_ok=True)
     # What processes before this one counted would be counted on.

@@ -6,8 +6,9 @@
     event        a run that failed for good, with the exception it failed of
     check-in     a job of cron
 
-Attempts that are tried again are no events. The engine's own log lines are
-left out, since they tell the same.
+Attempts that are tried again are no events. What the engine logs of runs, as
+"django_hookflow", is left out, since it tells the same; what its parts log by
+names of their own, such as "django_hookflow.webhook", is not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import nullcontext
 from datetime import timedelta
+from random import SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING
 from typing import Any
@@ -59,6 +61,10 @@ if TYPE_CHECKING:
 # Asked for all day long, and of no interest as transactions: a delivery is
 # one by itself.
 UNTRACED = ("/livez", "/readyz", "/metrics")
+
+# The headers in which a request brings a trace.
+CARRIED = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE")
+DICE = SystemRandom()
 
 # Parts of addresses, in which the data of runs may stand.
 ADDRESS_PARTS = ("http.query", "http.fragment")
@@ -272,12 +278,20 @@ def _facts(run: WorkflowRun, step: Entry | None = None) -> dict[str, Any]:
 
 
 def _sample(context: dict[str, Any]) -> float:
-    """The part of transactions like this one to send."""
-    path = context.get("wsgi_environ", {}).get("PATH_INFO", "")
+    """The part of transactions like this one to send.
+
+    A delivery does what the one before it has done, of which a message of
+    ours tells. A request's headers are anybody's, so it is decided anew; and
+    not by Sentry's own dice, which are thrown from those headers.
+    """
+    environ = context.get("wsgi_environ", {})
+    path = environ.get("PATH_INFO", "")
     if path in UNTRACED or path.startswith(_webhooks()):
         return 0
-    parent: bool | None = context.get("parent_sampled")
     rate: float = conf.SENTRY_TRACES_SAMPLE_RATE
+    if any(name in environ for name in CARRIED):
+        return float(DICE.random() < rate)
+    parent: bool | None = context.get("parent_sampled")
     return rate if parent is None else float(parent)
 
 
