@@ -85,13 +85,16 @@ SAMPLE = Part(
         (".md", r"(?m)^(?!#).*\b(?:an|the) order\b.*\n", ""),
         (".md", r"(`\w+`), (`\w+`) and `PAYMENTS_URL`", r"\1 and \2"),
         (".md", r", `PAYMENTS_URL` and", " and"),
+        ("docs/reference.md", r"\bprocess_order\b", "my_workflow"),
+        ("README.md", r"; `orders/workflows\.py` is a long one", ""),
         ("scripts/dev.py", r"\bShop(?= +\{)", "Site"),
         ("tests/test_scripts.py", r"\bShop(?= +http)", "Site"),
     ),
     targets=("demo", "remove-sample"),
     farewell=(
         "The shop is gone. Write your own: manage.py startapp, then a "
-        "workflows.py in it (docs of the template: the tutorial)."
+        "workflows.py in it; README.md has an example, and "
+        "docs/concepts.md the rules."
     ),
 )
 SERVER = Part(
@@ -147,6 +150,17 @@ SERVER = Part(
             r"http://qstash:8080",
             "https://qstash.upstash.io",
         ),
+        (
+            "docs/reference.md",
+            r"(?ms)^### `manage\.py qstash_server`\n.*?(?=^#)",
+            "",
+        ),
+        (
+            "docs/reference.md",
+            r"; an address of this machine means the embedded server",
+            "",
+        ),
+        ("docs/reference.md", r"(?m)^The embedded server also .*\n", ""),
         ("tests/containers/test_compose.py", r', "qstash"(?=[,)}])', ""),
     ),
     targets=("demo", "remove-qstash-server"),
