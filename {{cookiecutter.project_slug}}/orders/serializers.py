@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
-from rest_framework.reverse import reverse
 
 from .cards import token_of
 from .models import Order
 from .models import Product
 from .placement import Item
 from .placement import place_order
+from .timeline import sees_errors
 from .timeline import timeline_of
 
 MAX_LINES = 50
@@ -131,12 +132,13 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         return self.address("orders:order", order)
 
     def address(self, name: str, order: Order) -> str:
-        return reverse(
-            name, args=(order.pk,), request=self.context.get("request")
-        )
+        # REST framework's own reverse hands on the ?format= of a request.
+        path = reverse(name, args=(order.pk,))
+        return str(self.context["request"].build_absolute_uri(path))
 
 
 class OrderWithRunSerializer(OrderSerializer):
     def to_representation(self, order: Order) -> dict[str, Any]:
-        run = timeline_of(order)
+        user = self.context["request"].user
+        run = timeline_of(order, sees_errors(user))
         return {**super().to_representation(order), "run": run}

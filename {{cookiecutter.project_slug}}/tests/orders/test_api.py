@@ -72,11 +72,22 @@ def test_order_is_shown_with_its_run(
         "run_id": placed["run_id"],
         "status": "pending",
         "ended": False,
+        "trouble": "",
         "error_message": "",
         "messages": 1,
         "deliveries": 0,
         "steps": [],
     }
+
+
+def test_the_addresses_of_an_order_do_without_the_format(
+    place: Any, client: Client, mug: Product
+) -> None:
+    placed = place().json()
+
+    shown = client.get(placed["url"], {"format": "json"}).json()
+
+    assert (shown["url"], shown["page"]) == (placed["url"], placed["page"])
 
 
 def test_order_whose_run_was_cleaned_up_is_still_shown(
