@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,18 @@ from owner import Owner
 
 # What must hold in any project, whatever is left of it.
 FEW = "tests/test_scripts.py tests/test_settings.py tests/site"
+
+# The page at the address that `make dev` prints.
+START_PAGE = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+import django
+django.setup()
+from django.test import Client
+answer = Client().get("/")
+print(answer.status_code)
+print(answer.content.decode())
+"""
 
 # How a workflow is written, whatever else is there.
 PAGES = ("docs/concepts.md", "docs/reference.md")
@@ -55,8 +68,21 @@ def test_what_is_left_still_says_how_to_write_a_workflow(
     screen = owner.makes("remove-sample")
 
     assert "docs/concepts.md" in screen
+    assert re.search(
+        r"^Changed \d+ files; git diff --stat lists them\.$", screen, re.M
+    )
     assert {name: lines_of(owner, name) for name in PAGES} == kept
     assert "\n@workflow\n" in (owner.project / "README.md").read_text()
+
+
+def test_what_is_left_has_a_start_page(owner: Owner) -> None:
+    remove(owner, ["remove-sample"])
+
+    page = owner.types(f"python -c '{START_PAGE}'")
+
+    assert page.startswith("200\n")
+    assert "The site is running" in page
+    assert 'href="/admin/"' in page
 
 
 def test_nothing_of_the_embedded_server_is_left(owner: Owner) -> None:

@@ -86,6 +86,16 @@ SAMPLE = Part(
         (".md", r"(`\w+`), (`\w+`) and `PAYMENTS_URL`", r"\1 and \2"),
         (".md", r", `PAYMENTS_URL` and", " and"),
         ("docs/reference.md", r"\bprocess_order\b", "my_workflow"),
+        (
+            "config/urls.py",
+            r'include\("orders\.urls"\)',
+            'TemplateView.as_view(template_name="config/start.html")',
+        ),
+        (
+            "config/urls.py",
+            r"from django\.urls import path\n",
+            r"\g<0>from django.views.generic import TemplateView\n",
+        ),
         ("README.md", r"; `orders/workflows\.py` is a long one", ""),
         ("scripts/dev.py", r"\bShop(?= +\{)", "Site"),
         ("tests/test_scripts.py", r"\bShop(?= +http)", "Site"),
@@ -285,7 +295,7 @@ def is_lost(before: str, after: str, gone: Gone) -> bool:
 
 def report(part: Part, deleted: list[str], changed: list[str]) -> None:
     print(f"Deleted {', '.join(deleted)}.")
-    print(f"Changed {len(changed)} files: {', '.join(changed)}.")
+    print(f"Changed {len(changed)} files; git diff --stat lists them.")
     print(part.farewell)
     print("Look at it with git diff, try make check, then commit.")
 

@@ -169,7 +169,7 @@ def test_a_site_that_is_not_at_its_usual_port_says_why(project: Path) -> None:
 
         run = script(project, "dev.py")
 
-    assert re.search(r"^  Shop  .*/ \(8000 is taken\)$", run.stdout, re.M)
+    assert re.search(r"^  \w+  .*/ \(8000 is taken\)$", run.stdout, re.M)
 
 
 def test_a_taken_port_of_the_embedded_server_is_replaced(
