@@ -27,13 +27,25 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
 class LineSerializer(serializers.Serializer[Any]):
     sku = serializers.CharField(max_length=40)
-    quantity = serializers.IntegerField(min_value=1, max_value=MAX_QUANTITY)
+    quantity = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_QUANTITY,
+        error_messages={
+            "invalid": "Give a whole number.",
+            "max_string_length": "Give a whole number.",
+            "min_value": "Order at least {min_value}.",
+            "max_value": "Order at most {max_value}.",
+        },
+    )
 
 
 class NewOrderSerializer(serializers.Serializer[Order]):
     """An order to place; the card is a token, or a test card's number."""
 
-    email = serializers.EmailField(max_length=254)
+    email = serializers.EmailField(
+        max_length=254,
+        error_messages={"blank": "Give your e-mail address."},
+    )
     card_token = serializers.RegexField(
         r"\Atok_\w+\Z", max_length=100, required=False
     )
@@ -42,6 +54,10 @@ class NewOrderSerializer(serializers.Serializer[Order]):
         many=True,
         allow_empty=False,
         max_length=MAX_LINES,  # type: ignore[call-arg]  # of the list
+        error_messages={
+            "empty": "Choose at least one product.",
+            "max_length": "Order at most {max_length} products at once.",
+        },
     )
 
     def validate_card_number(self, number: str) -> str:

@@ -42,6 +42,7 @@ function show(order) {
   if (!run) return;
   put("trouble", run.trouble).hidden = !run.trouble;
   put("error", run.error_message).hidden = !run.error_message;
+  page.dataset.ended = run.ended ? "yes" : "no";
   put("run-status", run.status);
   put("messages", String(run.messages));
   put("deliveries", String(run.deliveries));
