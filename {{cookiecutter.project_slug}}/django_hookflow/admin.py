@@ -121,7 +121,7 @@ class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 @admin.register(WorkflowRun)
 class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
-        "run_id", "workflow_id", "status", "created", "took_or_waits",
+        "run_id", "workflow_id", "status", "created", "took_or_due",
     )  # fmt: skip
     list_filter = ("status", "workflow_id")
     search_fields = ("run_id__exact", "root_id__exact")
@@ -152,9 +152,11 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     def completed(self, run: WorkflowRun) -> str:
         return moment(run.completed_at)
 
-    @admin.display(description="took, or rings again")
-    def took_or_waits(self, run: WorkflowRun) -> str:
-        return moment(run.wake_at) if run.wake_at else self.took(run)
+    @admin.display(description="took / due")
+    def took_or_due(self, run: WorkflowRun) -> str:
+        if run.wake_at is None:
+            return self.took(run)
+        return moment(run.wake_at, run.created_at)
 
     def took(self, run: WorkflowRun) -> str:
         end = run.completed_at
