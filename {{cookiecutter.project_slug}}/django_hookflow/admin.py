@@ -222,8 +222,7 @@ class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 @admin.register(DeadLetterEntry)
 class DeadLetterEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
-        "run_id", "workflow_id", "error_type", "error_message", "created",
-        "is_replayed", "replayed_run",
+        "run_id", "workflow_id", "error", "created", "replayed_run",
     )  # fmt: skip
     list_filter = ("is_replayed", "workflow_id", "error_type")
     search_fields = ("run_id__exact",)
