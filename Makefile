@@ -7,7 +7,8 @@ PROJECT := {{cookiecutter.project_slug}}
 BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/venv
 BAKE := $(BUILD)/bake
-DEMO := $(BUILD)/demo
+# What KEEP=1 leaves running is served from its directory, so it keeps one.
+DEMO := $(BUILD)/demo$(if $(KEEP),-kept)
 PY := $(VENV)/bin/python
 
 ifndef UV

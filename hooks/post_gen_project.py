@@ -63,7 +63,7 @@ def farewell(answers: Mapping[str, str]) -> str:
         f"  cd {slug}\n"
         "  make dev     # the site and the embedded QStash server\n"
         "  make demo    # one order from start to end, then stop\n"
-        "  make test    # then change orders/workflows.py"
+        "  make test    # the tests, before you change orders/workflows.py"
     )
 
 

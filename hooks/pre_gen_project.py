@@ -63,7 +63,7 @@ def refusal(answers: Mapping[str, str]) -> str:
     """One sentence on the first bad answer; empty when all are good."""
     return (
         bad_text("project name", answers["project_name"], "Order Desk")
-        or bad_slug(answers["project_slug"])
+        or bad_slug(answers["project_slug"], answers["project_name"])
         or bad_text("author", answers["author"], "Ada Lovelace")
         or bad_domain(answers["public_domain"])
     )
@@ -86,8 +86,15 @@ def bad_text(what: str, text: str, example: str) -> str:
     return ""
 
 
-def bad_slug(slug: str) -> str:
+def bad_slug(slug: str, name: str) -> str:
     """Why `slug` names no project; empty when it does."""
+    if not slug and not any(letter.isalnum() for letter in name):
+        return (
+            f"No slug can be made of {shown(name)}: give one, "
+            'e.g. "order_desk".'
+        )
+    if not slug:
+        return 'The slug is empty: give one, e.g. "order_desk".'
     if len(slug) > LONGEST_SLUG:
         return (
             f"The slug has {len(slug)} letters: take at most "
@@ -95,9 +102,9 @@ def bad_slug(slug: str) -> str:
         )
     if not SLUG.fullmatch(slug):
         return (
-            f"The slug {shown(slug)} is no package name: take a-z, 0-9, "
-            '"_" and "-", beginning and ending with one of the first two '
-            'kinds, e.g. "order_desk".'
+            f"The slug {shown(slug)} cannot name the directory: take a-z, "
+            '0-9, "_" and "-", beginning and ending with one of the first '
+            'two kinds, e.g. "order_desk".'
         )
     if same_name(slug) in RESERVED:
         return (

@@ -11,6 +11,13 @@ from clean_copy import REPOSITORY
 DOCS = REPOSITORY / "docs"
 PROJECT = REPOSITORY / "{{cookiecutter.project_slug}}"
 
+# The pages of the template, and those that a baked project brings.
+PAGES = {
+    path.name: path
+    for folder in (DOCS, PROJECT / "docs")
+    for path in sorted(folder.glob("*.md"))
+}
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"^(?:Write|Change) `([\w./]+)`.*:\n\n\Z", re.MULTILINE)
 
@@ -22,6 +29,11 @@ class Block:
     language: str
     text: str
     file: str = ""
+
+    @property
+    def is_change_of_code(self) -> bool:
+        """Whether a site that serves the file restarts by it."""
+        return self.language == "diff" and self.file.endswith(".py")
 
     def write(self, project: Path) -> None:
         """Do to the file what the reader would do."""
@@ -60,7 +72,7 @@ class Command:
 
 
 def text_of(name: str) -> str:
-    return (DOCS / name).read_text(encoding="utf-8")
+    return PAGES[name].read_text(encoding="utf-8")
 
 
 def blocks_of(name: str) -> list[Block]:

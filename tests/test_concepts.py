@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import DOCS
+from documents import PAGES
 from documents import PROJECT
 from documents import blocks_of
 from documents import table_under
@@ -106,13 +106,11 @@ def test_a_run_takes_the_deliveries_of_its_table(
     ]
 
 
-@pytest.mark.parametrize(
-    "document", sorted(DOCS.glob("*.md")), ids=lambda path: path.name
-)
-def test_every_snippet_of_python_is_one(document: Path) -> None:
-    for block in blocks_of(document.name):
+@pytest.mark.parametrize("name", PAGES)
+def test_every_snippet_of_python_is_one(name: str) -> None:
+    for block in blocks_of(name):
         if block.language == "python":
-            compile(closed(block.text), document.name, "exec")
+            compile(closed(block.text), name, "exec")
 
 
 def closed(text: str) -> str:

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 import pytest
 from conftest import Bake
-from documents import DOCS
+from documents import PAGES
 from documents import Block
 from documents import Command
 from documents import blocks_of
@@ -29,6 +29,9 @@ POLL = 0.2
 
 # What a reader types, and a test does in another way or cannot do.
 TYPED = frozenset({"uvx", "cd", "make", "source"})
+
+# Makes `make` use the environment that runs this test, as it is.
+INSTALLED = f"VENV='{sys.prefix}' -o '{sys.prefix}/.synced-dev'"
 
 # The clicks of a reader in the admin.
 CLICK_REPLAY = """
@@ -117,7 +120,7 @@ class Reader:
         """Change a file, and see the site restart if it serves it."""
         before = self.starts()
         block.write(self.project)
-        if self.server is not None and block.language == "diff":
+        if self.server is not None and block.is_change_of_code:
             self.waits_until(lambda: self.starts() > before)
             self.waits_until(self.answers)
 
@@ -189,6 +192,8 @@ def types_in_the_first_terminal(reader: Reader, block: Block) -> None:
         if line == "make dev":
             reader.kills()
             reader.make_dev()
+        if line in {"make format", "make check"}:
+            reader.types(f"{line} {INSTALLED}")
         if line == "make superuser":
             clicked = reader.types(
                 f"python manage.py shell -v 0 -c '{CLICK_REPLAY}'"
@@ -216,7 +221,7 @@ def test_a_slow_order_survives_the_kill_of_the_tutorial(
 
 
 @pytest.mark.parametrize(
-    "document", sorted(DOCS.glob("*.md")), ids=lambda path: path.name
+    "document", PAGES.values(), ids=lambda path: path.name
 )
 def test_every_link_of_the_documents_leads_somewhere(document: Path) -> None:
     for target, anchor in re.findall(

@@ -79,9 +79,14 @@ def test_a_good_answer_is_not_refused(answers: dict[str, str]) -> None:
         (
             "project_slug",
             "Café Söhne",
-            'The slug "Café Söhne" is no package name: take a-z, 0-9, "_" '
-            'and "-", beginning and ending with one of the first two kinds, '
-            'e.g. "order_desk".',
+            'The slug "Café Söhne" cannot name the directory: take a-z, 0-9, '
+            '"_" and "-", beginning and ending with one of the first two '
+            'kinds, e.g. "order_desk".',
+        ),
+        (
+            "project_slug",
+            "",
+            'The slug is empty: give one, e.g. "order_desk".',
         ),
         (
             "project_slug",
@@ -111,6 +116,18 @@ def test_a_bad_answer_is_refused_with_a_sentence_and_an_example(
     assert refusal == sentence
 
 
+@pytest.mark.parametrize("name", ["🚀", '"""', "--- !"])
+def test_a_name_without_letters_is_told_to_need_a_slug(name: str) -> None:
+    refusal = pre_gen_project.refusal(
+        GOOD | {"project_name": name, "project_slug": ""}
+    )
+
+    assert refusal == (
+        f"No slug can be made of {json.dumps(name, ensure_ascii=False)}: "
+        'give one, e.g. "order_desk".'
+    )
+
+
 @pytest.mark.parametrize(
     "slug",
     [
@@ -118,7 +135,7 @@ def test_a_bad_answer_is_refused_with_a_sentence_and_an_example(
         "a-", "_a", "{a}", "a\n", "A", "a.b", "é", "a\udcff",
     ],
 )  # fmt: skip
-def test_a_slug_that_is_no_package_name_is_refused(slug: str) -> None:
+def test_a_slug_that_names_no_directory_is_refused(slug: str) -> None:
     refusal = pre_gen_project.refusal(GOOD | {"project_slug": slug})
 
     assert refusal.startswith("The slug ")

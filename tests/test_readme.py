@@ -28,7 +28,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 
 call_command("migrate", verbosity=0)
-declare, trigger, tell = sys.argv[1:]
+declare, trigger, *tell = sys.argv[1:]
 names = {"__name__": "orders.workflows"}
 moved = timedelta()
 
@@ -38,7 +38,7 @@ with clock.source(lambda: datetime.now(UTC) + moved):
     MemoryTransport.drain()
     moved = timedelta(days=3, minutes=1)
     MemoryTransport.drain()
-    exec(tell, names)
+    exec("".join(tell), names)
     MemoryTransport.drain()
 run = WorkflowRun.objects.get(run_id=names["run_id"])
 print(run.status, run.result)
@@ -48,12 +48,33 @@ print(run.status, run.result)
 def test_the_workflow_of_the_readme_runs_as_its_text_says(
     tmp_path: Path,
 ) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert shown_by(README, tmp_path) == (
+        "To ada@example.com: Thank you for your order.\n"
+        "To ada@example.com: How do you like it?\n"
+        "completed {'stars': 5}\n"
+    )
+
+
+def test_the_workflow_of_the_project_runs_as_its_readme_says(
+    tmp_path: Path,
+) -> None:
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+    assert shown_by(text, tmp_path) == (
+        "To ada@example.com: Welcome!\n"
+        "To ada@example.com: How do you like it?\n"
+        "completed None\n"
+    )
+
+
+def shown_by(text: str, folder: Path) -> str:
+    """What the blocks of Python in a README print."""
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONDONTWRITEBYTECODE": "1",
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
     }
 
     run = subprocess.run(
@@ -64,11 +85,8 @@ def test_the_workflow_of_the_readme_runs_as_its_text_says(
         text=True,
     )
 
-    assert run.stdout == (
-        "To ada@example.com: Thank you for your order.\n"
-        "To ada@example.com: How do you like it?\n"
-        "completed {'stars': 5}\n"
-    ), run.stderr
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_every_command_of_make_in_the_documents_exists() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,21 @@ from owner import Owner
 
 # What must hold in any project, whatever is left of it.
 FEW = "tests/test_scripts.py tests/test_settings.py tests/site"
+
+# The page at the address that `make dev` prints.
+START_PAGE = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+import django
+django.setup()
+from django.test import Client
+answer = Client().get("/")
+print(answer.status_code)
+print(answer.content.decode())
+"""
+
+# How a workflow is written, whatever else is there.
+PAGES = ("docs/concepts.md", "docs/reference.md")
 
 WAYS = [
     ["remove-sample"],
@@ -42,6 +58,31 @@ def test_nothing_of_the_sample_is_left(owner: Owner) -> None:
     assert not (owner.project / "payments_sandbox").exists()
     assert mentions(owner, "payments_sandbox|PAYMENTS_|ORDERS_") == []
     assert "demo" not in owner.types("make help")
+
+
+def test_what_is_left_still_says_how_to_write_a_workflow(
+    owner: Owner,
+) -> None:
+    kept = {name: lines_of(owner, name) for name in PAGES}
+
+    screen = owner.makes("remove-sample")
+
+    assert "docs/concepts.md" in screen
+    assert re.search(
+        r"^Changed \d+ files; git diff --stat lists them\.$", screen, re.M
+    )
+    assert {name: lines_of(owner, name) for name in PAGES} == kept
+    assert "\n@workflow\n" in (owner.project / "README.md").read_text()
+
+
+def test_what_is_left_has_a_start_page(owner: Owner) -> None:
+    remove(owner, ["remove-sample"])
+
+    page = owner.types(f"python -c '{START_PAGE}'")
+
+    assert page.startswith("200\n")
+    assert "The site is running" in page
+    assert 'href="/admin/"' in page
 
 
 def test_nothing_of_the_embedded_server_is_left(owner: Owner) -> None:
@@ -105,6 +146,16 @@ def test_what_the_owner_wrote_beside_the_sample_stays(owner: Owner) -> None:
     assert text.endswith("\n# Ours.\nSITE_ID = 1  # not PAYMENTS_URL\n")
 
 
+def test_the_reference_does_without_the_embedded_server(
+    owner: Owner,
+) -> None:
+    remove(owner, ["remove-qstash-server"])
+
+    page = (owner.project / "docs" / "reference.md").read_text("utf-8")
+    assert "embedded server" not in page.replace("or the embedded server", "")
+    assert "--time-scale" not in page
+
+
 def remove(owner: Owner, targets: list[str]) -> None:
     for target in targets:
         owner.makes(target)
@@ -118,6 +169,10 @@ def mentions(owner: Owner, pattern: str) -> list[str]:
         "--", ":!scripts/remove.py", ":!django_hookflow",
     )  # fmt: skip
     return found.stdout.splitlines()
+
+
+def lines_of(owner: Owner, page: str) -> int:
+    return (owner.project / page).read_text("utf-8").count("\n")
 
 
 def write(path: Path, text: str) -> None:

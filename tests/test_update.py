@@ -129,7 +129,7 @@ def test_the_page_shows_the_commands_of_these_tests() -> None:
 
     installed = version("cruft")
     assert shown == [
-        (installed, "link path/to/hookflow-template --checkout v0.1.0"
+        (installed, "link path/to/hookflow-template --checkout COMMIT"
                     " --no-input"),
         (installed, "check"),
         (installed, "update --skip-apply-ask"),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
 from django.contrib import admin
 from django.contrib import messages
 from django.db.models import Model
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.models import DeadLetterEntry
@@ -14,9 +24,56 @@ from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 
+EMPTY = "-"
+
+
+def run_link(run_id: str) -> str | SafeString:
+    """A run id that leads to its row, if it still has one."""
+    if not run_id:
+        return EMPTY
+    runs = reverse("admin:django_hookflow_workflowrun_changelist")
+    query = urlencode({"run_id": run_id})
+    return format_html('<a href="{}?{}">{}</a>', runs, query, run_id)
+
+
+def moment(value: datetime | None, seen_from: datetime | None = None) -> str:
+    """A time with its seconds, without the day it is seen from."""
+    if value is None:
+        return EMPTY
+    local = timezone.localtime(value)
+    if seen_from and local.date() == timezone.localtime(seen_from).date():
+        return f"{local:%H:%M:%S}"
+    return f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def took(duration: timedelta | None) -> str:
+    """Milliseconds or seconds, which stay on one line."""
+    if duration is None:
+        return EMPTY
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.1f}\N{NO-BREAK SPACE}ms"
+    return f"{seconds:,.0f}\N{NO-BREAK SPACE}s"
+
+
+def pretty(value: Any) -> str | SafeString:
+    """JSON as JSON, a line for each of its members."""
+    if value is None:
+        return EMPTY
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html('<pre class="hookflow-json">{}</pre>', text)
+
+
+def failure(row: WorkflowRun | StepExecution | DeadLetterEntry) -> str:
+    """The class of an error, and what it says."""
+    return f"{row.error_type}: {row.error_message}" if row.error_type else ""
+
 
 class ReadOnly:
     """The engine writes; people read."""
+
+    class Media:
+        css = {"all": ("django_hookflow/admin.css",)}  # noqa: RUF012
 
     def has_add_permission(
         self, request: HttpRequest, obj: Model | None = None
@@ -34,42 +91,174 @@ class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     extra = 0
     can_delete = False
     fields = (
-        "step_id", "kind", "status", "attempts", "deliveries", "started_at",
-        "executed_at", "wake_at", "result", "error_message",
+        "step_id", "kind", "status", "started", "took", "tries", "outcome",
     )  # fmt: skip
+    readonly_fields = ("started", "took", "tries", "outcome")
+
+    def started(self, step: StepExecution) -> str:
+        return moment(step.started_at, step.workflow_run.created_at)
+
+    def took(self, step: StepExecution) -> str:
+        """How long it took, or until when it waits."""
+        if step.duration is not None or step.wake_at is None:
+            return took(step.duration)
+        until = moment(step.wake_at, step.workflow_run.created_at)
+        return f"until {until}"
+
+    @admin.display(description="attempts / deliveries")
+    def tries(self, step: StepExecution) -> str:
+        return f"{step.attempts} / {step.deliveries}"
+
+    @admin.display(description="result or error")
+    def outcome(self, step: StepExecution) -> str:
+        if not step.error_type:
+            return pretty(step.result)
+        return format_html(
+            '<span class="hookflow-text">{}</span>', failure(step)
+        )
 
 
 @admin.register(WorkflowRun)
 class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
-        "run_id", "workflow_id", "status", "created_at", "completed_at",
-        "wake_at", "deliveries", "messages",
+        "run_id", "workflow_id", "status", "created", "took_or_due",
     )  # fmt: skip
     list_filter = ("status", "workflow_id")
     search_fields = ("run_id__exact", "root_id__exact")
     date_hierarchy = "created_at"
     inlines = (StepInline,)
+    # What happened comes first, then how the engine saw to it.
+    fieldsets = (
+        (None, {"fields": (
+            "workflow_id", "run_id", "status", "error", "created",
+            "completed", "took", "rings", "input", "output",
+        )}),
+        ("Machinery", {"classes": ("collapse",), "fields": (
+            "root_id", "deliveries", "messages", "attempts", "crashes",
+            "started", "claimed", "wake_token", "lease_token", "leased",
+            "swept", "trace",
+        )}),
+    )  # fmt: skip
+    readonly_fields = (
+        "error", "created", "completed", "took", "rings", "input", "output",
+        "started", "claimed", "leased", "swept",
+    )  # fmt: skip
+
+    @admin.display(ordering="created_at")
+    def created(self, run: WorkflowRun) -> str:
+        return moment(run.created_at)
+
+    @admin.display(ordering="completed_at")
+    def completed(self, run: WorkflowRun) -> str:
+        return moment(run.completed_at)
+
+    @admin.display(description="took / due")
+    def took_or_due(self, run: WorkflowRun) -> str:
+        if run.wake_at is None:
+            return self.took(run)
+        return moment(run.wake_at, run.created_at)
+
+    def took(self, run: WorkflowRun) -> str:
+        end = run.completed_at
+        return took(None if end is None else end - run.created_at)
+
+    @admin.display(description="rings again", ordering="wake_at")
+    def rings(self, run: WorkflowRun) -> str:
+        return moment(run.wake_at)
+
+    def error(self, run: WorkflowRun) -> str:
+        return failure(run) or EMPTY
+
+    @admin.display(description="data")
+    def input(self, run: WorkflowRun) -> str:
+        return pretty(run.data)
+
+    @admin.display(description="result")
+    def output(self, run: WorkflowRun) -> str:
+        return pretty(run.result)
+
+    def started(self, run: WorkflowRun) -> str:
+        return moment(run.started_at)
+
+    def claimed(self, run: WorkflowRun) -> str:
+        return moment(run.claimed_at)
+
+    @admin.display(description="lease until")
+    def leased(self, run: WorkflowRun) -> str:
+        return moment(run.lease_until)
+
+    @admin.display(description="swept from")
+    def swept(self, run: WorkflowRun) -> str:
+        return moment(run.sweep_at)
 
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
-        "name", "match", "run", "created_at", "consumed_by", "consumed_at",
+        "name", "match", "run", "created", "consumed_by", "consumed",
     )  # fmt: skip
     list_filter = ("name",)
     list_select_related = ("run", "consumed_by")
     search_fields = ("match__exact", "event_id__exact")
+    fields = (
+        "name", "match", "event_id", "run", "created", "consumed_by",
+        "consumed", "content",
+    )  # fmt: skip
+    readonly_fields = ("created", "consumed", "content")
+
+    @admin.display(ordering="created_at")
+    def created(self, event: Event) -> str:
+        return moment(event.created_at)
+
+    @admin.display(ordering="consumed_at")
+    def consumed(self, event: Event) -> str:
+        return moment(event.consumed_at)
+
+    @admin.display(description="data")
+    def content(self, event: Event) -> str:
+        return pretty(event.data)
 
 
 @admin.register(DeadLetterEntry)
 class DeadLetterEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
-        "run_id", "workflow_id", "error_type", "error_message", "created_at",
-        "is_replayed", "replayed_as",
+        "run_id", "workflow_id", "error", "created", "replayed_run",
     )  # fmt: skip
     list_filter = ("is_replayed", "workflow_id", "error_type")
     search_fields = ("run_id__exact",)
     actions = ("replay_entries",)
+    fieldsets = (
+        (None, {"fields": (
+            "workflow_id", "failed_run", "error", "created",
+            "is_replayed", "replayed_run", "replayed", "letter",
+        )}),
+    )  # fmt: skip
+    readonly_fields = (
+        "failed_run", "error", "created", "replayed_run", "replayed",
+        "letter",
+    )  # fmt: skip
+
+    @admin.display(ordering="created_at")
+    def created(self, entry: DeadLetterEntry) -> str:
+        return moment(entry.created_at)
+
+    def replayed(self, entry: DeadLetterEntry) -> str:
+        return moment(entry.replayed_at)
+
+    @admin.display(description="run id")
+    def failed_run(self, entry: DeadLetterEntry) -> str:
+        return run_link(entry.run_id)
+
+    @admin.display(description="replayed as", ordering="replayed_as")
+    def replayed_run(self, entry: DeadLetterEntry) -> str:
+        return run_link(entry.replayed_as)
+
+    def error(self, entry: DeadLetterEntry) -> str:
+        return failure(entry)
+
+    @admin.display(description="payload")
+    def letter(self, entry: DeadLetterEntry) -> str:
+        return pretty(entry.payload)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Who may start runs: reading is not enough."""

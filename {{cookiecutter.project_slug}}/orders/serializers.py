@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
-from rest_framework.reverse import reverse
 
 from .cards import token_of
 from .models import Order
 from .models import Product
 from .placement import Item
 from .placement import place_order
+from .timeline import sees_errors
 from .timeline import timeline_of
 
 MAX_LINES = 50
@@ -26,13 +27,25 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
 class LineSerializer(serializers.Serializer[Any]):
     sku = serializers.CharField(max_length=40)
-    quantity = serializers.IntegerField(min_value=1, max_value=MAX_QUANTITY)
+    quantity = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_QUANTITY,
+        error_messages={
+            "invalid": "Give a whole number.",
+            "max_string_length": "Give a whole number.",
+            "min_value": "Order at least {min_value}.",
+            "max_value": "Order at most {max_value}.",
+        },
+    )
 
 
 class NewOrderSerializer(serializers.Serializer[Order]):
     """An order to place; the card is a token, or a test card's number."""
 
-    email = serializers.EmailField(max_length=254)
+    email = serializers.EmailField(
+        max_length=254,
+        error_messages={"blank": "Give your e-mail address."},
+    )
     card_token = serializers.RegexField(
         r"\Atok_\w+\Z", max_length=100, required=False
     )
@@ -41,6 +54,10 @@ class NewOrderSerializer(serializers.Serializer[Order]):
         many=True,
         allow_empty=False,
         max_length=MAX_LINES,  # type: ignore[call-arg]  # of the list
+        error_messages={
+            "empty": "Choose at least one product.",
+            "max_length": "Order at most {max_length} products at once.",
+        },
     )
 
     def validate_card_number(self, number: str) -> str:
@@ -131,12 +148,13 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         return self.address("orders:order", order)
 
     def address(self, name: str, order: Order) -> str:
-        return reverse(
-            name, args=(order.pk,), request=self.context.get("request")
-        )
+        # REST framework's own reverse hands on the ?format= of a request.
+        path = reverse(name, args=(order.pk,))
+        return str(self.context["request"].build_absolute_uri(path))
 
 
 class OrderWithRunSerializer(OrderSerializer):
     def to_representation(self, order: Order) -> dict[str, Any]:
-        run = timeline_of(order)
+        user = self.context["request"].user
+        run = timeline_of(order, sees_errors(user))
         return {**super().to_representation(order), "run": run}

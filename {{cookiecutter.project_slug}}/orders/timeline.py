@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+
+from django_hookflow import clock
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
@@ -15,9 +22,24 @@ ENDED = ("completed", "failed", "cancelled", "compensated")
 TRIED_AGAIN = ("run", "call")
 """Kinds of steps that are attempted; the others are only looked at again."""
 
+KINDS = {"call": "request", "sleep": "pause", "wait_for_event": "wait"}
+"""What customers read for a kind; the others go without saying."""
 
-def timeline_of(order: Order) -> dict[str, Any] | None:
+TIMED_OUT = "EventTimeout"
+"""The error of a wait that went as planned: nothing came."""
+
+UNFINISHED = "Something went wrong with this order; we will look at it."
+AWAY = "The payment provider is away; "
+STUCK = "Something did not work; "
+
+
+def timeline_of(
+    order: Order, with_errors: bool = False
+) -> dict[str, Any] | None:
     """The order's run and its steps so far; None once it was cleaned up.
+
+    What an error says is for the people of the site: `with_errors` tells
+    whether to show it beside `trouble`, which is for customers.
 
     Reads `order` again after the run, so that it shows what a run did that
     has ended, and nobody sees the end of the one without that of the other.
@@ -26,15 +48,22 @@ def timeline_of(order: Order) -> dict[str, Any] | None:
     order.refresh_from_db()
     if run is None:
         return None
+    steps = list(run.step_executions.all())
     return {
         "run_id": run.run_id,
         "status": run.status,
         "ended": run.status in ENDED,
-        "error_message": run.error_message,
+        "trouble": trouble(run, steps),
+        "error_message": run.error_message if with_errors else "",
         "messages": run.messages,
         "deliveries": run.deliveries,
-        "steps": [as_json(step) for step in run.step_executions.all()],
+        "steps": [as_json(step) for step in steps],
     }
+
+
+def sees_errors(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether somebody may read what an error says, with its addresses."""
+    return settings.DEBUG or bool(getattr(user, "is_staff", False))
 
 
 def last_run(run_id: str) -> WorkflowRun | None:
@@ -45,8 +74,19 @@ def last_run(run_id: str) -> WorkflowRun | None:
     return WorkflowRun.objects.filter(run_id=run_id).first()
 
 
+def trouble(run: WorkflowRun, steps: list[StepExecution]) -> str:
+    """What a customer reads of a run's error; empty when there is none."""
+    if not run.error_message:
+        return ""
+    if run.status in ENDED:
+        return UNFINISHED
+    is_away = steps and steps[-1].kind == "call"
+    again = f"again at {at(run.wake_at)}" if run.wake_at else "again now"
+    return f"{AWAY if is_away else STUCK}we try {again}."
+
+
 def as_json(step: StepExecution) -> dict[str, Any]:
-    """A step: `duration` in seconds; title, tries and took for people."""
+    """A step: `duration` in seconds; from title on it is for people."""
     seconds = seconds_of(step.duration)
     return {
         "step_id": step.step_id,
@@ -57,10 +97,45 @@ def as_json(step: StepExecution) -> dict[str, Any]:
         "executed_at": step.executed_at,
         "duration": seconds,
         "deliveries": step.deliveries,
+        "wake_at": step.wake_at,
+        "event_name": step.event_name,
         "title": step.step_id.replace("-", " ").capitalize(),
+        "state": state(step),
+        "about": about(step),
         "tries": tries(step),
         "took": took(seconds),
     }
+
+
+def state(step: StepExecution) -> str:
+    """Its status; a wait in which nothing came has not failed."""
+    return "timed out" if step.error_type == TIMED_OUT else step.status
+
+
+def about(step: StepExecution) -> str:
+    """What kind of step it is, and what it waits for: " · wait until …"."""
+    words = [KINDS.get(step.kind, "")]
+    if step.status == "waiting":
+        words += [
+            f"for {step.event_name}" if step.event_name else "",
+            until(step),
+        ]
+    text = " ".join(filter(None, words))
+    return f" · {text}" if text else ""
+
+
+def until(step: StepExecution) -> str:
+    if step.wake_at is None:
+        return ""
+    word = "again at" if step.kind in TRIED_AGAIN else "until"
+    return f"{word} {at(step.wake_at)}"
+
+
+def at(moment: datetime) -> str:
+    """A time for people, with its day when that is not today."""
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localtime(clock.now()).date()
+    return f"{local:%H:%M:%S %Z}" if is_today else f"{local:%d %b %H:%M %Z}"
 
 
 def seconds_of(duration: timedelta | None) -> float | None:
@@ -76,6 +151,8 @@ def took(seconds: float | None) -> str:
     """A duration for people: "12 ms", "1.4 s", "3 min"."""
     if seconds is None:
         return ""
+    if seconds < 0.001:
+        return "< 1 ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"

@@ -19,6 +19,7 @@ from .forms import Draft
 from .forms import rows
 from .models import Order
 from .serializers import NewOrderSerializer
+from .timeline import sees_errors
 from .timeline import timeline_of
 
 
@@ -55,7 +56,7 @@ def order(request: HttpRequest, pk: UUID) -> HttpResponse:
     """An order and the steps its run has taken."""
     found = get_object_or_404(Order, pk=pk)
     context = {
-        "run": timeline_of(found),
+        "run": timeline_of(found, sees_errors(request.user)),
         "order": found,
         "lines": found.lines.select_related("product"),
         "currency": conf.ORDERS_CURRENCY,

@@ -59,13 +59,13 @@ def pick(site_port: int = 0, qstash_port: int = 0) -> Addresses:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens at `port`."""
+    """Whether `port` is one, and nobody listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
             probe.listen()
-        except OSError:
+        except (OSError, OverflowError):  # taken, not ours, beyond 65535
             return False
         return True
 

@@ -115,9 +115,12 @@ def main() -> int:
         except DemoError as error:
             sys.stderr.write(f"{tail(scratch)}\n\nThe demo failed. {error}\n")
             return 1
+        except KeyboardInterrupt:
+            say("Stopped.")
+            return 128 + signal.SIGINT
         say(report(order))
         if os.environ.get("KEEP", "") not in {"", "0"}:
-            say(farewell(site, order))
+            say(farewell(site, order, scratch))
             leftovers.pop_all()
     return 0
 
@@ -258,13 +261,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def farewell(site: Site, order: Mapping[str, Any]) -> str:
+def farewell(site: Site, order: Mapping[str, Any], scratch: Path) -> str:
     """Where to look at what is left running, and how to end it."""
     return (
         f"\n  Shop      {site.addresses.site}/\n"
         f"  Order     {order['page']}\n"
         f"  QStash    {site.addresses.qstash} (embedded)\n\n"
-        f"  It goes on running; stop it with: kill {site.process.pid}"
+        "  It goes on running; stop it with: "
+        f"kill {site.process.pid} && rm -r '{scratch}'"
     )
 
 

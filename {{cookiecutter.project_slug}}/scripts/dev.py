@@ -77,13 +77,20 @@ def welcome(addresses: Addresses, given: Mapping[str, str]) -> str:
     """Where to click, in a few lines."""
     messages = addresses.variables(given).get("QSTASH_URL")
     return (
-        f"\n  Shop      {addresses.site}/\n"
+        f"\n  Shop      {addresses.site}/{replaced(addresses, given)}\n"
         f"  Admin     {addresses.site}/admin/ "
         "(first: make superuser)\n"
         f"  QStash    {messages or given['QSTASH_URL']}"
         f"{' (embedded)' if messages else ''}\n\n"
         "  Ctrl-C stops all of it.\n\n"
     )
+
+
+def replaced(addresses: Addresses, given: Mapping[str, str]) -> str:
+    """Why the site is not at its usual port; empty when it is."""
+    if given.get("PORT") or addresses.site_port == DEFAULT_PORT:
+        return ""
+    return f" ({DEFAULT_PORT} is taken)"
 
 
 if __name__ == "__main__":

@@ -85,13 +85,26 @@ SAMPLE = Part(
         (".md", r"(?m)^(?!#).*\b(?:an|the) order\b.*\n", ""),
         (".md", r"(`\w+`), (`\w+`) and `PAYMENTS_URL`", r"\1 and \2"),
         (".md", r", `PAYMENTS_URL` and", " and"),
+        ("docs/reference.md", r"\bprocess_order\b", "my_workflow"),
+        (
+            "config/urls.py",
+            r'include\("orders\.urls"\)',
+            'TemplateView.as_view(template_name="config/start.html")',
+        ),
+        (
+            "config/urls.py",
+            r"from django\.urls import path\n",
+            r"\g<0>from django.views.generic import TemplateView\n",
+        ),
+        ("README.md", r"; `orders/workflows\.py` is a long one", ""),
         ("scripts/dev.py", r"\bShop(?= +\{)", "Site"),
         ("tests/test_scripts.py", r"\bShop(?= +http)", "Site"),
     ),
     targets=("demo", "remove-sample"),
     farewell=(
         "The shop is gone. Write your own: manage.py startapp, then a "
-        "workflows.py in it (docs of the template: the tutorial)."
+        "workflows.py in it; README.md has an example, and "
+        "docs/concepts.md the rules."
     ),
 )
 SERVER = Part(
@@ -147,6 +160,17 @@ SERVER = Part(
             r"http://qstash:8080",
             "https://qstash.upstash.io",
         ),
+        (
+            "docs/reference.md",
+            r"(?ms)^### `manage\.py qstash_server`\n.*?(?=^#)",
+            "",
+        ),
+        (
+            "docs/reference.md",
+            r"; an address of this machine means the embedded server",
+            "",
+        ),
+        ("docs/reference.md", r"(?m)^The embedded server also .*\n", ""),
         ("tests/containers/test_compose.py", r', "qstash"(?=[,)}])', ""),
     ),
     targets=("demo", "remove-qstash-server"),
@@ -271,7 +295,7 @@ def is_lost(before: str, after: str, gone: Gone) -> bool:
 
 def report(part: Part, deleted: list[str], changed: list[str]) -> None:
     print(f"Deleted {', '.join(deleted)}.")
-    print(f"Changed {len(changed)} files: {', '.join(changed)}.")
+    print(f"Changed {len(changed)} files; git diff --stat lists them.")
     print(part.farewell)
     print("Look at it with git diff, try make check, then commit.")
 

@@ -101,6 +101,8 @@ def entry(one: Variable) -> str:
     about = one.help + (" Needed in production." if needed else "")
     if one.choices:
         about += f" One of {', '.join(one.choices)}."
+    for place, value in one.defaults.items():
+        about += f" The default is {shown(value)} in {place}."
     line = f"{one.name}={one.fresh}"
     if one.fresh is None:
         line = f"#{one.name}={one.example or shown(one.default)}"

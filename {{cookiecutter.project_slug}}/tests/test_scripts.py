@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import stat
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,10 +149,27 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(
         run = script(project, "dev.py", PORT=str(port))
 
     assert run.returncode == 1
-    assert run.stderr == (
-        f"Port {port} cannot be used: give a number that no other program "
-        "listens at, or leave PORT out to get a free one.\n"
-    )
+    assert run.stderr == cannot_be_used(str(port))
+
+
+@pytest.mark.parametrize("port", ["65536", "80000", "-1", "eighty"])
+def test_what_is_no_port_is_refused_with_a_sentence(
+    project: Path, port: str
+) -> None:
+    run = script(project, "dev.py", PORT=port)
+
+    assert run.returncode == 1
+    assert run.stderr == cannot_be_used(port)
+
+
+def test_a_site_that_is_not_at_its_usual_port_says_why(project: Path) -> None:
+    with ExitStack() as held:
+        with suppress(OSError):  # somebody else's holds it as well
+            held.enter_context(socket.create_server(("127.0.0.1", 8000)))
+
+        run = script(project, "dev.py")
+
+    assert re.search(r"^  \w+  .*/ \(8000 is taken\)$", run.stdout, re.M)
 
 
 def test_a_taken_port_of_the_embedded_server_is_replaced(
@@ -162,6 +182,18 @@ def test_a_taken_port_of_the_embedded_server_is_replaced(
 
     assert "(embedded)" in run.stdout
     assert f"QSTASH_URL {url}\n" not in run.stdout
+
+
+def test_a_demo_that_is_stopped_says_so(project: Path) -> None:
+    (project / "manage.py").write_text(
+        "import os, signal\nos.kill(os.getppid(), signal.SIGINT)\n"
+    )
+
+    run = script(project, "demo.py")
+
+    assert run.returncode == 130
+    assert run.stdout == "Stopped.\n"
+    assert run.stderr == ""
 
 
 def test_a_demo_that_fails_shows_the_log_and_a_sentence(project: Path) -> None:
@@ -189,6 +221,13 @@ def script(
         | variables,
         capture_output=True,
         text=True,
+    )
+
+
+def cannot_be_used(port: str) -> str:
+    return (
+        f"Port {port} cannot be used: give a number that no other program "
+        "listens at, or leave PORT out to get a free one.\n"
     )
 
 

@@ -438,9 +438,9 @@ def test_a_loop_ends_behind_the_sweep_that_is_under_way(
 
     assert stream.getvalue() == (
         "Again every 3600 seconds until SIGTERM.\n"
-        "Rang again for 1 overdue runs; the oldest has been due for "
+        "Rang again for 1 overdue run; the oldest has been due for "
         "0:02:00.\n2 more are overdue: going on.\n"
-        "Rang again for 1 overdue runs; the oldest has been due for "
+        "Rang again for 1 overdue run; the oldest has been due for "
         "0:02:00.\n1 more are overdue: going on.\nStopped.\n"
     )
     assert signal.getsignal(number) is before

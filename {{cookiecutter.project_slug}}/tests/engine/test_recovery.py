@@ -143,7 +143,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
     MemoryTransport.waiting.clear()
     every.advance("61s")
     assert out("hookflow_sweep") == (
-        "Rang again for 1 overdue runs; the oldest has been due for 0:01:01.\n"
+        "Rang again for 1 overdue run; the oldest has been due for 0:01:01.\n"
     )
     every.deliver()
     assert every.run_of(run_id).status == "waiting"

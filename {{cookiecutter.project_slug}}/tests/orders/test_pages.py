@@ -84,6 +84,20 @@ def test_wrong_form_is_refused(
     assert not WorkflowRun.objects.exists()
 
 
+def test_an_empty_order_marks_what_is_missing(
+    client: Client, mug: Product
+) -> None:
+    answer = client.post("/", {"email": "", "quantity-MUG": "0"})
+
+    page = answer.content.decode()
+    assert re.findall(r'id="error-([\w-]+)">([^<]+)<', page) == [
+        ("lines", "Choose at least one product."),
+        ("email", "Give your e-mail address."),
+    ]
+    assert 'aria-describedby="about-MUG error-lines"' in page
+    assert page.count('aria-invalid="true"') == 2
+
+
 def test_form_without_csrf_token_is_refused(mug: Product) -> None:
     client = Client(enforce_csrf_checks=True)
 
@@ -159,6 +173,29 @@ def test_orders_are_in_the_admin(
     ]
 
     assert [page.status_code for page in pages] == [200, 200, 200]
+    run = f"/admin/django_hookflow/workflowrun/?run_id=order-{order_id}"
+    assert f'href="{run}"' in pages[2].content.decode()
+    assert f">order-{order_id}</a>" in admin_client.get(run).content.decode()
+
+
+def test_orders_begin_in_the_shop_only(admin_client: Client) -> None:
+    listing = admin_client.get("/admin/orders/order/").content.decode()
+
+    assert "/admin/orders/order/add/" not in listing
+    assert admin_client.get("/admin/orders/order/add/").status_code == 403
+
+
+def test_an_order_without_a_run_says_what_is_true(
+    place: Any, client: Client, mug: Product
+) -> None:
+    placed = place().json()
+    WorkflowRun.objects.all().delete()
+
+    page = client.get(placed["page"]).content.decode()
+
+    assert (
+        "There is no record of a run: it was cleaned up, or never began."
+    ) in page
 
 
 def test_the_shop_does_without_the_sandbox(

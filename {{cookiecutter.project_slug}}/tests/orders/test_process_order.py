@@ -6,6 +6,9 @@ messages that move the runs are delivered once, and twice.
 
 from __future__ import annotations
 
+import re
+from datetime import UTC
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -222,7 +225,9 @@ def test_replay_after_the_provider_was_away_charges_once(
         "reserved",
         "failed",
     )
-    assert "charge-card" in failed["run"]["error_message"]
+    assert failed["run"]["trouble"] == (
+        "Something went wrong with this order; we will look at it."
+    )
     assert (shown["status"], shown["run"]["run_id"]) == (
         "fulfilled",
         replayed_as,
@@ -336,7 +341,11 @@ def test_finished_run_is_shown_step_by_step(
         "executed_at": wait["executed_at"],
         "duration": wait["duration"],
         "deliveries": wait["deliveries"],
+        "wake_at": wait["wake_at"],
+        "event_name": "payment.settled",
         "title": "Payment",
+        "state": "completed",
+        "about": " · wait",
         "tries": "",
         "took": wait["took"],
     }
@@ -349,11 +358,90 @@ def test_finished_run_is_shown_step_by_step(
     assert 'http-equiv="refresh"' not in page
 
 
+def test_a_step_that_waits_says_for_what_and_until_when(
+    world: Any, place: Any, client: Client, mug: Product
+) -> None:
+    world.now = datetime(2026, 11, 25, 13, 28, 5, tzinfo=UTC)
+    placed = place(card_number=SILENT).json()
+    world.run_until_quiet()
+
+    page = client.get(placed["page"]).content.decode()
+    world.now = datetime(2026, 11, 24, 13, 28, 5, tzinfo=UTC)
+    the_day_before = client.get(placed["url"]).json()["run"]["steps"][4]
+
+    assert " · wait for payment.settled until 14:28:05 UTC<" in page
+    assert the_day_before["about"] == (
+        " · wait for payment.settled until 25 Nov 14:28 UTC"
+    )
+
+
+def test_a_wait_in_which_nothing_came_has_timed_out(
+    world: Any, place: Any, client: Client, mug: Product
+) -> None:
+    placed = place(card_number=SILENT).json()
+    world.run_to_the_end()
+
+    page = client.get(placed["page"]).content.decode()
+
+    states = re.findall(r'<li class="step" data-status="([^"]+)"', page)
+    assert states.count("timed out") == 2
+    assert "failed" not in states
+    assert "wait_for_event" not in page
+
+
+def test_a_provider_that_is_away_is_told_in_words(
+    world: Any, place: Any, client: Client, mug: Product
+) -> None:
+    world.now = datetime(2026, 11, 25, 13, 28, 5, tzinfo=UTC)
+    placed = place(card_number=UNAVAILABLE).json()
+    world.run_until_quiet()
+
+    run = client.get(placed["url"]).json()["run"]
+    page = client.get(placed["page"]).content.decode()
+
+    assert re.fullmatch(
+        r"The payment provider is away; we try again at 13:28:\d\d UTC\.",
+        run["trouble"],
+    )
+    assert run["trouble"] in page
+    assert run["error_message"] == ""
+    assert "/sandbox/charges/" not in page
+
+
+@pytest.mark.parametrize("address", ["url", "page"])
+def test_the_staff_reads_what_the_error_says(
+    world: Any,
+    place: Any,
+    admin_client: Client,
+    mug: Product,
+    address: str,
+) -> None:
+    placed = place(card_number=UNAVAILABLE).json()
+    world.run_until_quiet()
+
+    shown = admin_client.get(placed[address]).content.decode()
+
+    assert "/sandbox/charges/ answered 503" in shown
+
+
+def test_what_happened_to_us_is_no_fault_of_the_provider(
+    world: Any, place: Any, client: Client, mug: Product
+) -> None:
+    placed = place().json()
+    world.run_until_quiet()
+    WorkflowRun.objects.update(error_message="out of paper", wake_at=None)
+
+    run = client.get(placed["url"]).json()["run"]
+
+    assert run["trouble"] == "Something did not work; we try again now."
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (None, ""),
-        (0.0, "0 ms"),
+        (0.0, "< 1 ms"),
+        (0.0004, "< 1 ms"),
         (0.0124, "12 ms"),
         (1.44, "1.4 s"),
         (59.9, "59.9 s"),

@@ -59,4 +59,5 @@ class Command(RepeatingCommand):
 def _told(swept: Swept) -> str:
     since = timedelta(seconds=int(swept.oldest))
     oldest = f"; the oldest has been due for {since}" if swept.rung else ""
-    return f"Rang again for {swept.rung:,} overdue runs{oldest}."
+    runs = "run" if swept.rung == 1 else "runs"
+    return f"Rang again for {swept.rung:,} overdue {runs}{oldest}."

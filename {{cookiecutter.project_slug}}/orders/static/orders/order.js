@@ -13,7 +13,7 @@ function put(id, text) {
 }
 
 function fill(item, step) {
-  item.dataset.status = step.status;
+  item.dataset.status = step.state;
   for (const place of item.querySelectorAll("[data-field]")) {
     place.textContent = step[place.dataset.field];
   }
@@ -40,7 +40,9 @@ function show(order) {
   document.title = `Order ${order.status}`;
   put("reason", order.reason).hidden = !order.reason;
   if (!run) return;
-  put("trouble", run.error_message ?? "").hidden = !run.error_message;
+  put("trouble", run.trouble).hidden = !run.trouble;
+  put("error", run.error_message).hidden = !run.error_message;
+  page.dataset.ended = run.ended ? "yes" : "no";
   put("run-status", run.status);
   put("messages", String(run.messages));
   put("deliveries", String(run.deliveries));
