@@ -191,6 +191,25 @@ def test_deleted_queue_takes_its_messages_along(
         client.message.get(message_id)
 
 
+def test_deleted_queue_takes_its_head_along_between_two_attempts(
+    client: QStash,
+    destination: Destination,
+    clock: ManualClock,
+    retries: Callable[[int], None],
+    log: Callable[[str], list[str]],
+) -> None:
+    destination.answers += [Answer(500)]
+    head = client.message.enqueue(queue="q", url=destination.url)
+    retries(1)
+
+    client.queue.delete("q")
+    clock.advance(3600)
+
+    client.message.publish(url=f"{destination.url}/other")
+    assert [one.target for one in destination.wait_for(2)] == ["/", "/other"]
+    assert log(head.message_id)[-2:] == ["CANCEL_REQUESTED", "CANCELED"]
+
+
 def test_message_shows_its_queue(
     client: QStash, destination: Destination
 ) -> None:

@@ -20,6 +20,7 @@ from qstash import QStash
 from django_hookflow.contrib.qstash_server.clock import ManualClock
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.models import Message
+from django_hookflow.contrib.qstash_server.models import Schedule
 from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.conftest import TOKEN
 from tests.qstash_server.helpers import Answer
@@ -308,6 +309,53 @@ def test_database_that_goes_away_is_waited_for(
     assert refused.json() == {"error": "the database does not answer"}
     bodies = [one.body for one in destination.received]
     assert bodies == [b"before", b"after"]
+
+
+def test_error_that_nobody_foresaw_does_not_end_the_deliveries(
+    http: httpx.Client,
+    destination: Destination,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = f"/v2/publish/{destination.url}/"
+    http.post(f"{path}broken", headers={"Upstash-Delay": "1m"})
+    options = Message.objects.get().options
+    Message.objects.update(options={})
+
+    clock.advance(61)
+    until(lambda: any(one.exc_info for one in caplog.records))
+    Message.objects.update(options=options)
+
+    destination.wait_for(1)
+    http.post(f"{path}another")
+    targets = [one.target for one in destination.wait_for(2)]
+    assert targets == ["/broken", "/another"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"options": {}}, {"cron": "every now and then"}]
+)
+def test_broken_schedule_spoils_only_itself(
+    client: QStash,
+    http: httpx.Client,
+    destination: Destination,
+    clock: ManualClock,
+    broken: dict[str, object],
+) -> None:
+    for name in ("broken", "good"):
+        client.schedule.create(
+            destination=f"{destination.url}/{name}",
+            cron="* * * * *",
+            schedule_id=name,
+        )
+    Schedule.objects.filter(schedule_id="broken").update(**broken)
+
+    clock.advance(60)
+
+    (received,) = destination.wait_for(1)
+    assert received.target == "/good"
+    error = Schedule.objects.get(schedule_id="broken").error
+    assert error.startswith("internal error: ")
 
 
 def test_answers_of_a_dead_letter_may_be_bytes(

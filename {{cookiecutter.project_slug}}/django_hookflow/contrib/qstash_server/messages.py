@@ -51,6 +51,7 @@ class Delivery:
     topic_name: str
     endpoint_name: str
     schedule_id: str
+    lanes: tuple[int, ...] = ()  # the queue and the flow key it came through
 
 
 @dataclass(frozen=True)

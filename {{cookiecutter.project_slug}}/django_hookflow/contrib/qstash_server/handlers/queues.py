@@ -7,13 +7,12 @@ from typing import Any
 from ..errors import BadRequestError
 from ..errors import QuotaError
 from ..models import Lane
-from ..models import State
 from ..replies import Reply
 from ..replies import answer
 from ..replies import done
 from ..service import Call
 from ..store import lanes
-from ..store import messages
+from ..store import queues
 from ..target import check_name
 
 QUEUE = Lane.Kind.QUEUE
@@ -46,9 +45,7 @@ def delete(call: Call) -> Reply:
         lanes.lanes_of(call.account, QUEUE).filter(name=_name(call)).first()
     )
     if queue is not None:
-        waiting = queue.waiting.filter(state=State.WAITING)
-        messages.cancel(waiting, call.now, None)
-        lanes.delete(queue)
+        queues.delete(queue, call.now)
     return done()
 
 
