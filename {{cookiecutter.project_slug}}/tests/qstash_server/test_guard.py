@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from re import escape
+from typing import Any
 
 import httpx
 import pytest
+from django.core.checks import Error
+from django.core.checks import run_checks
+from django.core.management import CommandError
+from django.core.management import call_command
 
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import host_of
@@ -93,6 +99,53 @@ def test_resolved_address_is_checked_again(
 )
 def test_own_host_is_that_of_the_domain(domain: str, host: str) -> None:
     assert host_of(domain) == host
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem", "hint"),
+    [
+        (
+            "QSTASH_SERVER_ALLOWED_HOSTS",
+            "*.example.com",
+            "QSTASH_SERVER_ALLOWED_HOSTS is '*.example.com', not a list of"
+            " names.",
+            'Write each name in full, for example ["hooks.example.com"].',
+        ),
+        (
+            "QSTASH_SERVER_QUOTAS",
+            {"max_delays": 1},
+            "QSTASH_SERVER_QUOTAS has a limit 'max_delays', which there is"
+            " not.",
+            "Did you mean max_delay?",
+        ),
+        (
+            "QSTASH_SERVER_QUOTAS",
+            {"max_delay": "1d"},
+            "QSTASH_SERVER_QUOTAS has '1d' for max_delay.",
+            "Give a whole number.",
+        ),
+    ],
+)
+def test_setting_that_cannot_be_meant_is_found(
+    settings: Any,
+    name: str,
+    value: object,
+    problem: str,
+    hint: str,
+) -> None:
+    setattr(settings, name, value)
+
+    with pytest.raises(CommandError, match=f"^{escape(f'{problem} {hint}')}$"):
+        call_command("qstash_server")
+    assert Error(problem, hint=hint, id="qstash_server.E001") in run_checks()
+
+
+def test_hosts_are_compared_without_case(settings: Any) -> None:
+    settings.QSTASH_SERVER_ALLOWED_HOSTS = ["Hooks.Example.com"]
+
+    guard = Guard.of(Config.from_settings())
+
+    assert admits(guard, "https://hooks.example.COM/")
 
 
 def test_host_by_name_is_resolved_and_called(

@@ -13,9 +13,9 @@ from qstash import QStash
 from qstash.errors import QStashError
 
 from django_hookflow.contrib.qstash_server.accounts import PUBLIC_USERS
-from django_hookflow.contrib.qstash_server.accounts import ConfigurationError
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import Quotas
+from django_hookflow.contrib.qstash_server.errors import ConfigurationError
 from django_hookflow.contrib.qstash_server.listener import Request
 from django_hookflow.contrib.qstash_server.router import Router
 from django_hookflow.contrib.qstash_server.server import Server

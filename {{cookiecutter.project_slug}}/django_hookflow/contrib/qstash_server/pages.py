@@ -25,7 +25,7 @@ from django.template import Engine
 
 from .accounts import PROJECT
 from .accounts import Account
-from .errors import ApiError
+from .errors import RefusedError
 from .guard import is_loopback_name
 from .listener import Request
 from .models import DeadLetter
@@ -61,12 +61,6 @@ class PageCall:
     @property
     def now(self) -> int:
         return self.service.clock.now()
-
-
-class RefusedError(ApiError):
-    """403: the browser has no token, or another site has sent it."""
-
-    status = 403
 
 
 def is_page(path: str) -> bool:

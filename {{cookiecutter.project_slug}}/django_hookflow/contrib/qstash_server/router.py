@@ -13,6 +13,8 @@ from django.db import DatabaseError
 from django.db import connections
 
 from .accounts import Account
+from .browsers import check_host
+from .browsers import check_site
 from .errors import ApiError
 from .errors import BadRequestError
 from .errors import UnauthorizedError
@@ -144,6 +146,8 @@ class Router:
         if is_page(target.path):
             return page(PageCall(self.service, self.accounts, request, target))
         account = self._account(request, target)
+        check_site(request)
+        check_host(request, account.token, self.service.config.own_host)
         route, names = _find(request.method, target.path)
         call = Call(self.service, account.name, request, target, names)
         if route.handler in UNLIMITED:

@@ -15,8 +15,8 @@ from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 from django.db import DatabaseError
 
-from ...accounts import ConfigurationError
 from ...clock import SystemClock
+from ...errors import ConfigurationError
 from ...server import WORKERS
 from ...server import Server
 from ...store.moments import overdue
