@@ -401,6 +401,65 @@ def test_fault_of_our_own_is_500_and_logged(
     assert "GET /v2/keys failed" in caplog.text
 
 
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/v2/messages", '{"messageIds": ["TEXT"]}'),
+        ("DELETE", "/v2/dlq", '{"dlqIds": ["TEXT"]}'),
+        ("POST", "/v2/dlq/retry", '{"dlqIds": ["TEXT"]}'),
+        (
+            "DELETE",
+            "/v2/topics/g/endpoints",
+            '{"endpoints": [{"url": "TEXT"}]}',
+        ),
+        ("PATCH", "/v2/topics/g", '{"headers": {"Upstash-Label": "TEXT"}}'),
+        ("PATCH", "/v2/topics/g", '{"headers": {"TEXT": "x"}}'),
+    ],
+)
+def test_text_that_no_database_holds_is_400(
+    http: httpx.Client,
+    client: QStash,
+    method: str,
+    path: str,
+    body: str,
+    text: str,
+) -> None:
+    client.url_group.upsert_endpoints("g", [{"url": "http://localhost/"}])
+
+    answer = http.request(method, path, content=body.replace("TEXT", text))
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("the body: ")
+
+
+def test_cron_longer_than_its_column_is_400(http: httpx.Client) -> None:
+    line = f"{','.join(['0'] * 200)} * * * *"
+
+    answer = http.post(
+        "/v2/schedules/http://localhost/", headers={"Upstash-Cron": line}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "upstash-cron: over 256 letters"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messageIds": [f"msg_{n}" for n in range(100_000)]},
+        {"messageIds": ",".join("x" for _ in range(70_000))},
+    ],
+)
+def test_more_ids_than_a_database_takes_are_400(
+    http: httpx.Client, body: object
+) -> None:
+    answer = http.request("DELETE", "/v2/messages", json=body, timeout=10)
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "messageIds: more than 10000 values"}
+
+
 def test_client_may_wait_for_100_continue(server: Server) -> None:
     answer = talk(
         server,

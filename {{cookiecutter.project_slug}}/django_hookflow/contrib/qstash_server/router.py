@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from django.db import DatabaseError
+from django.db import DataError
 from django.db import connections
 
 from .accounts import Account
@@ -133,6 +134,8 @@ class Router:
             return self._answer(request)
         except ApiError as error:
             return failed(error.status, error.text)
+        except DataError as error:  # too long, or out of its range
+            return failed(400, f"the database refuses a value: {error}")
         except DatabaseError as error:
             connections.close_all()
             logger.warning("The database does not answer: %s", error)

@@ -12,6 +12,7 @@ from ..errors import QuotaError
 from ..models import Lane
 from ..options import Options
 from ..options import Pairs
+from ..options import check_field_name
 from ..options import parse_options
 from ..publish import Destination
 from ..publish import Publication
@@ -28,6 +29,8 @@ from ..store import messages
 from ..store.messages import Inserted
 from ..target import check_name
 from ..target import is_url
+from ..texts import check_text
+from ..texts import check_unicode
 from ..wire import as_latin
 
 PUBLISH = "/v2/publish/"
@@ -69,7 +72,7 @@ def batch(call: Call) -> Reply:
     if len(call.request.body) > call.service.config.quotas.max_batch_size:
         limit = call.service.config.quotas.max_batch_size
         raise QuotaError("maxBatchSize", limit)
-    items = call.json()
+    items = call.unchecked_json()
     if not isinstance(items, list):
         raise BadRequestError("the body is not a JSON array of messages")
     checked = [_checked(call, item) for item in items]
@@ -199,6 +202,7 @@ def _asked_of_item(item: object) -> Asked:
     if not isinstance(item, dict):
         raise BadRequestError("an item is not a JSON object")
     destination = _text(item, "destination")
+    check_text(destination, "destination")
     if not destination:
         raise BadRequestError("destination: missing")
     headers = item.get("headers")
@@ -208,7 +212,10 @@ def _asked_of_item(item: object) -> Asked:
     queue = _text(item, "queue")
     return Asked(
         destination,
-        tuple((name, as_latin(_text(headers, name))) for name in headers),
+        tuple(
+            (check_field_name(name), as_latin(_text(headers, name)))
+            for name in headers
+        ),
         (),
         _text(item, "body").encode(),
         check_name(queue, "queue") if queue else "",
@@ -221,8 +228,5 @@ def _text(item: dict[str, object], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise BadRequestError(f"{name}: {value!r} is not a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # half of a pair of surrogates
-        raise BadRequestError(f"{name}: {error}") from error
+    check_unicode(value, name)
     return value

@@ -31,6 +31,7 @@ from ..views import present
 from .publishing import check_options
 
 PREFIX = "/v2/schedules/"
+MOST_LETTERS = 256  # of a cron line, as wide as its column
 STATES = {State.DELIVERED: "SUCCESS", State.FAILED: "FAIL"}
 
 
@@ -86,6 +87,8 @@ def resume(call: Call) -> Reply:
 
 
 def _check_cron(line: str, now: int) -> None:
+    if len(line) > MOST_LETTERS:
+        raise BadRequestError(f"upstash-cron: over {MOST_LETTERS} letters")
     try:
         moment = cron.parse(line).after(now)
     except cron.CronError as error:
