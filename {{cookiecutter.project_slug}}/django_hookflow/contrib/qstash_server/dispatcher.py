@@ -24,6 +24,7 @@ from .messages import Attempt
 from .messages import Delivery
 from .models import NEVER
 from .store import attempts as store
+from .store import future
 from .store import purge
 from .store import schedules
 from .store.attempts import Claims
@@ -139,6 +140,8 @@ class Dispatcher:
         other things, and a beat must not wait for them with messages held.
         """
         now = self._clock.now()
+        if self._in_doubt:
+            future.forget(now, self._config)
         self._produce(now)
         self._purge(now)
         ended = tuple(self._ended)
@@ -172,7 +175,8 @@ class Dispatcher:
             schedules.produce(now, self._config)
 
     def _purge(self, now: int) -> None:
-        if now >= self._purge_at:
+        wait = self._purge_at - now  # longer: the clock has gone back
+        if not 0 < wait <= PURGE_EVERY:
             more = purge.old(now, self._config)
             self._purge_at = now if more else now + PURGE_EVERY
 

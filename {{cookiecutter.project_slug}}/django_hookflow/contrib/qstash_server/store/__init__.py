@@ -7,6 +7,7 @@ lanes           queues and flow keys: what they let pass, their limits
 queues          the end of a queue
 moments         when there is something to do next
 schedules       keep them, produce their messages
+future          what a clock that was ahead has left behind
 dead_letters    list, delete, retry
 groups          URL groups and their endpoints
 keys            the signing keys of an account

@@ -156,7 +156,8 @@ def _turn(lane: Lane, now: int, room: int) -> Turn:
 
 
 def _roll_period(lane: Lane, now: int) -> None:
-    if now >= lane.period_start + lane.period * SECOND:
+    elapsed = now - lane.period_start  # below 0: the clock was ahead
+    if not 0 <= elapsed < lane.period * SECOND:
         lane.period_start, lane.period_count = now, 0
 
 
