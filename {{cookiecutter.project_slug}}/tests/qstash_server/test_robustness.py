@@ -213,6 +213,63 @@ def test_hanging_destination_does_not_hold_up_the_others(
         hanging.close()
 
 
+def test_more_hanging_messages_than_workers_do_not_stop_the_others(
+    transactional_db: None,
+    config: Config,
+    clock: ManualClock,
+    destination: Destination,
+) -> None:
+    hanging = Destination()
+    hanging.gate.clear()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    other = destination.url.replace("127.0.0.1", "localhost")
+    try:
+        with (
+            Server(config=config, clock=clock, workers=4) as server,
+            httpx.Client(base_url=server.url, headers=headers) as http,
+        ):
+            items = [{"destination": hanging.url}] * 12
+            http.post("/v2/batch", json=items).raise_for_status()
+            hanging.wait_for(4)
+
+            for _ in range(20):
+                http.post(f"/v2/publish/{other}").raise_for_status()
+
+            destination.wait_for(20)
+            assert len(hanging.received) == 4
+            hanging.gate.set()
+            hanging.wait_for(12)
+    finally:
+        hanging.close()
+
+
+def test_hanging_queues_leave_workers_to_the_rest(
+    transactional_db: None,
+    config: Config,
+    clock: ManualClock,
+    destination: Destination,
+) -> None:
+    hanging = Destination()
+    hanging.gate.clear()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        with (
+            Server(config=config, clock=clock, workers=4) as server,
+            httpx.Client(base_url=server.url, headers=headers) as http,
+        ):
+            for name in "abcdef":
+                http.post(f"/v2/enqueue/{name}/{hanging.url}")
+            hanging.wait_for(3)
+
+            http.post(f"/v2/publish/{destination.url}")
+
+            destination.wait_for(1)
+            hanging.gate.set()
+            hanging.wait_for(6)
+    finally:
+        hanging.close()
+
+
 @pytest.mark.slow
 def test_storm_of_messages_due_at_once_is_delivered_once_each(
     http: httpx.Client, destination: Destination, clock: ManualClock

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import DatabaseError
 from django.db import connections
@@ -19,6 +20,9 @@ from django.db import connections
 from .clock import MINUTE
 from .clock import Clock
 from .conf import Config
+from .flights import PATIENCE
+from .flights import Flights
+from .flights import Room
 from .ids import new_id
 from .messages import Attempt
 from .messages import Delivery
@@ -59,13 +63,14 @@ class Dispatcher:
         self._launch = launch
         self._drain = drain
         self._workers = workers
+        self._flights = Flights(workers)
         self._owner = new_id("srv")
         self._ended: list[Attempt] = []
         self.attempts = 0  # that have ended and are written down
-        self._in_flight: set[int] = set()  # the keys of what was launched
         self._in_doubt = True  # whether claims may exist that nobody serves
         self._to_wake: set[int] = set()  # lanes that messages went on to
         self._lanes_first = False
+        self._is_full = False  # so that only patience makes room
         self._schedule_at = 0
         self._purge_at = 0
         self._last_beat_at = 0.0
@@ -145,7 +150,7 @@ class Dispatcher:
         self._produce(now)
         self._purge(now)
         ended = tuple(self._ended)
-        room = self._workers - len(self._in_flight) + len(ended)
+        room = self._flights.room({one.delivery.pk for one in ended})
         with writing():
             self._recover()
             store.record(ended, self._owner, now, wake=self._to_wake)
@@ -155,8 +160,8 @@ class Dispatcher:
         claimed = claims.deliveries
         del self._ended[: len(ended)]
         self.attempts += len(ended)
-        self._in_flight -= {attempt.delivery.pk for attempt in ended}
-        self._in_flight |= {delivery.pk for delivery in claimed}
+        self._flights.end(attempt.delivery.pk for attempt in ended)
+        self._flights.begin(claimed)
         if claimed:
             self._launch(claimed)
         return 0 if self._to_wake else moment
@@ -168,7 +173,7 @@ class Dispatcher:
         at its COMMIT and had been committed all the same.
         """
         if self._in_doubt:
-            store.release(besides=self._in_flight)
+            store.release(besides=self._flights.keys)
 
     def _produce(self, now: int) -> None:
         if now >= self._schedule_at:
@@ -180,24 +185,27 @@ class Dispatcher:
             more = purge.old(now, self._config)
             self._purge_at = now if more else now + PURGE_EVERY
 
-    def _claim(self, now: int, room: int) -> tuple[Claims, int]:
+    def _claim(self, now: int, room: Room) -> tuple[Claims, int]:
         """What to deliver now, and when to look again."""
-        moments = self._earliest()
-        if moments.first > now or not room:
-            return Claims(), moments.first if room else NEVER
+        self._is_full = not room.total
+        moments = self._earliest(room)
+        if moments.first > now or not room.total:
+            return Claims(), moments.first if room.total else NEVER
         self._lanes_first = not self._lanes_first
         shares = store.shares(
             room, now, moments, lanes_first=self._lanes_first
         )
         claims = store.claim(self._owner, now, shares)
         # Without room, the next attempt that ends wakes us.
-        full = len(claims.deliveries) >= room
-        return claims, NEVER if full else self._earliest().first
+        self._is_full = len(claims.deliveries) >= room.total
+        next_moment = self._earliest(room).first
+        return claims, NEVER if self._is_full else next_moment
 
-    def _earliest(self) -> Moments:
-        moments = earliest()
+    def _earliest(self, room: Room) -> Moments:
+        """Lanes without room are woken by the attempt that makes some."""
+        moments = earliest(room.full)
         self._schedule_at = moments.schedule
-        return moments
+        return moments if room.lanes else replace(moments, lane=NEVER)
 
     def _last_beat(self) -> int:
         with writing():
@@ -215,7 +223,8 @@ class Dispatcher:
         with self._changed:
             if not self._is_rung() and not self._ended:
                 seconds = self._clock.seconds_until(moment)
-                self._changed.wait(min(seconds, LONGEST))
+                longest = PATIENCE if self._is_full else LONGEST
+                self._changed.wait(min(seconds, longest))
             self._changed.wait_for(self._is_enough, LINGER)
             distance = self._last_beat_at + DISTANCE - time.monotonic()
             self._changed.wait_for(self._is_stopping, max(0.0, distance))

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from ..callbacks import Outcome
 from ..callbacks import callbacks_after
+from ..flights import Room
 from ..messages import NO_RESPONSE
 from ..messages import Attempt
 from ..messages import Delivery
@@ -57,6 +58,8 @@ def claim(owner: str, now: int, shares: Shares) -> Claims:
     due = Message.objects.filter(
         state=State.WAITING, lane=None, due__lte=now
     ).order_by("due", "id")
+    if shares.besides:
+        due = due.exclude(host__in=shares.besides)
     if shares.free:
         keys += _within_budget(due, shares.free)
     taken = statements.take(keys, owner, now) if keys else []
@@ -69,21 +72,22 @@ class Shares:
 
     lanes: int
     free: int
+    besides: Collection[str]  # hosts of the others that get none
 
 
 def shares(
-    room: int, now: int, moments: Moments, *, lanes_first: bool
+    room: Room, now: int, moments: Moments, *, lanes_first: bool
 ) -> Shares:
     """Divide the room, so that neither kind can starve the other.
 
     `lanes_first` says who gets the odd one.
     """
     if moments.lane > now:
-        return Shares(0, room)
+        return Shares(0, room.total, room.full)
     if moments.message > now:
-        return Shares(room, 0)
-    half = (room + lanes_first) // 2
-    return Shares(half, room - half)
+        return Shares(room.lanes, 0, room.full)
+    half = min((room.total + lanes_first) // 2, room.lanes)
+    return Shares(half, room.total - half, room.full)
 
 
 def release(besides: Collection[int]) -> None:
