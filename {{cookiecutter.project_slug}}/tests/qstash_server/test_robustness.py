@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -34,10 +35,12 @@ class RawDestination:
 
     says: list[bytes] = field(default_factory=list)
     reset: bool = False
+    stays_open: bool = False
     closes_late: bool = False  # only when a second request has come
     taken: int = 0
 
     def __post_init__(self) -> None:
+        self._open: list[socket.socket] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
         self._thread = threading.Thread(target=self._serve)
@@ -49,6 +52,8 @@ class RawDestination:
         with contextlib.suppress(OSError):
             self._peer.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+        for peer in self._open:
+            peer.close()
 
     def _serve(self) -> None:
         while True:
@@ -70,6 +75,8 @@ class RawDestination:
             return  # the server has heard enough
         if self.closes_late:
             peer.recv(65536)
+        if self.stays_open:
+            self._open.append(peer.dup())
         if self.reset:
             linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -171,6 +178,47 @@ def test_large_body_to_one_that_answers_without_reading(
     assert until(lambda: client.dlq.list().messages)
 
 
+def test_answer_before_the_body_is_read_counts(
+    http: httpx.Client, client: QStash, raw: Callable[..., RawDestination]
+) -> None:
+    hasty = raw(
+        b"HTTP/1.1 489 No\r\nUpstash-NonRetryable-Error: true\r\n"
+        b"Content-Length: 0\r\n\r\n",
+        stays_open=True,
+    )
+
+    http.post(
+        f"/v2/publish/{hasty.url}", content=b"x" * 9_000_000
+    ).raise_for_status()
+
+    (letter,) = until(lambda: client.dlq.list().messages)
+    assert letter.response_status == 489
+
+
+def test_bytes_too_many_are_not_taken_for_the_next_answer(
+    http: httpx.Client, client: QStash, raw: Callable[..., RawDestination]
+) -> None:
+    answer = HEAD + b"Content-Length: 2\r\n\r\nok"
+    talkative = raw(answer + b"HTTP/1.1 500 No\r\n\r\n", stays_open=True)
+
+    for count in range(1, 4):
+        client.message.publish(url=talkative.url)
+        query = {"state": ["DELIVERED", "ERROR"]}
+        events = until(
+            lambda wanted=count, query=query: (  # type: ignore[misc]
+                len(
+                    found := http.get("/v2/events", params=query).json()[
+                        "events"
+                    ]
+                )
+                == wanted
+                and found
+            )
+        )
+
+    assert [one["state"] for one in events] == ["DELIVERED"] * 3
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_kept_connection_that_was_closed_meanwhile_costs_no_attempt(
     client: QStash,
@@ -194,6 +242,24 @@ def test_kept_connection_that_was_closed_meanwhile_costs_no_attempt(
     errors = http.get("/v2/events", params={"state": "ERROR"}).json()
     assert errors["events"] == []
     assert forgetful.taken == 5
+
+
+class TestImpatient:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, keep_seconds=0.1)
+
+    def test_idle_connection_is_closed(self, client: QStash) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            client.message.publish(url=f"http://127.0.0.1:{port}/")
+            peer, _ = listening.accept()
+            with peer:
+                peer.settimeout(30)
+                peer.recv(65536)
+                peer.sendall(HEAD + b"Content-Length: 2\r\n\r\nok")
+
+                assert peer.recv(65536) == b""
 
 
 def test_hanging_destination_does_not_hold_up_the_others(

@@ -63,6 +63,7 @@ class Config:
     max_connections: int = 512  # of clients
     idle_seconds: float = 75.0  # that a client may keep a connection idle
     read_seconds: float = 60.0  # that a client may take for a request
+    keep_seconds: float = 30.0  # that a connection to a destination may idle
     burst_limit: int = 1000  # requests a second, publishing not counted
 
     @property

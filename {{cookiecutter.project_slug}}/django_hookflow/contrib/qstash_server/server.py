@@ -64,6 +64,7 @@ class Server:
             self._keys.current,
             max_timeout=self.config.quotas.max_timeout,
             max_response=self.config.max_response,
+            keep_seconds=self.config.keep_seconds,
         )
         self._dispatcher = Dispatcher(
             self.clock,
