@@ -278,3 +278,27 @@ class TestQuotas:
             client.queue.upsert("two")
         with pytest.raises(QStashError, match=r"412.*maxQueues"):
             client.message.enqueue(queue="two", url="http://localhost/")
+
+    def test_every_door_that_makes_queues_knows_the_quota(
+        self, client: QStash, http: httpx.Client
+    ) -> None:
+        url = "http://localhost:9/"
+        items = [{"destination": url, "queue": name} for name in "abb"]
+        client.queue.pause("a")
+
+        answers = http.post("/v2/batch", json=items).json()
+        scheduled = http.post(
+            f"/v2/schedules/{url}",
+            headers={"Upstash-Cron": "* * * * *", "Upstash-Queue-Name": "b"},
+        )
+
+        assert [list(one) for one in answers] == [
+            ["messageId"],
+            ["error"],
+            ["error"],
+        ]
+        assert scheduled.status_code == 412
+        for change in (client.queue.pause, client.queue.resume):
+            with pytest.raises(QStashError, match=r"412.*maxQueues"):
+                change("b")
+        assert [one.name for one in client.queue.list()] == ["a"]

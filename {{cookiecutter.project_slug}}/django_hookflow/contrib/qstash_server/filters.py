@@ -52,6 +52,12 @@ class Filter:
     def number(self, name: str) -> int | None:
         return parse_number(name, self.first(name), INTEGER)
 
+    def numbers(self, name: str) -> list[int]:
+        """All values of a field."""
+        texts = split(self.values.get(name, ()))
+        numbers = (parse_number(name, text, INTEGER) for text in texts)
+        return [one for one in numbers if one is not None]
+
     def count(self, *, most: int, default: int | None) -> int | None:
         """How many are wanted, between 1 and `most`."""
         number = self.number("count")

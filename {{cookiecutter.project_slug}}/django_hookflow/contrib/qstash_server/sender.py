@@ -28,6 +28,7 @@ from .messages import Attempt
 from .messages import Delivery
 from .messages import Response
 from .signing import sign
+from .wire import as_latin
 
 CHUNK = 64 * 1024
 IDLE_PER_HOST = 16  # connections kept open to one destination
@@ -224,7 +225,7 @@ class Sender:
             ("Upstash-Label", ",".join(delivery.options.labels)),
         ):
             if value:
-                yield name, value
+                yield name, as_latin(value)
 
 
 class _StaleError(Exception):

@@ -111,8 +111,8 @@ def _wanted(account: str, wanted: Filter) -> QuerySet[DeadLetter]:
         return rows.filter(dlq_id__in=split(wanted.values["dlqIds"]))
     if wanted.choice("source", "", "workflow"):
         return rows.none()  # the steps of Upstash Workflow are not ours
-    statuses = wanted.number("responseStatus")
-    condition = Q() if statuses is None else Q(response_status=statuses)
+    statuses = wanted.numbers("responseStatus")
+    condition = Q(response_status__in=statuses) if statuses else Q()
     return rows.filter(condition, where(wanted, prefix="message__"))
 
 

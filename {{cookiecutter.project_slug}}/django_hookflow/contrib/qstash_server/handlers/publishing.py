@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -75,7 +76,7 @@ def batch(call: Call) -> Reply:
     items = call.unchecked_json()
     if not isinstance(items, list):
         raise BadRequestError("the body is not a JSON array of messages")
-    checked = [_checked(call, item) for item in items]
+    checked = _within_quota(call, [_checked(call, item) for item in items])
     publications = [one for one in checked if isinstance(one, Publication)]
     sent = iter(_send(call, publications))
     return answer(
@@ -103,12 +104,9 @@ def resolve(call: Call, asked: Asked) -> Publication:
     """Check everything that can be checked before a row is written."""
     service = call.service
     destination = check_destination(asked.destination, service.guard)
-    destinations, defaults = _addresses(call.account, destination)
-    options = parse_options(
-        _with_defaults(defaults, asked.headers), asked.parameters
-    )
+    destinations, defaults = addresses(call.account, destination)
+    options = parse_options(with_defaults(defaults, asked), asked.parameters)
     check_options(call, options, asked.body)
-    _check_queue(call, asked.queue)
     return Publication(
         account=call.account,
         destinations=destinations,
@@ -128,6 +126,7 @@ def check_options(call: Call, options: Options, body: bytes) -> None:
 def _send_one(call: Call, asked: Asked) -> Reply:
     """200, as in the documents, not 201 (choice 1); duplicates 202."""
     publication = resolve(call, asked)
+    check_queues(call, [publication.queue_name])
     (inserted,) = _send(call, [publication])
     single = not publication.to_group
     status = 202 if single and inserted[0].duplicate else 200
@@ -165,7 +164,7 @@ def _item(one: Inserted) -> dict[str, Any]:
     return {"messageId": one.message_id}
 
 
-def _addresses(
+def addresses(
     account: str, destination: str
 ) -> tuple[tuple[Destination, ...], Pairs]:
     """Where the message goes, and the default headers of a group."""
@@ -176,19 +175,41 @@ def _addresses(
     return groups.destinations(group), defaults
 
 
-def _with_defaults(defaults: Pairs, headers: Pairs) -> Pairs:
-    given = {name.lower() for name, _ in headers}
-    return headers + tuple(
+def with_defaults(defaults: Pairs, asked: Asked) -> Pairs:
+    given = {n.lower() for n, _ in (*asked.headers, *asked.parameters)}
+    return asked.headers + tuple(
         (name, value) for name, value in defaults if name.lower() not in given
     )
 
 
-def _check_queue(call: Call, name: str) -> None:
+def check_queues(call: Call, names: Iterable[str]) -> None:
+    """Whether these queues, which are made if needed, are not too many."""
     most = call.service.config.quotas.max_queues
     queues = lanes.lanes_of(call.account, Lane.Kind.QUEUE)
-    is_new = name and not queues.filter(name=name).exists()
-    if is_new and queues.count() >= most:
+    wanted = set(filter(None, names))
+    new = wanted - set(
+        queues.filter(name__in=wanted).values_list("name", flat=True)
+    )
+    if new and queues.count() + len(new) > most:
         raise QuotaError("maxQueues", most)
+
+
+def _within_quota(
+    call: Call, checked: list[Publication | ApiError]
+) -> list[Publication | ApiError]:
+    """Refuse the items whose queue would be one too many."""
+    admitted: set[str] = set()
+    results: list[Publication | ApiError] = []
+    for one in checked:
+        name = one.queue_name if isinstance(one, Publication) else ""
+        try:
+            if name not in admitted:
+                check_queues(call, {*admitted, name})
+            admitted.add(name)
+            results.append(one)
+        except QuotaError as error:
+            results.append(error)
+    return results
 
 
 def _checked(call: Call, item: object) -> Publication | ApiError:

@@ -14,6 +14,7 @@ from ..service import Call
 from ..store import lanes
 from ..store import queues
 from ..target import check_name
+from .publishing import check_queues
 
 QUEUE = Lane.Kind.QUEUE
 
@@ -50,11 +51,13 @@ def delete(call: Call) -> Reply:
 
 
 def pause(call: Call) -> Reply:
+    check_queues(call, [_name(call)])
     lanes.change(call.account, QUEUE, _name(call), call.now, paused=True)
     return done()
 
 
 def resume(call: Call) -> Reply:
+    check_queues(call, [_name(call)])
     lanes.change(call.account, QUEUE, _name(call), call.now, paused=False)
     call.service.ring()
     return done()
@@ -80,9 +83,7 @@ def _check_quotas(call: Call, name: str, parallelism: int) -> None:
     quotas = call.service.config.quotas
     if parallelism > quotas.max_queue_parallelism:
         raise QuotaError("maxParallelism", quotas.max_queue_parallelism)
-    others = lanes.lanes_of(call.account, QUEUE).exclude(name=name)
-    if others.count() >= quotas.max_queues:
-        raise QuotaError("maxQueues", quotas.max_queues)
+    check_queues(call, [name])
 
 
 def _view(queue: Lane) -> dict[str, Any]:
