@@ -147,13 +147,16 @@ def _redirect(*headers: tuple[str, str]) -> Reply:
 
 def _render(account: str, now: int) -> bytes:
     rows = Message.objects.filter(account=account).defer("body")
-    letters = dead_letters.letters_of(account).order_by("-pk")[:SHOWN]
+    letters = dead_letters.letters_of(account)
     context = {
         "now": _time(now),
         "waiting": rows.filter(state=State.WAITING).count(),
         "active": rows.filter(state=State.ACTIVE).count(),
         "messages": [_shown(row, now) for row in rows.order_by("-pk")[:SHOWN]],
-        "letters": [_shown_letter(letter) for letter in letters],
+        "dead": letters.count(),
+        "letters": [
+            _shown_letter(letter) for letter in letters.order_by("-pk")[:SHOWN]
+        ],
     }
     template = ENGINE.get_template("status.html")
     return template.render(Context(context)).encode()

@@ -97,6 +97,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
+FORM = 4096  # bytes of a form of the status page
 UNLIMITED = (publishing.publish, publishing.enqueue, publishing.batch)
 
 
@@ -127,6 +128,17 @@ class Router:
     service: Service
     accounts: Mapping[str, Account]  # by token
     limit: BurstLimit
+
+    def worth(self, request: Request) -> int:
+        """How many bytes of the body are worth keeping, by the head."""
+        target = parse_target(request.target)
+        if is_page(target.path):
+            return FORM
+        try:
+            self._account(request, target)
+        except UnauthorizedError:
+            return 0
+        return self.service.config.max_request
 
     def answer(self, request: Request) -> Reply:
         """Never raises: what nobody foresaw is logged and answered 500."""

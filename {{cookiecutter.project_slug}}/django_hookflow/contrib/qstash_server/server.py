@@ -84,7 +84,9 @@ class Server:
         self._router = Router(
             self.service, self._accounts, BurstLimit(self.config.burst_limit)
         )
-        self._listener = Listener(self._handle, self.config)
+        self._listener = Listener(
+            self._handle, self._router.worth, self.config
+        )
         self._deliveries: set[asyncio.Task[None]] = set()
 
     @property

@@ -39,7 +39,8 @@ FIELDS = (
 
 def list_all(call: Call) -> Reply:
     page = _page(call, read_filter(call.target.parameters(), FIELDS))
-    views = [dead_letter_view(letter) for letter in page.rows]
+    rows = dead_letters.with_bodies(page.rows)
+    views = [dead_letter_view(letter) for letter in rows]
     # At the end the cursor is absent; the clients test for that.
     return answer({"messages": views} | _cursor(page))
 

@@ -17,7 +17,19 @@ from .writing import written
 
 
 def letters_of(account: str) -> QuerySet[DeadLetter]:
-    return DeadLetter.objects.filter(account=account).select_related("message")
+    """Without bodies, which are read when they are asked for."""
+    return (
+        DeadLetter.objects.filter(account=account)
+        .select_related("message")
+        .defer("message__body", "response_body")
+    )
+
+
+def with_bodies(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """The same letters, with what their views show, in one query."""
+    rows = DeadLetter.objects.select_related("message")
+    by_key = rows.in_bulk([letter.pk for letter in letters])
+    return [by_key[one.pk] for one in letters if one.pk in by_key]
 
 
 def get(account: str, dlq_id: str) -> DeadLetter:
