@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from re import escape
 from typing import Any
@@ -19,6 +20,7 @@ from django_hookflow.contrib.qstash_server.errors import BadRequestError
 from django_hookflow.contrib.qstash_server.guard import ForbiddenError
 from django_hookflow.contrib.qstash_server.guard import Guard
 from tests.qstash_server.helpers import Destination
+from tests.qstash_server.helpers import until
 
 
 def admits(guard: Guard, url: str) -> bool:
@@ -157,6 +159,28 @@ def test_host_by_name_is_resolved_and_called(
 
     (received,) = destination.wait_for(1)
     assert received.headers["host"] == url.removeprefix("http://")
+
+
+def test_name_that_moves_after_the_publish_is_not_called(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def moved(host: object, *args: Any, **kwargs: Any) -> Any:
+        elsewhere = "192.0.2.1" if host == "shop.localhost" else host
+        return real(elsewhere, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", moved)
+    http.post("/v2/publish/http://shop.localhost:9/").raise_for_status()
+
+    (event,) = until(
+        lambda: http.get("/v2/events?state=ERROR").json()["events"]
+    )
+
+    assert event["error"] == (
+        "shop.localhost resolves to 192.0.2.1, which is not loopback; add"
+        " shop.localhost to QSTASH_SERVER_ALLOWED_HOSTS to deliver there"
+    )
 
 
 class TestOpened:

@@ -36,7 +36,7 @@ from .lanes import wake_lanes
 from .messages import add
 from .moments import Moments
 
-# Bodies in memory at once; one message may be larger than that.
+# Bytes of bodies that one claim reads; one message may be larger than that.
 CLAIM_BUDGET = 32 * 1024 * 1024
 
 
