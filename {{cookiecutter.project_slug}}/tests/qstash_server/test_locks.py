@@ -19,9 +19,6 @@ from django_hookflow.contrib.qstash_server.models import Message
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
-pytestmark = pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="SQLite has one writer"
-)
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 Start = Callable[..., "Future[httpx.Response]"]

@@ -96,6 +96,30 @@ def test_callback_holds_the_queue_too(
     assert targets == ["/work", "/callback", "/callback", "/work", "/callback"]
 
 
+def test_callbacks_of_one_message_hold_one_place_together(
+    client: QStash, destination: Destination
+) -> None:
+    client.queue.upsert("q", parallelism=2)
+    destination.answers += [Answer(500)]
+    told = Destination()
+    told.gate.clear()
+    try:
+        client.message.enqueue(
+            queue="q",
+            url=destination.url,
+            retries=0,
+            callback=f"{told.url}/each",
+            failure_callback=f"{told.url}/failure",
+        )
+        told.wait_for(2)
+
+        client.message.enqueue(queue="q", url=destination.url)
+
+        destination.wait_for(2)
+    finally:
+        told.close()
+
+
 def test_parallelism_is_how_many_run_at_once(
     client: QStash, destination: Destination
 ) -> None:

@@ -30,6 +30,7 @@ class Draft:
     schedule_id: str = ""
     deduplication_key: str = ""  # "": never a duplicate
     place: int | None = None  # the queue it already holds a place in
+    source: int | None = None  # the key of the message that holds it too
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import BigIntegerField
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from ..clock import SECOND
 from ..errors import NotFoundError
@@ -166,8 +168,7 @@ def _free(lane: Lane) -> tuple[int, int]:
     if lane.paused:
         return 0, NEVER
     if lane.kind == Lane.Kind.QUEUE:
-        holders = lane.holders.filter(state__in=OPEN).count()
-        return max(0, lane.parallelism - holders), NEVER
+        return max(0, lane.parallelism - _places_taken(lane)), NEVER
     by_calls = (
         lane.parallelism - in_flight(lane) if lane.parallelism else NEVER
     )
@@ -176,6 +177,13 @@ def _free(lane: Lane) -> tuple[int, int]:
     if by_rate <= by_calls:
         return max(0, by_rate), period_end
     return max(0, by_calls), NEVER
+
+
+def _places_taken(queue: Lane) -> int:
+    """A message and its callbacks hold one place together."""
+    open_ones = queue.holders.filter(state__in=OPEN)
+    owner = Coalesce("source", "pk", output_field=BigIntegerField())
+    return open_ones.values(owner=owner).distinct().count()
 
 
 def _next_due(lane: Lane, admitted: list[int]) -> int:

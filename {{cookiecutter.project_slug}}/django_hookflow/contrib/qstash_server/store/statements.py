@@ -30,7 +30,7 @@ INSERT = """
         account, message_id, kind, url, host, path, body, size, options,
         max_retries, created_at, not_before, due, topic_name,
         endpoint_name, queue_name, schedule_id, flow_key, labels,
-        caller_ip, lane_id, place_id,
+        caller_ip, lane_id, place_id, source,
         retried, state, claimed_by, cancel_requested
     ) VALUES {marks}
 """
@@ -154,6 +154,7 @@ def _row(draft: Draft, gate: int | None) -> tuple[Any, ...]:
         draft.caller_ip,
         gate,
         draft.place,
+        draft.source,
         0,
         "waiting",
         "",
