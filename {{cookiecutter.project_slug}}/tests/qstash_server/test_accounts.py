@@ -142,6 +142,25 @@ class TestPublicUsers:
                 with pytest.raises(QStashError, match="404"):
                     look(other)
 
+    def test_dead_letters_and_duplicates_are_of_one_account(
+        self, users: list[QStash], dead_url: str
+    ) -> None:
+        owner, other = users[:2]
+        published = owner.message.publish(
+            url=dead_url, retries=0, deduplication_id="one"
+        )
+        (letter,) = until(lambda: owner.dlq.list().messages)
+
+        assert other.dlq.list().messages == []
+        for look in (other.dlq.get, other.dlq.delete):
+            with pytest.raises(QStashError, match="404"):
+                look(letter.dlq_id)
+        again = other.message.publish(
+            url=dead_url, retries=0, deduplication_id="one"
+        )
+        assert not again.deduplicated
+        assert again.message_id != published.message_id
+
     def test_project_may_use_a_public_token_in_debug(
         self, transactional_db: None, config: Config, clock: ManualClock
     ) -> None:

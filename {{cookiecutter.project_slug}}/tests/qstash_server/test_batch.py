@@ -181,3 +181,20 @@ class TestQuotas:
         answer = http.post("/v2/batch", content=b" " * 401)
 
         assert answer.status_code == 412
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "a\\ud800b", "a b"])
+def test_header_name_that_is_none_spoils_only_its_item(
+    http: httpx.Client, name: str
+) -> None:
+    body = """[
+        {"destination": "http://localhost:9/"},
+        {"destination": "http://localhost:9/", "headers":
+            {"Upstash-Header-Forward": "true", "NAME": "x"}}
+    ]"""
+
+    answer = http.post("/v2/batch", content=body.replace("NAME", name))
+
+    good, bad = answer.json()
+    assert list(good) == ["messageId"]
+    assert bad["error"].endswith("is not a valid header name")

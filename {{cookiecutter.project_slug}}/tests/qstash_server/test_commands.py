@@ -16,6 +16,8 @@ from threading import Thread
 
 import httpx
 import pytest
+from django.core.management import CommandError
+from django.core.management import call_command
 
 from tests.ports import free_port
 from tests.qstash_server.helpers import DEADLINE
@@ -347,3 +349,19 @@ def get(url: str) -> str:
         return httpx.get(url).text
     except httpx.TransportError:
         return ""
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("--port=99999", "--port must be between 0 and 65535."),
+        ("--port=-1", "--port must be between 0 and 65535."),
+        ("--time-scale=inf", "--workers and --time-scale must be positive."),
+        ("--time-scale=nan", "--workers and --time-scale must be positive."),
+    ],
+)
+def test_option_that_no_server_has_is_refused(
+    option: str, complaint: str
+) -> None:
+    with pytest.raises(CommandError, match=f"^{complaint}$"):
+        call_command("qstash_server", option)

@@ -180,3 +180,17 @@ def test_malformed_filter_is_400(
     answer = http.request(method, path)
 
     assert answer.status_code == 400
+
+
+def test_several_statuses_are_an_or(
+    http: httpx.Client, client: QStash, destination: Destination
+) -> None:
+    destination.answers += [Answer(500), Answer(503), Answer(404)]
+    for _ in range(3):
+        client.message.publish(url=destination.url, retries=0)
+    until(lambda: len(client.dlq.list().messages) == 3)
+
+    found = http.get("/v2/dlq?responseStatus=500&responseStatus=503").json()
+
+    statuses = {one["responseStatus"] for one in found["messages"]}
+    assert statuses == {500, 503}

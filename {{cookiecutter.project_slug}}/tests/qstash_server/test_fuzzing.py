@@ -13,6 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from qstash import QStash
 
 from django_hookflow.contrib.qstash_server.options import METHODS
 from django_hookflow.contrib.qstash_server.router import TABLE
@@ -46,6 +47,7 @@ words = st.sampled_from(
         "9" * 30,
         "true",
         "* * * * *",
+        f"{','.join(['0'] * 200)} * * * *",
         "rate=1,period=5s",
         "pow(2, retried)",
         "\u00fcmlaut",
@@ -91,8 +93,10 @@ names = st.sampled_from(
         "search",
     ]
 )
+# What JSON can spell and a header cannot: a NUL, half of a pair.
+texts = words | st.sampled_from(["\0", "a\0b", "\ud800", "x" * 300])
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
@@ -121,7 +125,27 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
-bodies = st.binary(max_size=40) | values.map(lambda v: json.dumps(v).encode())
+items = st.fixed_dictionaries(
+    {"destination": st.just("http://localhost:9/")},
+    optional={
+        "headers": st.dictionaries(texts | names, texts, max_size=3),
+        "body": texts,
+        "queue": texts,
+    },
+)
+endpoints = st.fixed_dictionaries({}, optional={"url": texts, "name": texts})
+shaped = (
+    st.lists(items, max_size=3)
+    | st.fixed_dictionaries({"endpoints": st.lists(endpoints, max_size=2)})
+    | st.fixed_dictionaries({"messageIds": st.lists(texts, max_size=2)})
+    | st.fixed_dictionaries({"dlqIds": st.lists(texts, max_size=2)})
+    | st.fixed_dictionaries(
+        {"headers": st.dictionaries(names, texts, max_size=2)}
+    )
+)
+bodies = st.binary(max_size=40) | (values | shaped).map(
+    lambda value: json.dumps(value).encode()
+)
 headers = st.dictionaries(names, words, max_size=3).map(
     lambda pairs: [
         (name.encode(), value.strip().encode())
@@ -147,6 +171,13 @@ def raw(server: Server) -> Iterator[HTTPConnection]:
     connection = HTTPConnection(server.url.removeprefix("http://"))
     yield connection
     connection.close()
+
+
+@pytest.fixture(autouse=True)
+def known(client: QStash) -> None:
+    """A group and a queue that the words hit now and then."""
+    client.url_group.upsert_endpoints("name", [{"url": "http://localhost:9/"}])
+    client.queue.upsert("name")
 
 
 @SAFE

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
+from re import escape
+from typing import Any
 
 import httpx
 import pytest
+from django.core.checks import Error
+from django.core.checks import run_checks
+from django.core.management import CommandError
+from django.core.management import call_command
 
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import host_of
@@ -13,6 +20,7 @@ from django_hookflow.contrib.qstash_server.errors import BadRequestError
 from django_hookflow.contrib.qstash_server.guard import ForbiddenError
 from django_hookflow.contrib.qstash_server.guard import Guard
 from tests.qstash_server.helpers import Destination
+from tests.qstash_server.helpers import until
 
 
 def admits(guard: Guard, url: str) -> bool:
@@ -95,6 +103,53 @@ def test_own_host_is_that_of_the_domain(domain: str, host: str) -> None:
     assert host_of(domain) == host
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "problem", "hint"),
+    [
+        (
+            "QSTASH_SERVER_ALLOWED_HOSTS",
+            "*.example.com",
+            "QSTASH_SERVER_ALLOWED_HOSTS is '*.example.com', not a list of"
+            " names.",
+            'Write each name in full, for example ["hooks.example.com"].',
+        ),
+        (
+            "QSTASH_SERVER_QUOTAS",
+            {"max_delays": 1},
+            "QSTASH_SERVER_QUOTAS has a limit 'max_delays', which there is"
+            " not.",
+            "Did you mean max_delay?",
+        ),
+        (
+            "QSTASH_SERVER_QUOTAS",
+            {"max_delay": "1d"},
+            "QSTASH_SERVER_QUOTAS has '1d' for max_delay.",
+            "Give a whole number.",
+        ),
+    ],
+)
+def test_setting_that_cannot_be_meant_is_found(
+    settings: Any,
+    name: str,
+    value: object,
+    problem: str,
+    hint: str,
+) -> None:
+    setattr(settings, name, value)
+
+    with pytest.raises(CommandError, match=f"^{escape(f'{problem} {hint}')}$"):
+        call_command("qstash_server")
+    assert Error(problem, hint=hint, id="qstash_server.E001") in run_checks()
+
+
+def test_hosts_are_compared_without_case(settings: Any) -> None:
+    settings.QSTASH_SERVER_ALLOWED_HOSTS = ["Hooks.Example.com"]
+
+    guard = Guard.of(Config.from_settings())
+
+    assert admits(guard, "https://hooks.example.COM/")
+
+
 def test_host_by_name_is_resolved_and_called(
     http: httpx.Client, destination: Destination
 ) -> None:
@@ -104,6 +159,28 @@ def test_host_by_name_is_resolved_and_called(
 
     (received,) = destination.wait_for(1)
     assert received.headers["host"] == url.removeprefix("http://")
+
+
+def test_name_that_moves_after_the_publish_is_not_called(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def moved(host: object, *args: Any, **kwargs: Any) -> Any:
+        elsewhere = "192.0.2.1" if host == "shop.localhost" else host
+        return real(elsewhere, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", moved)
+    http.post("/v2/publish/http://shop.localhost:9/").raise_for_status()
+
+    (event,) = until(
+        lambda: http.get("/v2/events?state=ERROR").json()["events"]
+    )
+
+    assert event["error"] == (
+        "shop.localhost resolves to 192.0.2.1, which is not loopback; add"
+        " shop.localhost to QSTASH_SERVER_ALLOWED_HOSTS to deliver there"
+    )
 
 
 class TestOpened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -330,3 +331,56 @@ def test_fresh_connection_replaces_one_that_was_closed(
         destination.wait_for(count + 1)
 
     assert len(destination.received) == 3
+
+
+def test_parameters_forward_headers_too(
+    http: httpx.Client, destination: Destination
+) -> None:
+    http.post(
+        f"/v2/publish/{destination.url}/x?upstash-forward-x-mine=%C3%BC&a=b"
+        f"&upstash-callback={destination.url}/done"
+        "&upstash-callback-forward-x-theirs=2"
+    ).raise_for_status()
+
+    message, callback = sorted(
+        destination.wait_for(2), key=lambda one: one.target, reverse=True
+    )
+    assert message.target == "/x?a=b"
+    assert message.headers["x-mine"].encode("latin-1").decode() == "ü"
+    assert callback.headers["x-theirs"] == "2"
+
+
+@pytest.mark.parametrize("door", ["parameters", "headers", "batch"])
+def test_settings_may_hold_letters_of_any_language(
+    http: httpx.Client, client: QStash, destination: Destination, door: str
+) -> None:
+    wanted = {
+        "Upstash-Label": "größe",
+        "Upstash-Flow-Control-Key": "schlüssel",
+        "Upstash-Flow-Control-Value": "rate=9",
+        "Upstash-Callback": f"{destination.url}/fertig/ü",
+        "Upstash-Forward-X-Mine": "日本",
+    }
+    url = f"{destination.url}/"
+
+    if door == "parameters":
+        low = {name.lower(): value for name, value in wanted.items()}
+        http.post(f"/v2/publish/{url}?{urlencode(low)}")
+    elif door == "headers":
+        sent = {name: value.encode() for name, value in wanted.items()}
+        http.post(f"/v2/publish/{url}", headers=sent)  # type: ignore[arg-type]
+    else:
+        http.post("/v2/batch", json=[{"destination": url, "headers": wanted}])
+
+    message, callback = sorted(
+        destination.wait_for(2), key=lambda one: len(one.target)
+    )
+    shown = {
+        name: message.headers[name].encode("latin-1").decode()
+        for name in ("upstash-label", "x-mine")
+    }
+    assert shown == {"upstash-label": "größe", "x-mine": "日本"}
+    assert callback.target == "/fertig/%C3%BC"
+    assert http.get("/v2/flowControl/schl%C3%BCssel").status_code == 200
+    found = http.get("/v2/events", params={"label": "größe"}).json()["events"]
+    assert found[0]["label"] == "größe"

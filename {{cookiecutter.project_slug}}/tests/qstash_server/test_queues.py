@@ -96,6 +96,30 @@ def test_callback_holds_the_queue_too(
     assert targets == ["/work", "/callback", "/callback", "/work", "/callback"]
 
 
+def test_callbacks_of_one_message_hold_one_place_together(
+    client: QStash, destination: Destination
+) -> None:
+    client.queue.upsert("q", parallelism=2)
+    destination.answers += [Answer(500)]
+    told = Destination()
+    told.gate.clear()
+    try:
+        client.message.enqueue(
+            queue="q",
+            url=destination.url,
+            retries=0,
+            callback=f"{told.url}/each",
+            failure_callback=f"{told.url}/failure",
+        )
+        told.wait_for(2)
+
+        client.message.enqueue(queue="q", url=destination.url)
+
+        destination.wait_for(2)
+    finally:
+        told.close()
+
+
 def test_parallelism_is_how_many_run_at_once(
     client: QStash, destination: Destination
 ) -> None:
@@ -191,6 +215,25 @@ def test_deleted_queue_takes_its_messages_along(
         client.message.get(message_id)
 
 
+def test_deleted_queue_takes_its_head_along_between_two_attempts(
+    client: QStash,
+    destination: Destination,
+    clock: ManualClock,
+    retries: Callable[[int], None],
+    log: Callable[[str], list[str]],
+) -> None:
+    destination.answers += [Answer(500)]
+    head = client.message.enqueue(queue="q", url=destination.url)
+    retries(1)
+
+    client.queue.delete("q")
+    clock.advance(3600)
+
+    client.message.publish(url=f"{destination.url}/other")
+    assert [one.target for one in destination.wait_for(2)] == ["/", "/other"]
+    assert log(head.message_id)[-2:] == ["CANCEL_REQUESTED", "CANCELED"]
+
+
 def test_message_shows_its_queue(
     client: QStash, destination: Destination
 ) -> None:
@@ -259,3 +302,27 @@ class TestQuotas:
             client.queue.upsert("two")
         with pytest.raises(QStashError, match=r"412.*maxQueues"):
             client.message.enqueue(queue="two", url="http://localhost/")
+
+    def test_every_door_that_makes_queues_knows_the_quota(
+        self, client: QStash, http: httpx.Client
+    ) -> None:
+        url = "http://localhost:9/"
+        items = [{"destination": url, "queue": name} for name in "abb"]
+        client.queue.pause("a")
+
+        answers = http.post("/v2/batch", json=items).json()
+        scheduled = http.post(
+            f"/v2/schedules/{url}",
+            headers={"Upstash-Cron": "* * * * *", "Upstash-Queue-Name": "b"},
+        )
+
+        assert [list(one) for one in answers] == [
+            ["messageId"],
+            ["error"],
+            ["error"],
+        ]
+        assert scheduled.status_code == 412
+        for change in (client.queue.pause, client.queue.resume):
+            with pytest.raises(QStashError, match=r"412.*maxQueues"):
+                change("b")
+        assert [one.name for one in client.queue.list()] == ["a"]

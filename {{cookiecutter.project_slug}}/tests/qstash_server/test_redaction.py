@@ -113,3 +113,20 @@ def test_schedule_hides_and_its_messages_hide_too(
     assert received.body == b"secret"
     assert client.schedule.get(schedule_id).body == HIDDEN_BODY
     assert client.message.get(message_id).body == HIDDEN_BODY
+
+
+def test_callback_that_nobody_takes_hides_what_it_tells(
+    client: QStash, destination: Destination, dead_url: str
+) -> None:
+    client.message.publish(
+        url=destination.url,
+        body="secret",
+        callback=dead_url,
+        retries=0,
+        redact={"body": True},
+    )
+
+    (letter,) = until(lambda: client.dlq.list().messages)
+
+    assert letter.url == dead_url
+    assert letter.body.startswith("REDACTED:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tracemalloc
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -13,12 +14,14 @@ from qstash import QStash
 from qstash.errors import QStashError
 
 from django_hookflow.contrib.qstash_server.accounts import PUBLIC_USERS
-from django_hookflow.contrib.qstash_server.accounts import ConfigurationError
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import Quotas
+from django_hookflow.contrib.qstash_server.errors import ConfigurationError
 from django_hookflow.contrib.qstash_server.listener import Request
 from django_hookflow.contrib.qstash_server.router import Router
 from django_hookflow.contrib.qstash_server.server import Server
+from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import until
 
 
 @pytest.mark.parametrize(
@@ -329,6 +332,11 @@ def test_connection_ends_when_the_client_asks_for_it(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
+def keys_of(server: Server) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return httpx.get(f"{server.url}/v2/keys", headers=headers)
+
+
 class TestSmallServer:
     """One that has little patience and little room."""
 
@@ -349,6 +357,29 @@ class TestSmallServer:
         self, server: Server, begun: bytes
     ) -> None:
         assert talk(server, begun) == b""
+
+    def test_client_that_never_reads_its_answer_is_dropped(
+        self, http: httpx.Client, server: Server
+    ) -> None:
+        for _ in range(20):
+            http.post(
+                "/v2/publish/http://localhost:9/",
+                content=b"x" * 60_000,
+                headers={"Upstash-Delay": "1h"},
+            ).raise_for_status()
+        http.close()
+        address = urlsplit(server.url)
+        silent = [socket.socket() for _ in range(2)]
+        for peer in silent:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect((address.hostname, address.port))
+            head = f"GET /v2/events?qstash_token={TOKEN} HTTP/1.1\r\nHost: x"
+            peer.sendall(f"{head}\r\n\r\n".encode() * 8)
+
+        # There is room for two connections, and these two had it.
+        until(lambda: keys_of(server).status_code == 200)
+        for peer in silent:
+            peer.close()
 
     def test_client_that_never_ends_its_body_is_dropped(
         self, server: Server
@@ -399,6 +430,84 @@ def test_fault_of_our_own_is_500_and_logged(
 
     assert (answer.status, answer.body) == (500, b'{"error":"internal error"}')
     assert "GET /v2/keys failed" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/v2/messages", '{"messageIds": ["TEXT"]}'),
+        ("DELETE", "/v2/dlq", '{"dlqIds": ["TEXT"]}'),
+        ("POST", "/v2/dlq/retry", '{"dlqIds": ["TEXT"]}'),
+        (
+            "DELETE",
+            "/v2/topics/g/endpoints",
+            '{"endpoints": [{"url": "TEXT"}]}',
+        ),
+        ("PATCH", "/v2/topics/g", '{"headers": {"Upstash-Label": "TEXT"}}'),
+        ("PATCH", "/v2/topics/g", '{"headers": {"TEXT": "x"}}'),
+    ],
+)
+def test_text_that_no_database_holds_is_400(
+    http: httpx.Client,
+    client: QStash,
+    method: str,
+    path: str,
+    body: str,
+    text: str,
+) -> None:
+    client.url_group.upsert_endpoints("g", [{"url": "http://localhost/"}])
+
+    answer = http.request(method, path, content=body.replace("TEXT", text))
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("the body: ")
+
+
+def test_cron_longer_than_its_column_is_400(http: httpx.Client) -> None:
+    line = f"{','.join(['0'] * 200)} * * * *"
+
+    answer = http.post(
+        "/v2/schedules/http://localhost/", headers={"Upstash-Cron": line}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "upstash-cron: over 256 letters"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messageIds": [f"msg_{n}" for n in range(100_000)]},
+        {"messageIds": ",".join("x" for _ in range(70_000))},
+    ],
+)
+def test_more_ids_than_a_database_takes_are_400(
+    http: httpx.Client, body: object
+) -> None:
+    answer = http.request("DELETE", "/v2/messages", json=body, timeout=10)
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "messageIds: more than 10000 values"}
+
+
+def test_body_of_a_stranger_is_not_kept(server: Server) -> None:
+    size = 60_000_000
+    head = f"POST /v2/batch HTTP/1.1\r\nHost: x\r\nContent-Length: {size}"
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port)) as peer:
+        peer.sendall(f"{head}\r\n\r\n".encode())
+        tracemalloc.start()
+        try:
+            for _ in range(size // 1_000_000):
+                peer.sendall(b"x" * 1_000_000)
+            answer = peer.recv(65536)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert peak < 20_000_000
 
 
 def test_client_may_wait_for_100_continue(server: Server) -> None:

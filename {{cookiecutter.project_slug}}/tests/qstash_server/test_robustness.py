@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from qstash import QStash
 from django_hookflow.contrib.qstash_server.clock import ManualClock
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.models import Message
+from django_hookflow.contrib.qstash_server.models import Schedule
 from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.conftest import TOKEN
 from tests.qstash_server.helpers import Answer
@@ -33,10 +35,12 @@ class RawDestination:
 
     says: list[bytes] = field(default_factory=list)
     reset: bool = False
+    stays_open: bool = False
     closes_late: bool = False  # only when a second request has come
     taken: int = 0
 
     def __post_init__(self) -> None:
+        self._open: list[socket.socket] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
         self._thread = threading.Thread(target=self._serve)
@@ -48,6 +52,8 @@ class RawDestination:
         with contextlib.suppress(OSError):
             self._peer.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+        for peer in self._open:
+            peer.close()
 
     def _serve(self) -> None:
         while True:
@@ -69,6 +75,8 @@ class RawDestination:
             return  # the server has heard enough
         if self.closes_late:
             peer.recv(65536)
+        if self.stays_open:
+            self._open.append(peer.dup())
         if self.reset:
             linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -170,6 +178,47 @@ def test_large_body_to_one_that_answers_without_reading(
     assert until(lambda: client.dlq.list().messages)
 
 
+def test_answer_before_the_body_is_read_counts(
+    http: httpx.Client, client: QStash, raw: Callable[..., RawDestination]
+) -> None:
+    hasty = raw(
+        b"HTTP/1.1 489 No\r\nUpstash-NonRetryable-Error: true\r\n"
+        b"Content-Length: 0\r\n\r\n",
+        stays_open=True,
+    )
+
+    http.post(
+        f"/v2/publish/{hasty.url}", content=b"x" * 9_000_000
+    ).raise_for_status()
+
+    (letter,) = until(lambda: client.dlq.list().messages)
+    assert letter.response_status == 489
+
+
+def test_bytes_too_many_are_not_taken_for_the_next_answer(
+    http: httpx.Client, client: QStash, raw: Callable[..., RawDestination]
+) -> None:
+    answer = HEAD + b"Content-Length: 2\r\n\r\nok"
+    talkative = raw(answer + b"HTTP/1.1 500 No\r\n\r\n", stays_open=True)
+
+    for count in range(1, 4):
+        client.message.publish(url=talkative.url)
+        query = {"state": ["DELIVERED", "ERROR"]}
+        events = until(
+            lambda wanted=count, query=query: (  # type: ignore[misc]
+                len(
+                    found := http.get("/v2/events", params=query).json()[
+                        "events"
+                    ]
+                )
+                == wanted
+                and found
+            )
+        )
+
+    assert [one["state"] for one in events] == ["DELIVERED"] * 3
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_kept_connection_that_was_closed_meanwhile_costs_no_attempt(
     client: QStash,
@@ -195,6 +244,24 @@ def test_kept_connection_that_was_closed_meanwhile_costs_no_attempt(
     assert forgetful.taken == 5
 
 
+class TestImpatient:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, keep_seconds=0.1)
+
+    def test_idle_connection_is_closed(self, client: QStash) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            client.message.publish(url=f"http://127.0.0.1:{port}/")
+            peer, _ = listening.accept()
+            with peer:
+                peer.settimeout(30)
+                peer.recv(65536)
+                peer.sendall(HEAD + b"Content-Length: 2\r\n\r\nok")
+
+                assert peer.recv(65536) == b""
+
+
 def test_hanging_destination_does_not_hold_up_the_others(
     client: QStash, destination: Destination
 ) -> None:
@@ -208,6 +275,63 @@ def test_hanging_destination_does_not_hold_up_the_others(
         client.message.publish(url=destination.url)
 
         destination.wait_for(1)
+    finally:
+        hanging.close()
+
+
+def test_more_hanging_messages_than_workers_do_not_stop_the_others(
+    transactional_db: None,
+    config: Config,
+    clock: ManualClock,
+    destination: Destination,
+) -> None:
+    hanging = Destination()
+    hanging.gate.clear()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    other = destination.url.replace("127.0.0.1", "localhost")
+    try:
+        with (
+            Server(config=config, clock=clock, workers=4) as server,
+            httpx.Client(base_url=server.url, headers=headers) as http,
+        ):
+            items = [{"destination": hanging.url}] * 12
+            http.post("/v2/batch", json=items).raise_for_status()
+            hanging.wait_for(4)
+
+            for _ in range(20):
+                http.post(f"/v2/publish/{other}").raise_for_status()
+
+            destination.wait_for(20)
+            assert len(hanging.received) == 4
+            hanging.gate.set()
+            hanging.wait_for(12)
+    finally:
+        hanging.close()
+
+
+def test_hanging_queues_leave_workers_to_the_rest(
+    transactional_db: None,
+    config: Config,
+    clock: ManualClock,
+    destination: Destination,
+) -> None:
+    hanging = Destination()
+    hanging.gate.clear()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        with (
+            Server(config=config, clock=clock, workers=4) as server,
+            httpx.Client(base_url=server.url, headers=headers) as http,
+        ):
+            for name in "abcdef":
+                http.post(f"/v2/enqueue/{name}/{hanging.url}")
+            hanging.wait_for(3)
+
+            http.post(f"/v2/publish/{destination.url}")
+
+            destination.wait_for(1)
+            hanging.gate.set()
+            hanging.wait_for(6)
     finally:
         hanging.close()
 
@@ -308,6 +432,53 @@ def test_database_that_goes_away_is_waited_for(
     assert refused.json() == {"error": "the database does not answer"}
     bodies = [one.body for one in destination.received]
     assert bodies == [b"before", b"after"]
+
+
+def test_error_that_nobody_foresaw_does_not_end_the_deliveries(
+    http: httpx.Client,
+    destination: Destination,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = f"/v2/publish/{destination.url}/"
+    http.post(f"{path}broken", headers={"Upstash-Delay": "1m"})
+    options = Message.objects.get().options
+    Message.objects.update(options={})
+
+    clock.advance(61)
+    until(lambda: any(one.exc_info for one in caplog.records))
+    Message.objects.update(options=options)
+
+    destination.wait_for(1)
+    http.post(f"{path}another")
+    targets = [one.target for one in destination.wait_for(2)]
+    assert targets == ["/broken", "/another"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"options": {}}, {"cron": "every now and then"}]
+)
+def test_broken_schedule_spoils_only_itself(
+    client: QStash,
+    http: httpx.Client,
+    destination: Destination,
+    clock: ManualClock,
+    broken: dict[str, object],
+) -> None:
+    for name in ("broken", "good"):
+        client.schedule.create(
+            destination=f"{destination.url}/{name}",
+            cron="* * * * *",
+            schedule_id=name,
+        )
+    Schedule.objects.filter(schedule_id="broken").update(**broken)
+
+    clock.advance(60)
+
+    (received,) = destination.wait_for(1)
+    assert received.target == "/good"
+    error = Schedule.objects.get(schedule_id="broken").error
+    assert error.startswith("internal error: ")
 
 
 def test_answers_of_a_dead_letter_may_be_bytes(

@@ -107,6 +107,51 @@ def test_schedule_shows_its_settings_and_its_last_messages(
     assert list(states.values()) == ["IN_PROGRESS"]
 
 
+def test_schedule_to_a_group_has_its_default_headers(
+    http: httpx.Client,
+    client: QStash,
+    destination: Destination,
+    clock: ManualClock,
+) -> None:
+    client.url_group.upsert_endpoints("g", [{"url": destination.url}])
+    defaults = {"headers": {"Upstash-Forward-X-Default": "d"}}
+    http.patch("/v2/topics/g", json=defaults).raise_for_status()
+    client.schedule.create(destination="g", cron="* * * * *")
+
+    clock.advance(60)
+
+    (received,) = destination.wait_for(1)
+    assert received.headers["x-default"] == "d"
+
+
+def test_moment_has_no_meaning_for_a_schedule(http: httpx.Client) -> None:
+    headers = {
+        "Upstash-Cron": "* * * * *",
+        "Upstash-Not-Before": "99999999999",
+    }
+
+    answer = http.post("/v2/schedules/http://localhost:9/", headers=headers)
+
+    assert answer.status_code == 200
+
+
+def test_cancelled_message_of_a_schedule_has_failed(
+    http: httpx.Client, client: QStash, clock: ManualClock
+) -> None:
+    schedule_id = client.schedule.create(
+        destination="http://localhost:9/", cron="* * * * *", delay="1h"
+    )
+    clock.advance(60)
+    query = {"scheduleId": schedule_id}
+    until(
+        lambda: http.delete("/v2/messages", params=query).json()["cancelled"]
+    )
+
+    states = http.get(f"/v2/schedules/{schedule_id}").json()
+
+    assert list(states["lastScheduleStates"].values()) == ["FAIL"]
+
+
 @pytest.mark.parametrize(
     ("status", "state"), [(200, "SUCCESS"), (500, "FAIL")]
 )

@@ -131,6 +131,38 @@ def test_default_headers_of_a_group_are_those_a_publisher_does_not_send(
     assert received.headers["x-many"] in ("a", "b")
 
 
+def test_parameters_of_a_publisher_win_over_default_headers_too(
+    http: httpx.Client, client: QStash
+) -> None:
+    client.url_group.upsert_endpoints("g", [{"url": "http://localhost:9/"}])
+    defaults = {"headers": {"Upstash-Retries": "3", "Upstash-Label": "l"}}
+    http.patch("/v2/topics/g", json=defaults).raise_for_status()
+
+    answer = http.post("/v2/publish/g?upstash-retries=0&upstash-delay=1h")
+
+    message = client.message.get(answer.json()[0]["messageId"])
+    assert (message.max_retries, message.label) == (0, "l")
+
+
+def test_endpoint_is_stored_and_removed_as_it_is_called(
+    client: QStash, destination: Destination
+) -> None:
+    urls = [{"url": f"{destination.url}/{p}"} for p in ("grün", "a b", "x#y")]
+    client.url_group.upsert_endpoints("g", urls)  # type: ignore[arg-type]
+
+    client.message.publish(url_group="g")
+
+    assert {one.target for one in destination.wait_for(3)} == {
+        "/gr%C3%BCn",
+        "/a%20b",
+        "/x",
+    }
+    client.url_group.remove_endpoints("g", urls[:2])  # type: ignore[arg-type]
+    assert [one.url for one in client.url_group.get("g").endpoints] == [
+        f"{destination.url}/x"
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -156,6 +188,11 @@ def test_default_headers_of_a_group_are_those_a_publisher_does_not_send(
         ("PATCH", "known", {"headers": {"A": 1}}),
         ("PATCH", "known", {"headers": {"A B": "x"}}),
         ("PATCH", "known", {"headers": {"Upstash-Delay": "soon"}}),
+        (
+            "PATCH",
+            "known",
+            {"headers": {"Upstash-Callback": "http://10.0.0.1/"}},
+        ),
     ],
 )
 def test_malformed_group_is_400(

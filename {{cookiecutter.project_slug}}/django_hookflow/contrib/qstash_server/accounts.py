@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .conf import Config
+from .errors import ConfigurationError
 
 PROJECT = "project"
 
@@ -67,10 +68,6 @@ PUBLIC_USERS = (
 )
 
 
-class ConfigurationError(Exception):
-    """The server cannot start with these settings; the text is the cure."""
-
-
 def accounts_of(config: Config) -> Mapping[str, Account]:
     """The accounts by token, or ConfigurationError.
 
@@ -93,20 +90,21 @@ def _require(config: Config) -> None:
     ):
         if not value:
             raise ConfigurationError(
-                f"{name} is empty, so nobody could trust this server. Set it"
-                " to a random text of your own, for example the output of"
-                ' python -c "import secrets; print(secrets.token_hex())".'
+                f"{name} is empty, so nobody could trust this server.",
+                "Set it to a random text of your own, for example the output"
+                ' of python -c "import secrets; print(secrets.token_hex())".',
             )
-        if not config.debug and value in _public_values():
+        if not config.debug and is_public(value):
             raise ConfigurationError(
                 f"{name} is one of Upstash's public development values,"
-                " which anybody can sign with, and DEBUG is off. Set it to"
-                " a random text of your own."
+                " which anybody can sign with, and DEBUG is off.",
+                "Set it to a random text of your own.",
             )
 
 
-def _public_values() -> set[str]:
-    values = set()
-    for user in PUBLIC_USERS:
-        values |= {user.token, user.keys.current, user.keys.next}
-    return values
+def is_public(value: str) -> bool:
+    """Whether it is a token or a key that stands in the documents."""
+    return any(
+        value in (user.token, user.keys.current, user.keys.next)
+        for user in PUBLIC_USERS
+    )

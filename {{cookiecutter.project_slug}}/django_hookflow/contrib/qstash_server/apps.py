@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import register
 
 
 class QStashServerConfig(AppConfig):
@@ -10,3 +11,8 @@ class QStashServerConfig(AppConfig):
     label = "qstash_server"
     verbose_name = "embedded QStash server"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from .checks import check_settings
+
+        register(check_settings)

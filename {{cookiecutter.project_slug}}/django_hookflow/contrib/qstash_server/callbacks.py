@@ -67,6 +67,7 @@ def _draft(outcome: Outcome, asked: CallbackOptions, kind: Kind) -> Draft:
         not_before=outcome.now,
         caller_ip=source.caller_ip,
         place=outcome.place,
+        source=source.pk,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from django.conf import settings
 from .clock import DAY
 from .clock import HOUR
 from .clock import MINUTE
+from .errors import ConfigurationError
 
 MEGABYTE = 1024 * 1024
 
@@ -60,6 +63,7 @@ class Config:
     max_connections: int = 512  # of clients
     idle_seconds: float = 75.0  # that a client may keep a connection idle
     read_seconds: float = 60.0  # that a client may take for a request
+    keep_seconds: float = 30.0  # that a connection to a destination may idle
     burst_limit: int = 1000  # requests a second, publishing not counted
 
     @property
@@ -69,15 +73,15 @@ class Config:
 
     @classmethod
     def from_settings(cls) -> Config:
-        quotas = getattr(settings, "QSTASH_SERVER_QUOTAS", {})
+        """The settings, or ConfigurationError."""
         return cls(
             token=_setting("QSTASH_TOKEN", ""),
             current_key=_setting("QSTASH_CURRENT_SIGNING_KEY", ""),
             next_key=_setting("QSTASH_NEXT_SIGNING_KEY", ""),
             debug=settings.DEBUG,
             own_host=host_of(_setting("DJANGO_HOOKFLOW_DOMAIN", "")),
-            allowed_hosts=tuple(_setting("QSTASH_SERVER_ALLOWED_HOSTS", ())),
-            quotas=Quotas(**quotas),
+            allowed_hosts=_hosts(_setting("QSTASH_SERVER_ALLOWED_HOSTS", ())),
+            quotas=_quotas(_setting("QSTASH_SERVER_QUOTAS", {})),
         )
 
 
@@ -85,6 +89,37 @@ def host_of(address: str) -> str:
     """The host of "https://shop.example.com/x" or "shop.example.com:80"."""
     with_scheme = address if "//" in address else f"//{address}"
     return urlsplit(with_scheme).hostname or ""
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    """A text alone would be a list of letters, and "*" opens everything."""
+    is_list = isinstance(value, list | tuple | set | frozenset)
+    if not is_list or not all(isinstance(one, str) for one in value):
+        raise ConfigurationError(
+            f"QSTASH_SERVER_ALLOWED_HOSTS is {value!r}, not a list of names.",
+            'Write each name in full, for example ["hooks.example.com"].',
+        )
+    return tuple(one.lower() for one in value)
+
+
+def _quotas(value: Any) -> Quotas:
+    known = [one.name for one in fields(Quotas)]
+    for name, limit in dict(value).items():
+        if name not in known:
+            close = get_close_matches(name, known, 1) or [", ".join(known)]
+            raise ConfigurationError(
+                f"QSTASH_SERVER_QUOTAS has a limit {name!r}, which there is"
+                " not.",
+                f"Did you mean {close[0]}?",
+            )
+        if type(limit) is not int and not (
+            name == "max_retries" and not limit
+        ):
+            raise ConfigurationError(
+                f"QSTASH_SERVER_QUOTAS has {limit!r} for {name}.",
+                "Give a whole number.",
+            )
+    return Quotas(**value)
 
 
 def _setting(name: str, default: Any) -> Any:

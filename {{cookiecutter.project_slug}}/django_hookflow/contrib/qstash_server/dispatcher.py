@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import DatabaseError
 from django.db import connections
@@ -19,21 +20,28 @@ from django.db import connections
 from .clock import MINUTE
 from .clock import Clock
 from .conf import Config
+from .flights import PATIENCE
+from .flights import Flights
+from .flights import Room
 from .ids import new_id
 from .messages import Attempt
 from .messages import Delivery
 from .models import NEVER
 from .store import attempts as store
+from .store import future
 from .store import purge
 from .store import schedules
+from .store.attempts import Claims
+from .store.moments import Moments
 from .store.moments import earliest
+from .store.writing import is_rolled_back
 from .store.writing import writing
 
 PURGE_EVERY = MINUTE
 LINGER = 0.005  # real seconds that an ended attempt waits for others
 DISTANCE = 0.004  # real seconds between the beginnings of two beats
 LONGEST = 3600.0  # real seconds between two looks at the clock
-PAUSE = 1.0  # real seconds between beats while the database is away
+PAUSE = 1.0  # real seconds until the next beat after one that failed
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +63,15 @@ class Dispatcher:
         self._launch = launch
         self._drain = drain
         self._workers = workers
+        self._flights = Flights(workers)
         self._owner = new_id("srv")
         self._ended: list[Attempt] = []
         self.attempts = 0  # that have ended and are written down
-        self._in_flight: set[int] = set()  # the keys of what was launched
         self._in_doubt = True  # whether claims may exist that nobody serves
+        self._to_wake: set[int] = set()  # lanes that messages went on to
         self._lanes_first = False
+        self._is_full = False  # so that only patience makes room
+        self._schedule_at = 0
         self._purge_at = 0
         self._last_beat_at = 0.0
         self._changed = threading.Condition()
@@ -104,37 +115,56 @@ class Dispatcher:
             connections.close_all()
 
     def _guarded(self, beat: Callable[[], int]) -> int:
-        """Run a beat; without a database, wait a little and go on.
+        """Run a beat; whatever goes wrong, wait a little and go on.
 
         Nothing is lost: what has ended stays in memory until it is written,
         and a process that dies before leaves its claims to the next one.
+        This thread is the only one that delivers, so nothing may end it.
         """
         try:
             return beat()
         except DatabaseError as error:
+            if is_rolled_back(error):
+                return 0
             logger.warning("The database does not answer: %s", error)
-            connections.close_all()
-            self._in_doubt = True
-            threading.Event().wait(PAUSE)
-            return 0
+        except Exception:
+            logger.exception("A beat of the dispatcher failed")
+        self._pause()
+        return 0
+
+    def _pause(self) -> None:
+        connections.close_all()
+        self._in_doubt = True
+        with self._changed:
+            self._changed.wait_for(self._is_stopping, PAUSE)
 
     def _beat(self) -> int:
-        """One transaction; the moment at which the next beat is due."""
-        ended = tuple(self._ended)
-        room = self._workers - len(self._in_flight) + len(ended)
+        """The moment at which the next beat is due.
+
+        One transaction, but for schedules and what is too old: these lock
+        other things, and a beat must not wait for them with messages held.
+        """
         now = self._clock.now()
+        if self._in_doubt:
+            future.forget(now, self._config)
+        self._produce(now)
+        self._purge(now)
+        ended = tuple(self._ended)
+        room = self._flights.room({one.delivery.pk for one in ended})
         with writing():
             self._recover()
-            store.record(ended, self._owner, now)
-            self._purge(now)
-            claimed, moment = self._claim(now, room)
+            store.record(ended, self._owner, now, wake=self._to_wake)
+            claims, moment = self._claim(now, room)
+        self._in_doubt = False
+        self._to_wake = claims.to_wake
+        claimed = claims.deliveries
         del self._ended[: len(ended)]
         self.attempts += len(ended)
-        self._in_flight -= {attempt.delivery.pk for attempt in ended}
-        self._in_flight |= {delivery.pk for delivery in claimed}
+        self._flights.end(attempt.delivery.pk for attempt in ended)
+        self._flights.begin(claimed)
         if claimed:
             self._launch(claimed)
-        return moment
+        return 0 if self._to_wake else moment
 
     def _recover(self) -> None:
         """Give back claims that nobody serves.
@@ -143,30 +173,39 @@ class Dispatcher:
         at its COMMIT and had been committed all the same.
         """
         if self._in_doubt:
-            store.release(besides=self._in_flight)
-            self._in_doubt = False
+            store.release(besides=self._flights.keys)
+
+    def _produce(self, now: int) -> None:
+        if now >= self._schedule_at:
+            schedules.produce(now, self._config)
 
     def _purge(self, now: int) -> None:
-        if now >= self._purge_at:
+        wait = self._purge_at - now  # longer: the clock has gone back
+        if not 0 < wait <= PURGE_EVERY:
             more = purge.old(now, self._config)
             self._purge_at = now if more else now + PURGE_EVERY
 
-    def _claim(self, now: int, room: int) -> tuple[list[Delivery], int]:
+    def _claim(self, now: int, room: Room) -> tuple[Claims, int]:
         """What to deliver now, and when to look again."""
-        moments = earliest()
-        if moments.schedule <= now:
-            schedules.produce(now, self._config)
-            moments = earliest()
-        if moments.first > now or not room:
-            return [], moments.first if room else NEVER
+        self._is_full = not room.total
+        moments = self._earliest(room)
+        if moments.first > now or not room.total:
+            return Claims(), moments.first if room.total else NEVER
         self._lanes_first = not self._lanes_first
         shares = store.shares(
             room, now, moments, lanes_first=self._lanes_first
         )
-        claimed = store.claim(self._owner, now, shares)
+        claims = store.claim(self._owner, now, shares)
         # Without room, the next attempt that ends wakes us.
-        full = len(claimed) >= room
-        return claimed, NEVER if full else earliest().first
+        self._is_full = len(claims.deliveries) >= room.total
+        next_moment = self._earliest(room).first
+        return claims, NEVER if self._is_full else next_moment
+
+    def _earliest(self, room: Room) -> Moments:
+        """Lanes without room are woken by the attempt that makes some."""
+        moments = earliest(room.full)
+        self._schedule_at = moments.schedule
+        return moments if room.lanes else replace(moments, lane=NEVER)
 
     def _last_beat(self) -> int:
         with writing():
@@ -184,7 +223,8 @@ class Dispatcher:
         with self._changed:
             if not self._is_rung() and not self._ended:
                 seconds = self._clock.seconds_until(moment)
-                self._changed.wait(min(seconds, LONGEST))
+                longest = PATIENCE if self._is_full else LONGEST
+                self._changed.wait(min(seconds, longest))
             self._changed.wait_for(self._is_enough, LINGER)
             distance = self._last_beat_at + DISTANCE - time.monotonic()
             self._changed.wait_for(self._is_stopping, max(0.0, distance))

@@ -1,6 +1,14 @@
-"""What the server answers when it cannot do what was asked."""
+"""What the server answers, or says at its start, when it cannot go on."""
 
 from __future__ import annotations
+
+
+class ConfigurationError(Exception):
+    """The server cannot start with these settings: a problem, its cure."""
+
+    def __init__(self, problem: str, cure: str) -> None:
+        super().__init__(f"{problem} {cure}")
+        self.problem, self.cure = problem, cure
 
 
 class ApiError(Exception):
@@ -28,6 +36,12 @@ class UnauthorizedError(ApiError):
 
     def __init__(self) -> None:
         super().__init__("unable to authenticate: invalid token")
+
+
+class RefusedError(ApiError):
+    """403: a browser may not do this, or has no token."""
+
+    status = 403
 
 
 class NotFoundError(ApiError):

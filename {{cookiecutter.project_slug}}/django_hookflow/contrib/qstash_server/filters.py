@@ -7,6 +7,7 @@ delete everything.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from .numbers import parse_number
 
 Values = Mapping[str, tuple[str, ...]]
 
+MOST_VALUES = 10_000  # in one field; databases refuse some more
 INTEGER = re.compile(r"\d{1,16}", re.ASCII)
 
 # The fields of a message, by their name on the wire.
@@ -50,6 +52,12 @@ class Filter:
     def number(self, name: str) -> int | None:
         return parse_number(name, self.first(name), INTEGER)
 
+    def numbers(self, name: str) -> list[int]:
+        """All values of a field."""
+        texts = split(self.values.get(name, ()))
+        numbers = (parse_number(name, text, INTEGER) for text in texts)
+        return [one for one in numbers if one is not None]
+
     def count(self, *, most: int, default: int | None) -> int | None:
         """How many are wanted, between 1 and `most`."""
         number = self.number("count")
@@ -73,17 +81,20 @@ def read_filter(
     pairs: Iterable[tuple[str, str]], allowed: Iterable[str]
 ) -> Filter:
     """A filter from query parameters; `qstash_token` is none of them."""
-    values: dict[str, tuple[str, ...]] = {}
+    values: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in pairs:
         if name == "qstash_token":
             continue
         if "\0" in value:
             raise BadRequestError(f"{name}: a NUL is not allowed")
-        values[name] = (*values.get(name, ()), value)
+        values[name].append(value)
     unknown = sorted(set(values) - set(allowed))
     if unknown:
         raise BadRequestError(f"unknown filter field {unknown[0]!r}")
-    return Filter(values)
+    for name, several in values.items():
+        if len(split(several)) > MOST_VALUES:
+            raise BadRequestError(f"{name}: more than {MOST_VALUES} values")
+    return Filter({name: tuple(several) for name, several in values.items()})
 
 
 def pairs_of_json(data: Any) -> list[tuple[str, str]]:

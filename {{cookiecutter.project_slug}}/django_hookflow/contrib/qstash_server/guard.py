@@ -67,6 +67,15 @@ def is_loopback_name(host: str) -> bool:
     )
 
 
+def is_address(host: str) -> bool:
+    """Whether it is an IP address and not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address.partition("%")[0]).is_loopback

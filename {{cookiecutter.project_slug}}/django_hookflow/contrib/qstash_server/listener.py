@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from http import HTTPStatus
 
 import h11
@@ -47,6 +48,9 @@ class Request:
 
 
 Handle = Callable[[Request], Awaitable[Reply]]
+# How many bytes of a request's body to keep, by its head. The rest is read
+# and thrown away: a stranger must not fill the memory, but gets an answer.
+Worth = Callable[[Request], int]
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Listener:
     """Serves `handle` on connections that asyncio has accepted."""
 
     handle: Handle
+    worth: Worth
     config: Config
     _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(
         default_factory=dict
@@ -66,7 +71,7 @@ class Listener:
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = writer
-        peer = _Peer(reader, writer, self.config)
+        peer = _Peer(reader, writer, self.config, self.worth)
         try:
             if len(self._open) > self.config.max_connections:
                 await peer.reply(failed(503, "too many connections"))
@@ -115,8 +120,10 @@ class _Peer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         config: Config,
+        worth: Worth,
     ) -> None:
         self._reader, self._writer = reader, writer
+        self._worth = worth
         self._config = config
         self._http = h11.Connection(
             h11.SERVER, max_incomplete_event_size=MAX_HEAD
@@ -136,18 +143,10 @@ class _Peer:
         self._head_only = head.method == b"HEAD"
         if self._http.they_are_waiting_for_100_continue:
             await self._go_on()
+        request = _request(head, self._client)
         async with asyncio.timeout(self._config.read_seconds):
-            body = await self._body()
-        return Request(
-            head.method.decode("ascii"),
-            head.target.decode("ascii"),
-            tuple(
-                (name.decode("ascii"), value.decode("latin-1"))
-                for name, value in head.headers.raw_items()
-            ),
-            body,
-            self._client,
-        )
+            body = await self._body(self._worth(request))
+        return replace(request, body=body)
 
     async def reply(self, reply: Reply) -> bool:
         """Write it; whether the connection can go on."""
@@ -164,8 +163,17 @@ class _Peer:
             data += self._http.send(h11.Data(data=reply.body)) or b""
         data += self._http.send(h11.EndOfMessage()) or b""
         self._writer.write(data)
-        await self._writer.drain()
+        await self._sent()
         return self._next_cycle()
+
+    async def _sent(self) -> None:
+        """Who does not read the answer is gone, however open it looks."""
+        try:
+            async with asyncio.timeout(self._config.read_seconds):
+                await self._writer.drain()
+        except TimeoutError:
+            self._writer.transport.abort()
+            raise
 
     def _next_cycle(self) -> bool:
         try:
@@ -174,13 +182,14 @@ class _Peer:
             return False  # one of us wants to close
         return True
 
-    async def _body(self) -> bytes:
+    async def _body(self, keep: int) -> bytes:
         parts, size = [], 0
         while isinstance(event := await self._event(), h11.Data):
             size += len(event.data)
             if size > self._config.max_request:
                 raise _TooLargeError
-            parts.append(bytes(event.data))
+            if size <= keep:
+                parts.append(bytes(event.data))
         return b"".join(parts)
 
     async def _go_on(self) -> None:
@@ -194,6 +203,19 @@ class _Peer:
             if event is not h11.NEED_DATA:
                 return event
             self._http.receive_data(await self._reader.read(CHUNK))
+
+
+def _request(head: h11.Request, client: str) -> Request:
+    """A request whose body is not there yet."""
+    return Request(
+        head.method.decode("ascii"),
+        head.target.decode("ascii"),
+        tuple(
+            (name.decode("ascii"), value.decode("latin-1"))
+            for name, value in head.headers.raw_items()
+        ),
+        client=client,
+    )
 
 
 def _declared(head: h11.Request) -> int:

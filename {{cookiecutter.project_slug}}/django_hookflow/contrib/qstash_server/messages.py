@@ -30,6 +30,7 @@ class Draft:
     schedule_id: str = ""
     deduplication_key: str = ""  # "": never a duplicate
     place: int | None = None  # the queue it already holds a place in
+    source: int | None = None  # the key of the message that holds it too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class Delivery:
     topic_name: str
     endpoint_name: str
     schedule_id: str
+    lanes: tuple[int, ...] = ()  # the queue and the flow key it came through
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ class Message(models.Model):
     # When to deliver it once more although it has been delivered; set from
     # the status page by developers who want to see a duplicate.
     again_at = models.BigIntegerField(null=True)
+    # The message that a callback tells about, if both hold one place.
+    source = models.BigIntegerField(null=True)
     topic_name = models.TextField(default="")
     endpoint_name = models.TextField(default="")
     queue_name = models.TextField(default="")

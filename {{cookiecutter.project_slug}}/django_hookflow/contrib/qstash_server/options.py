@@ -17,6 +17,8 @@ from .errors import BadRequestError
 from .numbers import parse_number
 from .target import check_url
 from .target import is_name
+from .wire import as_latin
+from .wire import as_text
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -140,14 +142,20 @@ def parse_options(
     """Read the headers of a publish request, or raise BadRequestError.
 
     `parameters` are the `upstash-*` pairs of the URL; a header wins over a
-    parameter of the same name.
+    parameter of the same name. Headers hold bytes as latin-1, as they came
+    and as they are forwarded; what is for us is read as text.
     """
-    pairs = tuple(headers)
-    named = {name.lower(): value.strip() for name, value in parameters}
-    named |= {name.lower(): value.strip() for name, value in pairs}
+    given = tuple(headers)
+    names = {name.lower() for name, _ in given}
+    pairs = given + tuple(
+        (name, as_latin(value))
+        for name, value in parameters
+        if name.lower() not in names
+    )
+    named = {name.lower(): value.strip() for name, value in pairs}
     for name, value in named.items():
         _check_value(name, value)
-    read = _Reader(named)
+    read = _Reader({name: as_text(value) for name, value in named.items()})
     return Options(
         method=read.method("upstash-method"),
         headers=_forwarded(pairs, named),

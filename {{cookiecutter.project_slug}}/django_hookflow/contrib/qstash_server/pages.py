@@ -25,7 +25,7 @@ from django.template import Engine
 
 from .accounts import PROJECT
 from .accounts import Account
-from .errors import ApiError
+from .errors import RefusedError
 from .guard import is_loopback_name
 from .listener import Request
 from .models import DeadLetter
@@ -61,12 +61,6 @@ class PageCall:
     @property
     def now(self) -> int:
         return self.service.clock.now()
-
-
-class RefusedError(ApiError):
-    """403: the browser has no token, or another site has sent it."""
-
-    status = 403
 
 
 def is_page(path: str) -> bool:
@@ -153,13 +147,16 @@ def _redirect(*headers: tuple[str, str]) -> Reply:
 
 def _render(account: str, now: int) -> bytes:
     rows = Message.objects.filter(account=account).defer("body")
-    letters = dead_letters.letters_of(account).order_by("-pk")[:SHOWN]
+    letters = dead_letters.letters_of(account)
     context = {
         "now": _time(now),
         "waiting": rows.filter(state=State.WAITING).count(),
         "active": rows.filter(state=State.ACTIVE).count(),
         "messages": [_shown(row, now) for row in rows.order_by("-pk")[:SHOWN]],
-        "letters": [_shown_letter(letter) for letter in letters],
+        "dead": letters.count(),
+        "letters": [
+            _shown_letter(letter) for letter in letters.order_by("-pk")[:SHOWN]
+        ],
     }
     template = ENGINE.get_template("status.html")
     return template.render(Context(context)).encode()

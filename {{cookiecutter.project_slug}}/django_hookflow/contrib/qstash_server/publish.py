@@ -60,8 +60,10 @@ def check_quotas(
     quotas = config.quotas
     if wait(options, now) > quotas.max_delay:
         raise QuotaError("maxDelay", quotas.max_delay // 1000)
-    if (options.retries or 0) > (quotas.max_retries or NO_CAP):
-        raise QuotaError("maxRetries", quotas.max_retries or NO_CAP)
+    most = NO_CAP if quotas.max_retries is None else quotas.max_retries
+    callbacks = [callback.retries for _, callback in _callbacks(options)]
+    if any((one or 0) > most for one in (options.retries, *callbacks)):
+        raise QuotaError("maxRetries", most)
     if len(body) > quotas.max_message_size:
         raise QuotaError("maxMessageSize", quotas.max_message_size)
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from django.db import DatabaseError
+from django.db import DataError
 from django.db import connections
 
 from .accounts import Account
+from .browsers import check_host
+from .browsers import check_site
 from .errors import ApiError
 from .errors import BadRequestError
 from .errors import UnauthorizedError
@@ -94,6 +97,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
+FORM = 4096  # bytes of a form of the status page
 UNLIMITED = (publishing.publish, publishing.enqueue, publishing.batch)
 
 
@@ -125,12 +129,25 @@ class Router:
     accounts: Mapping[str, Account]  # by token
     limit: BurstLimit
 
+    def worth(self, request: Request) -> int:
+        """How many bytes of the body are worth keeping, by the head."""
+        target = parse_target(request.target)
+        if is_page(target.path):
+            return FORM
+        try:
+            self._account(request, target)
+        except UnauthorizedError:
+            return 0
+        return self.service.config.max_request
+
     def answer(self, request: Request) -> Reply:
         """Never raises: what nobody foresaw is logged and answered 500."""
         try:
             return self._answer(request)
         except ApiError as error:
             return failed(error.status, error.text)
+        except DataError as error:  # too long, or out of its range
+            return failed(400, f"the database refuses a value: {error}")
         except DatabaseError as error:
             connections.close_all()
             logger.warning("The database does not answer: %s", error)
@@ -144,6 +161,8 @@ class Router:
         if is_page(target.path):
             return page(PageCall(self.service, self.accounts, request, target))
         account = self._account(request, target)
+        check_site(request)
+        check_host(request, account.token, self.service.config.own_host)
         route, names = _find(request.method, target.path)
         call = Call(self.service, account.name, request, target, names)
         if route.handler in UNLIMITED:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import SupportsIndex
 from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from .messages import Attempt
 from .messages import Delivery
 from .messages import Response
 from .signing import sign
+from .wire import as_latin
 
 CHUNK = 64 * 1024
 IDLE_PER_HOST = 16  # connections kept open to one destination
@@ -47,11 +49,14 @@ class Sender:
         *,
         max_timeout: int,
         max_response: int,
+        keep_seconds: float,
     ) -> None:
         self._guard = guard
         self._signing_key = signing_key
         self._max_timeout = max_timeout
         self._max_response = max_response
+        self._keep_seconds = keep_seconds
+        self._reaping = False
         self._idle: defaultdict[Address, list[_Connection]] = defaultdict(list)
         self._tls = ssl.create_default_context()
 
@@ -115,6 +120,7 @@ class Sender:
         idle = self._idle[address]
         if connection.reusable() and len(idle) < IDLE_PER_HOST:
             idle.append(connection)
+            self._reap_later()
         else:
             connection.close()
         return response
@@ -128,28 +134,56 @@ class Sender:
             connection.close()
         return None
 
+    def _reap_later(self) -> None:
+        if not self._reaping:
+            self._reaping = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._keep_seconds, self._reap)
+
+    def _reap(self) -> None:
+        """Close what has been idle for long; look again if some is left."""
+        self._reaping = False
+        since = time.monotonic() - self._keep_seconds
+        for address, idle in list(self._idle.items()):
+            for connection in [one for one in idle if one.idle_at <= since]:
+                connection.close()
+                idle.remove(connection)
+            if not idle:
+                del self._idle[address]
+        if self._idle:
+            self._reap_later()
+
     async def _connect(self, address: Address) -> _Connection:
         """Connect to an address that was checked, not to a name.
 
         Checking the name and then connecting by name would resolve it
         twice, and the second answer could be another one.
         """
-        scheme, host, port = address
+        _, host, port = address
         error: OSError = OSError(f"{host} has no address")
         for ip in await _resolved(host, port):
             self._guard.check_address(host, ip)
             try:
-                reader, writer = await asyncio.open_connection(
-                    ip,
-                    port,
-                    ssl=self._tls if scheme == "https" else None,
-                    server_hostname=host if scheme == "https" else None,
-                )
+                return await self._open(ip, address)
             except OSError as refused:
                 error = refused
-            else:
-                return _Connection(reader, writer)
         raise error
+
+    async def _open(self, ip: str, address: Address) -> _Connection:
+        """As asyncio.open_connection does, but with a reader of our own."""
+        scheme, host, port = address
+        loop = asyncio.get_running_loop()
+        reader = _Reader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(
+            lambda: protocol,
+            ip,
+            port,
+            ssl=self._tls if scheme == "https" else None,
+            server_hostname=host if scheme == "https" else None,
+        )
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        return _Connection(reader, writer)
 
     def _headers(
         self, delivery: Delivery, parts: SplitResult
@@ -191,24 +225,47 @@ class Sender:
             ("Upstash-Label", ",".join(delivery.options.labels)),
         ):
             if value:
-                yield name, value
+                yield name, as_latin(value)
 
 
 class _StaleError(Exception):
     """A kept connection was closed before any byte of an answer came."""
 
 
-@dataclass
+class _Reader(asyncio.StreamReader):
+    """Knows whether bytes have come that nobody has read."""
+
+    unread = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        self.unread += len(bytes(data))
+        super().feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        self.unread -= len(data)
+        return data
+
+    def set_exception(self, exc: Exception) -> None:
+        """An answer counts although the rest of the request could not go."""
+        if self.unread:
+            self.feed_eof()
+        else:
+            super().set_exception(exc)
+
+
+@dataclass(eq=False)
 class _Connection:
     """One connection, used again while both sides agree."""
 
-    reader: asyncio.StreamReader
+    reader: _Reader
     writer: asyncio.StreamWriter
 
     def __post_init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT)
         self._used = False
         self._answered = False
+        self.idle_at = 0.0  # on the monotonic clock
 
     async def exchange(
         self, request: h11.Request, body: bytes, keep: int
@@ -216,7 +273,7 @@ class _Connection:
         """Send the request and read at most `keep` bytes of the answer."""
         self._answered = False
         try:
-            await self._send(request, body)
+            self._send(request, body)
             head = await self._head()
         except (OSError, EOFError) as error:
             if self._used and not self._answered:
@@ -228,26 +285,37 @@ class _Connection:
     def reusable(self) -> bool:
         """Whether the next request may go over this connection."""
         done = (self._http.our_state, self._http.their_state)
-        if done != (h11.DONE, h11.DONE):
+        if done != (h11.DONE, h11.DONE) or not self._is_clean():
             return False
         self._http.start_next_cycle()
+        self.idle_at = time.monotonic()
         return True
 
     def alive(self) -> bool:
-        return not (self.reader.at_eof() or self.writer.is_closing())
+        """What has come meanwhile would be taken for the next answer."""
+        gone = self.reader.at_eof() or self.writer.is_closing()
+        return not (gone or self.reader.unread)
+
+    def _is_clean(self) -> bool:
+        """Whether nothing of this exchange is left in either direction."""
+        unsent = self.writer.transport.get_write_buffer_size()
+        return not (
+            unsent or self.reader.unread or self._http.trailing_data[0]
+        )
 
     def close(self) -> None:
         self.writer.close()
 
-    async def _send(self, request: h11.Request, body: bytes) -> None:
+    def _send(self, request: h11.Request, body: bytes) -> None:
+        """Leave it to the transport: the answer may come before all is sent.
+
+        A destination that refuses a body need not read it to the end.
+        """
         data = self._http.send(request) or b""
         if body:
             data += self._http.send(h11.Data(data=body)) or b""
         data += self._http.send(h11.EndOfMessage()) or b""
         self.writer.write(data)
-        # A destination may answer without reading: do not wait for it to.
-        if len(data) > CHUNK:
-            await self.writer.drain()
 
     async def _head(self) -> h11.Response:
         """The response, past the informational ones before it."""

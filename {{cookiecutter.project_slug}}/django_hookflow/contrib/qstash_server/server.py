@@ -64,6 +64,7 @@ class Server:
             self._keys.current,
             max_timeout=self.config.quotas.max_timeout,
             max_response=self.config.max_response,
+            keep_seconds=self.config.keep_seconds,
         )
         self._dispatcher = Dispatcher(
             self.clock,
@@ -83,7 +84,9 @@ class Server:
         self._router = Router(
             self.service, self._accounts, BurstLimit(self.config.burst_limit)
         )
-        self._listener = Listener(self._handle, self.config)
+        self._listener = Listener(
+            self._handle, self._router.worth, self.config
+        )
         self._deliveries: set[asyncio.Task[None]] = set()
 
     @property

@@ -17,6 +17,7 @@ from .guard import Guard
 from .listener import Request
 from .store import keys
 from .target import Target
+from .texts import check_texts
 
 
 class NoAccountError(LookupError):
@@ -78,6 +79,12 @@ class Call:
 
     def json(self) -> Any:
         """The body as JSON, or BadRequestError."""
+        data = self.unchecked_json()
+        check_texts(data)
+        return data
+
+    def unchecked_json(self) -> Any:
+        """The same for a batch, whose items are checked one by one."""
         try:
             return json.loads(self.request.body)
         except (ValueError, RecursionError) as error:

@@ -39,7 +39,8 @@ FIELDS = (
 
 def list_all(call: Call) -> Reply:
     page = _page(call, read_filter(call.target.parameters(), FIELDS))
-    views = [dead_letter_view(letter) for letter in page.rows]
+    rows = dead_letters.with_bodies(page.rows)
+    views = [dead_letter_view(letter) for letter in rows]
     # At the end the cursor is absent; the clients test for that.
     return answer({"messages": views} | _cursor(page))
 
@@ -111,8 +112,8 @@ def _wanted(account: str, wanted: Filter) -> QuerySet[DeadLetter]:
         return rows.filter(dlq_id__in=split(wanted.values["dlqIds"]))
     if wanted.choice("source", "", "workflow"):
         return rows.none()  # the steps of Upstash Workflow are not ours
-    statuses = wanted.number("responseStatus")
-    condition = Q() if statuses is None else Q(response_status=statuses)
+    statuses = wanted.numbers("responseStatus")
+    condition = Q(response_status__in=statuses) if statuses else Q()
     return rows.filter(condition, where(wanted, prefix="message__"))
 
 

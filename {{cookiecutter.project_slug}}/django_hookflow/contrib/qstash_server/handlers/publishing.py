@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ from ..errors import QuotaError
 from ..models import Lane
 from ..options import Options
 from ..options import Pairs
+from ..options import check_field_name
 from ..options import parse_options
 from ..publish import Destination
 from ..publish import Publication
@@ -28,6 +30,8 @@ from ..store import messages
 from ..store.messages import Inserted
 from ..target import check_name
 from ..target import is_url
+from ..texts import check_text
+from ..texts import check_unicode
 from ..wire import as_latin
 
 PUBLISH = "/v2/publish/"
@@ -69,10 +73,10 @@ def batch(call: Call) -> Reply:
     if len(call.request.body) > call.service.config.quotas.max_batch_size:
         limit = call.service.config.quotas.max_batch_size
         raise QuotaError("maxBatchSize", limit)
-    items = call.json()
+    items = call.unchecked_json()
     if not isinstance(items, list):
         raise BadRequestError("the body is not a JSON array of messages")
-    checked = [_checked(call, item) for item in items]
+    checked = _within_quota(call, [_checked(call, item) for item in items])
     publications = [one for one in checked if isinstance(one, Publication)]
     sent = iter(_send(call, publications))
     return answer(
@@ -100,12 +104,9 @@ def resolve(call: Call, asked: Asked) -> Publication:
     """Check everything that can be checked before a row is written."""
     service = call.service
     destination = check_destination(asked.destination, service.guard)
-    destinations, defaults = _addresses(call.account, destination)
-    options = parse_options(
-        _with_defaults(defaults, asked.headers), asked.parameters
-    )
+    destinations, defaults = addresses(call.account, destination)
+    options = parse_options(with_defaults(defaults, asked), asked.parameters)
     check_options(call, options, asked.body)
-    _check_queue(call, asked.queue)
     return Publication(
         account=call.account,
         destinations=destinations,
@@ -125,6 +126,7 @@ def check_options(call: Call, options: Options, body: bytes) -> None:
 def _send_one(call: Call, asked: Asked) -> Reply:
     """200, as in the documents, not 201 (choice 1); duplicates 202."""
     publication = resolve(call, asked)
+    check_queues(call, [publication.queue_name])
     (inserted,) = _send(call, [publication])
     single = not publication.to_group
     status = 202 if single and inserted[0].duplicate else 200
@@ -162,7 +164,7 @@ def _item(one: Inserted) -> dict[str, Any]:
     return {"messageId": one.message_id}
 
 
-def _addresses(
+def addresses(
     account: str, destination: str
 ) -> tuple[tuple[Destination, ...], Pairs]:
     """Where the message goes, and the default headers of a group."""
@@ -173,19 +175,41 @@ def _addresses(
     return groups.destinations(group), defaults
 
 
-def _with_defaults(defaults: Pairs, headers: Pairs) -> Pairs:
-    given = {name.lower() for name, _ in headers}
-    return headers + tuple(
+def with_defaults(defaults: Pairs, asked: Asked) -> Pairs:
+    given = {n.lower() for n, _ in (*asked.headers, *asked.parameters)}
+    return asked.headers + tuple(
         (name, value) for name, value in defaults if name.lower() not in given
     )
 
 
-def _check_queue(call: Call, name: str) -> None:
+def check_queues(call: Call, names: Iterable[str]) -> None:
+    """Whether these queues, which are made if needed, are not too many."""
     most = call.service.config.quotas.max_queues
     queues = lanes.lanes_of(call.account, Lane.Kind.QUEUE)
-    is_new = name and not queues.filter(name=name).exists()
-    if is_new and queues.count() >= most:
+    wanted = set(filter(None, names))
+    new = wanted - set(
+        queues.filter(name__in=wanted).values_list("name", flat=True)
+    )
+    if new and queues.count() + len(new) > most:
         raise QuotaError("maxQueues", most)
+
+
+def _within_quota(
+    call: Call, checked: list[Publication | ApiError]
+) -> list[Publication | ApiError]:
+    """Refuse the items whose queue would be one too many."""
+    admitted: set[str] = set()
+    results: list[Publication | ApiError] = []
+    for one in checked:
+        name = one.queue_name if isinstance(one, Publication) else ""
+        try:
+            if name not in admitted:
+                check_queues(call, {*admitted, name})
+            admitted.add(name)
+            results.append(one)
+        except QuotaError as error:
+            results.append(error)
+    return results
 
 
 def _checked(call: Call, item: object) -> Publication | ApiError:
@@ -199,6 +223,7 @@ def _asked_of_item(item: object) -> Asked:
     if not isinstance(item, dict):
         raise BadRequestError("an item is not a JSON object")
     destination = _text(item, "destination")
+    check_text(destination, "destination")
     if not destination:
         raise BadRequestError("destination: missing")
     headers = item.get("headers")
@@ -208,7 +233,10 @@ def _asked_of_item(item: object) -> Asked:
     queue = _text(item, "queue")
     return Asked(
         destination,
-        tuple((name, as_latin(_text(headers, name))) for name in headers),
+        tuple(
+            (check_field_name(name), as_latin(_text(headers, name)))
+            for name in headers
+        ),
         (),
         _text(item, "body").encode(),
         check_name(queue, "queue") if queue else "",
@@ -221,8 +249,5 @@ def _text(item: dict[str, object], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise BadRequestError(f"{name}: {value!r} is not a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # half of a pair of surrogates
-        raise BadRequestError(f"{name}: {error}") from error
+    check_unicode(value, name)
     return value

@@ -7,14 +7,14 @@ from typing import Any
 from ..errors import BadRequestError
 from ..errors import QuotaError
 from ..models import Lane
-from ..models import State
 from ..replies import Reply
 from ..replies import answer
 from ..replies import done
 from ..service import Call
 from ..store import lanes
-from ..store import messages
+from ..store import queues
 from ..target import check_name
+from .publishing import check_queues
 
 QUEUE = Lane.Kind.QUEUE
 
@@ -46,18 +46,18 @@ def delete(call: Call) -> Reply:
         lanes.lanes_of(call.account, QUEUE).filter(name=_name(call)).first()
     )
     if queue is not None:
-        waiting = queue.waiting.filter(state=State.WAITING)
-        messages.cancel(waiting, call.now, None)
-        lanes.delete(queue)
+        queues.delete(queue, call.now)
     return done()
 
 
 def pause(call: Call) -> Reply:
+    check_queues(call, [_name(call)])
     lanes.change(call.account, QUEUE, _name(call), call.now, paused=True)
     return done()
 
 
 def resume(call: Call) -> Reply:
+    check_queues(call, [_name(call)])
     lanes.change(call.account, QUEUE, _name(call), call.now, paused=False)
     call.service.ring()
     return done()
@@ -83,9 +83,7 @@ def _check_quotas(call: Call, name: str, parallelism: int) -> None:
     quotas = call.service.config.quotas
     if parallelism > quotas.max_queue_parallelism:
         raise QuotaError("maxParallelism", quotas.max_queue_parallelism)
-    others = lanes.lanes_of(call.account, QUEUE).exclude(name=name)
-    if others.count() >= quotas.max_queues:
-        raise QuotaError("maxQueues", quotas.max_queues)
+    check_queues(call, [name])
 
 
 def _view(queue: Lane) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import cron
+from ..conf import Config
 from ..errors import BadRequestError
 from ..errors import QuotaError
 from ..ids import new_id
@@ -20,30 +21,38 @@ from ..replies import Reply
 from ..replies import answer
 from ..replies import done
 from ..service import Call
-from ..store import groups
 from ..store import schedules
 from ..store.schedules import Plan
-from ..target import is_url
 from ..views import body_view
 from ..views import headers_view
 from ..views import option_fields
 from ..views import present
+from .publishing import addresses
+from .publishing import asked_of
 from .publishing import check_options
+from .publishing import check_queues
+from .publishing import with_defaults
 
 PREFIX = "/v2/schedules/"
-STATES = {State.DELIVERED: "SUCCESS", State.FAILED: "FAIL"}
+MOST_LETTERS = 256  # of a cron line, as wide as its column
+STATES = {
+    State.DELIVERED: "SUCCESS",
+    State.FAILED: "FAIL",
+    State.CANCELED: "FAIL",  # clients know no word of its own for it
+}
 
 
 def create(call: Call) -> Reply:
     """A schedule with a known id replaces the one that has it."""
-    destination = check_destination(
-        call.target.destination(PREFIX), call.service.guard
-    )
-    options = parse_options(call.request.headers, call.target.settings())
+    asked = asked_of(call, PREFIX)
+    destination = check_destination(asked.destination, call.service.guard)
+    _, defaults = addresses(call.account, destination)
+    options = parse_options(with_defaults(defaults, asked), asked.parameters)
+    # A moment has no meaning for something that repeats.
+    options = replace(options, not_before=None)
     _check_cron(options.cron, call.now)
     check_options(call, options, call.request.body)
-    if not is_url(destination):
-        groups.get(call.account, destination)
+    check_queues(call, [options.queue])
     schedule_id = options.schedule_id or new_id("scd")
     _check_quota(call, schedule_id)
     plan = Plan(
@@ -51,8 +60,7 @@ def create(call: Call) -> Reply:
         schedule_id=schedule_id,
         destination=destination,
         body=call.request.body,
-        # A moment has no meaning for something that repeats.
-        options=replace(options, not_before=None),
+        options=options,
         caller_ip=call.request.client,
     )
     schedules.save(plan, call.now)
@@ -86,6 +94,8 @@ def resume(call: Call) -> Reply:
 
 
 def _check_cron(line: str, now: int) -> None:
+    if len(line) > MOST_LETTERS:
+        raise BadRequestError(f"upstash-cron: over {MOST_LETTERS} letters")
     try:
         moment = cron.parse(line).after(now)
     except cron.CronError as error:
@@ -105,7 +115,9 @@ def _check_quota(call: Call, schedule_id: str) -> None:
 
 def _view(schedule: Schedule) -> dict[str, Any]:
     options = Options.from_json(schedule.options)
-    retries = 3 if options.retries is None else options.retries
+    retries = options.retries
+    if retries is None:
+        retries = Config.default_retries
     return {
         "scheduleId": schedule.schedule_id,
         "cron": schedule.cron,

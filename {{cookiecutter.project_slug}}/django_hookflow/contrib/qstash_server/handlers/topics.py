@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..errors import BadRequestError
@@ -18,6 +19,7 @@ from ..store.groups import EndpointEntry
 from ..target import check_name
 from ..target import check_url
 from ..wire import as_latin
+from .publishing import check_options
 
 
 def list_all(call: Call) -> Reply:
@@ -35,10 +37,7 @@ def delete(call: Call) -> Reply:
 
 def add_endpoints(call: Call) -> Reply:
     name = check_name(call.names[0], "url group name")
-    entries = _entries(call)
-    for entry in entries:
-        url = check_url(entry.url, "invalid endpoint url")
-        call.service.guard.check_url(url, "invalid endpoint url")
+    entries = [_callable(call, entry) for entry in _entries(call)]
     quotas = call.service.config.quotas
     groups.add_endpoints(
         call.account,
@@ -52,9 +51,8 @@ def add_endpoints(call: Call) -> Reply:
 
 
 def remove_endpoints(call: Call) -> Reply:
-    groups.remove_endpoints(
-        call.account, call.names[0], _entries(call), call.now
-    )
+    entries = [_stored(entry) for entry in _entries(call)]
+    groups.remove_endpoints(call.account, call.names[0], entries, call.now)
     return done()
 
 
@@ -62,7 +60,8 @@ def set_headers(call: Call) -> Reply:
     """Default headers of each publish; values are texts or lists of them."""
     group = groups.get(call.account, call.names[0])
     headers = _headers(_object(call).get("headers"))
-    parse_options(headers)  # refuse now what would fail at each publish
+    # Refuse now what would fail at each publish.
+    check_options(call, parse_options(headers), b"")
     groups.set_headers(call.account, group.name, headers, call.now)
     return done()
 
@@ -72,6 +71,19 @@ def _entries(call: Call) -> list[EndpointEntry]:
     if not isinstance(entries, list) or not entries:
         raise BadRequestError("endpoints: a list of them is expected")
     return [_entry(entry) for entry in entries]
+
+
+def _callable(call: Call, entry: EndpointEntry) -> EndpointEntry:
+    url = check_url(entry.url, "invalid endpoint url")
+    call.service.guard.check_url(url, "invalid endpoint url")
+    return replace(entry, url=url)
+
+
+def _stored(entry: EndpointEntry) -> EndpointEntry:
+    """With its URL as it is stored and called."""
+    if not entry.url:
+        return entry
+    return replace(entry, url=check_url(entry.url, "invalid endpoint url"))
 
 
 def _entry(entry: object) -> EndpointEntry:

@@ -83,6 +83,7 @@ class Migration(migrations.Migration):
                 ('cancel_requested', models.BooleanField(default=False)),
                 ('finished_at', models.BigIntegerField(null=True)),
                 ('again_at', models.BigIntegerField(null=True)),
+                ('source', models.BigIntegerField(null=True)),
                 ('topic_name', models.TextField(default='')),
                 ('endpoint_name', models.TextField(default='')),
                 ('queue_name', models.TextField(default='')),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 
 from django.db.models import QuerySet
 
 from ..callbacks import Outcome
 from ..callbacks import callbacks_after
+from ..flights import Room
 from ..messages import NO_RESPONSE
 from ..messages import Attempt
 from ..messages import Delivery
@@ -29,27 +31,39 @@ from ..retries import failure
 from ..retries import settle
 from . import lanes
 from . import statements
+from .lanes import wake_all_lanes
 from .lanes import wake_lanes
 from .messages import add
 from .moments import Moments
 
-# Bodies in memory at once; one message may be larger than that.
+# Bytes of bodies that one claim reads; one message may be larger than that.
 CLAIM_BUDGET = 32 * 1024 * 1024
 
 
-def claim(owner: str, now: int, shares: Shares) -> list[Delivery]:
+@dataclass(frozen=True)
+class Claims:
+    """What may be delivered now, and lanes to look at in the next beat."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    to_wake: set[int] = field(default_factory=set)
+
+
+def claim(owner: str, now: int, shares: Shares) -> Claims:
     """Take due messages, which nobody else gets then.
 
     Inside the transaction of the caller. A claim ends with `record`, or when
     the next process starts and calls `release`.
     """
-    keys = _admitted(lanes.turns(now, shares.lanes))
+    keys, to_wake = _admitted(lanes.turns(now, shares.lanes))
     due = Message.objects.filter(
         state=State.WAITING, lane=None, due__lte=now
     ).order_by("due", "id")
+    if shares.besides:
+        due = due.exclude(host__in=shares.besides)
     if shares.free:
         keys += _within_budget(due, shares.free)
-    return statements.take(keys, owner, now) if keys else []
+    taken = statements.take(keys, owner, now) if keys else []
+    return Claims(taken, to_wake)
 
 
 @dataclass(frozen=True)
@@ -58,41 +72,49 @@ class Shares:
 
     lanes: int
     free: int
+    besides: Collection[str]  # hosts of the others that get none
 
 
 def shares(
-    room: int, now: int, moments: Moments, *, lanes_first: bool
+    room: Room, now: int, moments: Moments, *, lanes_first: bool
 ) -> Shares:
     """Divide the room, so that neither kind can starve the other.
 
     `lanes_first` says who gets the odd one.
     """
     if moments.lane > now:
-        return Shares(0, room)
+        return Shares(0, room.total, room.full)
     if moments.message > now:
-        return Shares(room, 0)
-    half = (room + lanes_first) // 2
-    return Shares(half, room - half)
+        return Shares(room.lanes, 0, room.full)
+    half = min((room.total + lanes_first) // 2, room.lanes)
+    return Shares(half, room.total - half, room.full)
 
 
 def release(besides: Collection[int]) -> None:
     """Make due again what was claimed, but for the keys in `besides`."""
-    Lane.objects.update(wake_at=0)
+    wake_all_lanes()
     Message.objects.filter(state=State.ACTIVE).exclude(pk__in=besides).update(
         state=State.WAITING, claimed_by=""
     )
 
 
-def record(attempts: Sequence[Attempt], owner: str, now: int) -> None:
+def record(
+    attempts: Sequence[Attempt],
+    owner: str,
+    now: int,
+    wake: Collection[int] = (),
+) -> None:
     """Write what became of the messages, and their callbacks.
 
     Inside the transaction of the caller. An attempt whose claim was lost in
-    the meantime is ignored: the message belongs to somebody else.
+    the meantime is ignored: the message belongs to somebody else. The lanes
+    in which something has become free are woken with those in `wake`.
     """
+    wake_lanes(
+        {*wake, *(key for one in attempts for key in one.delivery.lanes)}
+    )
     delivered = [one for one in attempts if one.response.ok]
-    done = {
-        one.pk: one.lane for one in statements.deliver(delivered, owner, now)
-    }
+    done = statements.deliver(delivered, owner, now)
     rest = [one for one in attempts if one.delivery.pk not in done]
     _write(_settled(rest, owner, now), now)
     add(
@@ -103,7 +125,6 @@ def record(attempts: Sequence[Attempt], owner: str, now: int) -> None:
             for draft in callbacks_after(Outcome(one, now))
         ]
     )
-    wake_lanes({lane for lane in done.values() if lane is not None})
 
 
 @dataclass(frozen=True)
@@ -157,7 +178,6 @@ def _write(settled: list[_Settled], now: int) -> None:
     add(
         [draft for s in settled for draft in callbacks_after(_outcome(s, now))]
     )
-    wake_lanes(_freed(settled))
 
 
 def _finish(
@@ -181,17 +201,6 @@ def _postpone(settled: list[_Settled]) -> None:
     Message.objects.bulk_update(
         rows, ["state", "claimed_by", "retried", "due", "again_at"]
     )
-
-
-def _freed(settled: list[_Settled]) -> set[int]:
-    """The lanes in which a place or a call has become free."""
-    rows = [one.row for one in settled]
-    return {
-        key
-        for row in rows
-        for key in (row.lane_id, row.place_id)
-        if key is not None
-    }
 
 
 def _outcome(one: _Settled, now: int) -> Outcome:
@@ -250,31 +259,34 @@ def _answered(one: _Settled, state: str, now: int) -> Event:
     return event
 
 
-def _admitted(turns: list[lanes.Turn]) -> list[int]:
+def _admitted(turns: list[lanes.Turn]) -> tuple[list[int], set[int]]:
     """Move what the lanes admit; the keys of what may be delivered now.
 
     A message that has got its place in a queue leaves the queue's lane. If
-    it has a flow key too, that lane comes next, at the next beat.
+    it has a flow key too, that lane comes next, at the next beat: it could
+    only be locked out of order now.
     """
     ready: list[int] = []
+    to_wake: set[int] = set()
     for turn in turns:
-        if turn.lane.kind == Lane.Kind.FLOW:
-            ready += turn.admitted
-        elif turn.admitted:
-            ready += _placed(turn)
-    return ready
+        held: dict[int, int] = {}
+        if turn.lane.kind == Lane.Kind.QUEUE and turn.admitted:
+            held = _placed(turn)
+        ready += [key for key in turn.admitted if key not in held]
+        to_wake |= set(held.values())
+    return ready, to_wake
 
 
-def _placed(turn: lanes.Turn) -> list[int]:
+def _placed(turn: lanes.Turn) -> dict[int, int]:
+    """Give places in the queue; the messages that a flow key holds now."""
     rows = Message.objects.filter(pk__in=turn.admitted)
     rows.update(place=turn.lane, lane=None)
-    flowing = list(rows.exclude(flow_key="").only("flow_key"))
-    for row in flowing:
+    held = {}
+    for row in rows.exclude(flow_key="").only("flow_key"):
         flow = lanes.get(turn.lane.account, Lane.Kind.FLOW, row.flow_key)
         rows.filter(pk=row.pk).update(lane=flow)
-        wake_lanes({flow.pk})
-    held = {row.pk for row in flowing}
-    return [key for key in turn.admitted if key not in held]
+        held[row.pk] = flow.pk
+    return held
 
 
 def _within_budget(due: QuerySet[Message], room: int) -> list[int]:

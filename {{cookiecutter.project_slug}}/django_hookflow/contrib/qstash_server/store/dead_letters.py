@@ -13,11 +13,23 @@ from ..models import DeadLetter
 from ..models import Kind
 from ..options import Options
 from .messages import add
-from .writing import writing
+from .writing import written
 
 
 def letters_of(account: str) -> QuerySet[DeadLetter]:
-    return DeadLetter.objects.filter(account=account).select_related("message")
+    """Without bodies, which are read when they are asked for."""
+    return (
+        DeadLetter.objects.filter(account=account)
+        .select_related("message")
+        .defer("message__body", "response_body")
+    )
+
+
+def with_bodies(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """The same letters, with what their views show, in one query."""
+    rows = DeadLetter.objects.select_related("message")
+    by_key = rows.in_bulk([letter.pk for letter in letters])
+    return [by_key[one.pk] for one in letters if one.pk in by_key]
 
 
 def get(account: str, dlq_id: str) -> DeadLetter:
@@ -27,32 +39,39 @@ def get(account: str, dlq_id: str) -> DeadLetter:
     return letter
 
 
+@written
 def delete(letters: Sequence[DeadLetter]) -> int:
     """Remove them; how many were still there."""
-    with writing():
-        keys = [letter.pk for letter in letters]
-        return DeadLetter.objects.filter(pk__in=keys).delete()[0]
+    return _removed(_locked(letters))
 
 
+@written
 def retry(letters: Sequence[DeadLetter], now: int) -> list[str]:
     """Publish each again as a new message, due now; the new ids.
 
     The entry goes in the same transaction, so a letter that two people
     retry at once is published once.
     """
-    with writing():
-        still_there = (
-            DeadLetter.objects.filter(pk__in=[one.pk for one in letters])
-            .select_for_update(of=("self",))
-            .select_related("message")
-            .order_by("pk")
-        )
-        drafts = [_draft(letter, now) for letter in still_there]
-        add(drafts)
-        still_there.model.objects.filter(
-            pk__in=[letter.pk for letter in still_there]
-        ).delete()
+    still_there = _locked(letters)
+    drafts = [_draft(letter, now) for letter in still_there]
+    add(drafts)
+    _removed(still_there)
     return [draft.message_id for draft in drafts]
+
+
+def _locked(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Those that are still there, locked in the order of their keys."""
+    return list(
+        DeadLetter.objects.filter(pk__in=[one.pk for one in letters])
+        .select_for_update(of=("self",))
+        .select_related("message")
+        .order_by("pk")
+    )
+
+
+def _removed(letters: Sequence[DeadLetter]) -> int:
+    keys = [letter.pk for letter in letters]
+    return DeadLetter.objects.filter(pk__in=keys).delete()[0]
 
 
 def _draft(letter: DeadLetter, now: int) -> Draft:

@@ -11,7 +11,7 @@ from ..models import Endpoint
 from ..models import UrlGroup
 from ..options import Pairs
 from ..publish import Destination
-from .writing import writing
+from .writing import written
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def destinations(group: UrlGroup) -> tuple[Destination, ...]:
     )
 
 
+@written
 def add_endpoints(
     account: str,
     name: str,
@@ -55,49 +56,48 @@ def add_endpoints(
     max_endpoints: int,
 ) -> None:
     """Add endpoints, which makes the group; a new name replaces the old."""
-    with writing():
-        group = _locked(account, name) or _new(account, name, now, max_groups)
-        for entry in entries:
-            endpoint, _ = Endpoint.objects.get_or_create(
-                group=group, url=entry.url
-            )
-            if entry.name:
-                Endpoint.objects.filter(pk=endpoint.pk).update(name=entry.name)
-        if group.endpoints.count() > max_endpoints:
-            raise QuotaError("maxEndpointsPerTopic", max_endpoints)
-        UrlGroup.objects.filter(pk=group.pk).update(updated_at=now)
+    group = _locked(account, name) or _new(account, name, now, max_groups)
+    for entry in entries:
+        endpoint, _ = Endpoint.objects.get_or_create(
+            group=group, url=entry.url
+        )
+        if entry.name:
+            Endpoint.objects.filter(pk=endpoint.pk).update(name=entry.name)
+    if group.endpoints.count() > max_endpoints:
+        raise QuotaError("maxEndpointsPerTopic", max_endpoints)
+    UrlGroup.objects.filter(pk=group.pk).update(updated_at=now)
 
 
+@written
 def remove_endpoints(
     account: str, name: str, entries: Sequence[EndpointEntry], now: int
 ) -> None:
     """Remove endpoints by URL or name; the group goes with its last one."""
-    with writing():
-        group = _locked(account, name)
-        if group is None:
-            raise NotFoundError("url group", name)
-        for entry in entries:
-            if entry.url:
-                group.endpoints.filter(url=entry.url).delete()
-            else:
-                group.endpoints.filter(name=entry.name).delete()
-        if group.endpoints.exists():
-            UrlGroup.objects.filter(pk=group.pk).update(updated_at=now)
+    group = _locked(account, name)
+    if group is None:
+        raise NotFoundError("url group", name)
+    for entry in entries:
+        if entry.url:
+            group.endpoints.filter(url=entry.url).delete()
         else:
-            group.delete()
+            group.endpoints.filter(name=entry.name).delete()
+    if group.endpoints.exists():
+        UrlGroup.objects.filter(pk=group.pk).update(updated_at=now)
+    else:
+        group.delete()
 
 
+@written
 def set_headers(account: str, name: str, headers: Pairs, now: int) -> None:
     """The defaults of every message to the group; a publisher's win."""
-    with writing():
-        UrlGroup.objects.filter(account=account, name=name).update(
-            headers=[list(pair) for pair in headers], updated_at=now
-        )
+    UrlGroup.objects.filter(account=account, name=name).update(
+        headers=[list(pair) for pair in headers], updated_at=now
+    )
 
 
+@written
 def delete(account: str, name: str) -> None:
-    with writing():
-        UrlGroup.objects.filter(account=account, name=name).delete()
+    UrlGroup.objects.filter(account=account, name=name).delete()
 
 
 def _locked(account: str, name: str) -> UrlGroup | None:

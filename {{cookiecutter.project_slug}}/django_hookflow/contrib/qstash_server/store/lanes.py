@@ -1,7 +1,7 @@
 """Queues and flow keys: gates that messages pass one by one.
 
-Lock order: lanes by their key. A lane's `wake_at` says when the dispatcher
-should look at it again; whoever changes what a lane may do sets it to 0.
+A lane's `wake_at` says when the dispatcher should look at it again; whoever
+changes what a lane may do sets it to 0.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import BigIntegerField
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from ..clock import SECOND
 from ..errors import NotFoundError
@@ -21,7 +23,7 @@ from ..models import Lane
 from ..models import Message
 from ..models import State
 from ..options import FlowControl
-from .writing import writing
+from .writing import written
 
 KINDS: dict[str, str] = {
     Lane.Kind.QUEUE: "queue",
@@ -31,12 +33,20 @@ OPEN = (State.WAITING, State.ACTIVE)
 
 
 def wake_lanes(keys: Collection[int]) -> None:
-    """Have the dispatcher look at these lanes at its next beat."""
+    """Have the dispatcher look at these lanes at its next beat.
+
+    It locks them, so it comes before any message is locked.
+    """
     if keys:
         locked = _locked(Lane.objects.filter(pk__in=keys))
         Lane.objects.filter(pk__in=[lane.pk for lane in locked]).update(
             wake_at=0
         )
+
+
+def wake_all_lanes() -> None:
+    _locked(Lane.objects.all())
+    Lane.objects.update(wake_at=0)
 
 
 def first_gates(drafts: Sequence[Draft]) -> list[int | None]:
@@ -69,23 +79,23 @@ def get(account: str, kind: str, name: str) -> Lane:
     return lane
 
 
+@written
 def change(
     account: str, kind: str, name: str, now: int, **values: object
 ) -> Lane:
     """Set fields of a lane, which is made if it does not exist."""
-    with writing():
-        lane, _ = Lane.objects.update_or_create(
-            account=account,
-            kind=kind,
-            name=name,
-            defaults={**values, "updated_at": now, "wake_at": 0},
-            create_defaults={
-                "parallelism": 1 if kind == Lane.Kind.QUEUE else 0,
-                **values,
-                "created_at": now,
-                "updated_at": now,
-            },
-        )
+    lane, _ = Lane.objects.update_or_create(
+        account=account,
+        kind=kind,
+        name=name,
+        defaults={**values, "updated_at": now, "wake_at": 0},
+        create_defaults={
+            "parallelism": 1 if kind == Lane.Kind.QUEUE else 0,
+            **values,
+            "created_at": now,
+            "updated_at": now,
+        },
+    )
     return lane
 
 
@@ -107,11 +117,6 @@ def active_calls(account: str) -> int:
     return Message.objects.filter(state=State.ACTIVE, account=account).count()
 
 
-def delete(lane: Lane) -> None:
-    with writing():
-        lane.delete()
-
-
 @dataclass(frozen=True)
 class Turn:
     """What a lane lets pass now."""
@@ -127,7 +132,8 @@ def turns(now: int, room: int) -> list[Turn]:
     """
     awake = Lane.objects.filter(wake_at__lte=now).order_by("wake_at", "pk")
     found = []
-    for lane in awake.select_for_update(skip_locked=True)[:room]:
+    free = awake.select_for_update(skip_locked=True, no_key=True)
+    for lane in free[:room]:
         turn = _turn(lane, now, room)
         room -= len(turn.admitted)
         found.append(turn)
@@ -143,19 +149,17 @@ def _turn(lane: Lane, now: int, room: int) -> Turn:
         .values_list("pk", flat=True)[: min(free, room)]
     )
     lane.period_count += len(keys)
-    lane.wake_at = (
-        blocked_until
-        if free <= len(keys)
-        else 0
-        if len(keys) == room
-        else _next_due(lane, keys)
-    )
+    if free <= len(keys):
+        lane.wake_at = blocked_until
+    else:
+        lane.wake_at = 0 if len(keys) == room else _next_due(lane, keys)
     lane.save(update_fields=["period_start", "period_count", "wake_at"])
     return Turn(lane, keys)
 
 
 def _roll_period(lane: Lane, now: int) -> None:
-    if now >= lane.period_start + lane.period * SECOND:
+    elapsed = now - lane.period_start  # below 0: the clock was ahead
+    if not 0 <= elapsed < lane.period * SECOND:
         lane.period_start, lane.period_count = now, 0
 
 
@@ -164,8 +168,7 @@ def _free(lane: Lane) -> tuple[int, int]:
     if lane.paused:
         return 0, NEVER
     if lane.kind == Lane.Kind.QUEUE:
-        holders = lane.holders.filter(state__in=OPEN).count()
-        return max(0, lane.parallelism - holders), NEVER
+        return max(0, lane.parallelism - _places_taken(lane)), NEVER
     by_calls = (
         lane.parallelism - in_flight(lane) if lane.parallelism else NEVER
     )
@@ -174,6 +177,13 @@ def _free(lane: Lane) -> tuple[int, int]:
     if by_rate <= by_calls:
         return max(0, by_rate), period_end
     return max(0, by_calls), NEVER
+
+
+def _places_taken(queue: Lane) -> int:
+    """A message and its callbacks hold one place together."""
+    open_ones = queue.holders.filter(state__in=OPEN)
+    owner = Coalesce("source", "pk", output_field=BigIntegerField())
+    return open_ones.values(owner=owner).distinct().count()
 
 
 def _next_due(lane: Lane, admitted: list[int]) -> int:
@@ -209,10 +219,18 @@ def _gate_name(draft: Draft) -> tuple[_LaneName | None, _LaneName | None]:
 def _lanes(
     names: set[_LaneName], drafts: Sequence[Draft]
 ) -> dict[_LaneName, Lane]:
-    """These lanes, locked; missing ones are made."""
-    if not names:
-        return {}
-    now = drafts[0].created_at
+    """These lanes, locked; missing ones are made.
+
+    One that is deleted between our two statements is made again.
+    """
+    lanes: dict[_LaneName, Lane] = {}
+    while not names <= lanes.keys():
+        _make(names, drafts[0].created_at)
+        lanes = _found(names)
+    return {name: lanes[name] for name in names}
+
+
+def _make(names: set[_LaneName], now: int) -> None:
     Lane.objects.bulk_create(
         [
             Lane(
@@ -227,14 +245,16 @@ def _lanes(
         ],
         ignore_conflicts=True,
     )
+
+
+def _found(names: set[_LaneName]) -> dict[_LaneName, Lane]:
     found = _locked(
         Lane.objects.filter(
             account__in={one.account for one in names},
             name__in={one.name for one in names},
         )
     )
-    lanes = {_LaneName(row.account, row.kind, row.name): row for row in found}
-    return {name: lanes[name] for name in names}
+    return {_LaneName(row.account, row.kind, row.name): row for row in found}
 
 
 def _configure(lane: Lane, flow: FlowControl, now: int) -> None:
@@ -253,4 +273,5 @@ def _configure(lane: Lane, flow: FlowControl, now: int) -> None:
 
 
 def _locked(lanes: QuerySet[Lane]) -> list[Lane]:
-    return list(lanes.select_for_update().order_by("pk"))
+    """In the order of their keys, and so that messages may refer to them."""
+    return list(lanes.select_for_update(no_key=True).order_by("pk"))

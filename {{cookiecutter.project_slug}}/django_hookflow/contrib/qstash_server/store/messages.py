@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ..models import State
 from . import statements
 from .lanes import first_gates
 from .lanes import wake_lanes
-from .writing import writing
+from .writing import written
 
 BATCH = 500  # messages that one transaction cancels
 
@@ -32,19 +33,18 @@ class Inserted:
     duplicate: bool
 
 
+@written
 def insert(
     drafts: Sequence[Draft], *, keep_duplicates_for: int = 0
 ) -> list[Inserted]:
     """Store the drafts that repeat nothing, in one transaction."""
-    with writing():
-        results = [_deduplicate(d, keep_duplicates_for) for d in drafts]
-        fresh = [
-            draft
-            for draft, result in zip(drafts, results, strict=True)
-            if not result.duplicate
-        ]
-        add(fresh)
-        return results
+    in_order = sorted(drafts, key=lambda draft: draft.deduplication_key)
+    results = {
+        draft.message_id: _deduplicate(draft, keep_duplicates_for)
+        for draft in in_order
+    }
+    add([one for one in drafts if not results[one.message_id].duplicate])
+    return [results[draft.message_id] for draft in drafts]
 
 
 def add(drafts: Sequence[Draft]) -> None:
@@ -96,31 +96,53 @@ def cancel(wanted: QuerySet[Message], now: int, count: int | None) -> int:
     at its next delivery time, and a far future keeps no cancelled rows. An
     attempt in flight goes on, but it is the last one.
     """
-    cancelled = 0
-    while count is None or cancelled < count:
+    cancellable = wanted.filter(
+        state__in=(State.WAITING, State.ACTIVE), cancel_requested=False
+    ).order_by("id")
+    cancelled, more = 0, True
+    while more and (count is None or cancelled < count):
         size = BATCH if count is None else min(BATCH, count - cancelled)
-        found = _cancel_some(wanted, now, size)
-        cancelled += found
-        if found < size:
-            break
+        found = _cancel_some(cancellable[:size], now)
+        cancelled += found.cancelled
+        more = found.more
     return cancelled
 
 
-def _cancel_some(wanted: QuerySet[Message], now: int, size: int) -> int:
-    with writing():
-        rows = list(
-            wanted.filter(
-                state__in=(State.WAITING, State.ACTIVE),
-                cancel_requested=False,
-            )
-            .select_for_update()
-            .defer("body", "options")
-            .order_by("id")[:size]
+@dataclass(frozen=True)
+class _Found:
+    cancelled: int
+    more: bool  # whether there may be others
+
+
+@written
+def _cancel_some(wanted: QuerySet[Message], now: int) -> _Found:
+    found = list(wanted.values_list("pk", "lane", "place"))
+    wake_lanes(
+        {key for _, *lanes in found for key in lanes if key is not None}
+    )
+    rows = _locked({pk for pk, *_ in found})
+    log(rows, "CANCEL_REQUESTED", now)
+    _drop([row for row in rows if row.state == State.WAITING], now)
+    _mark([row for row in rows if row.state == State.ACTIVE])
+    return _Found(len(rows), bool(found))
+
+
+def _locked(keys: Collection[int]) -> list[Message]:
+    """Those of the messages that nobody holds at the moment, or one.
+
+    Waiting for a second one while holding the first could be a deadlock.
+    """
+    rows = (
+        Message.objects.filter(
+            pk__in=keys,
+            state__in=(State.WAITING, State.ACTIVE),
+            cancel_requested=False,
         )
-        log(rows, "CANCEL_REQUESTED", now)
-        _drop([row for row in rows if row.state == State.WAITING], now)
-        _mark([row for row in rows if row.state == State.ACTIVE])
-    return len(rows)
+        .defer("body", "options")
+        .order_by("id")
+    )
+    unheld = list(rows.select_for_update(skip_locked=True))
+    return unheld or list(rows.select_for_update()[:1])
 
 
 def _drop(rows: list[Message], now: int) -> None:
@@ -128,7 +150,6 @@ def _drop(rows: list[Message], now: int) -> None:
         state=State.CANCELED, finished_at=now, place=None, lane=None
     )
     log(rows, "CANCELED", now)
-    wake_lanes({row.place_id for row in rows if row.place_id is not None})
 
 
 def _mark(rows: list[Message]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection
@@ -14,7 +15,7 @@ from ..models import State
 EARLIEST = """
     SELECT
         (SELECT due FROM qstash_server_message
-            WHERE state = 'waiting' AND lane_id IS NULL
+            WHERE state = 'waiting' AND lane_id IS NULL {besides}
             ORDER BY due, id LIMIT 1),
         (SELECT wake_at FROM qstash_server_lane
             ORDER BY wake_at LIMIT 1),
@@ -36,9 +37,12 @@ class Moments:
         return min(self.message, self.lane, self.schedule)
 
 
-def earliest() -> Moments:
+def earliest(besides: Collection[str] = ()) -> Moments:
+    """Messages to the hosts in `besides` do not count."""
+    marks = ", ".join("%s" for _ in besides)
+    condition = f"AND host NOT IN ({marks})" if besides else ""
     with connection.cursor() as cursor:
-        cursor.execute(EARLIEST)
+        cursor.execute(EARLIEST.format(besides=condition), [*besides])
         row = cursor.fetchone()
     return Moments(*(NEVER if moment is None else moment for moment in row))
 

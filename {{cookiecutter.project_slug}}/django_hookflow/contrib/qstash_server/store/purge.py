@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from django.db.models import Model
 from django.db.models import QuerySet
 
 from ..conf import Config
@@ -9,24 +12,38 @@ from ..models import DeadLetter
 from ..models import Deduplication
 from ..models import Event
 from ..models import Message
+from .writing import written
 
 BATCH = 500  # messages in one beat, so that deliveries hardly wait
+LIGHT = 5000  # rows of other kinds, without a body
+
+M = TypeVar("M", bound=Model)
 
 
+@written
 def old(now: int, config: Config) -> bool:
     """Delete one batch of what is too old; whether there may be more.
 
-    Inside the transaction of the caller.
+    What somebody uses just now is left for the next time.
     """
-    Deduplication.objects.filter(expires_at__lte=now).delete()
-    DeadLetter.objects.filter(
-        created_at__lte=now - config.keep_dead_letters
-    ).delete()
+    oldest_letter = now - config.keep_dead_letters
+    more = [
+        _delete(Deduplication.objects.filter(expires_at__lte=now)),
+        _delete(DeadLetter.objects.filter(created_at__lte=oldest_letter)),
+    ]
     keys = _finished_before(now - config.keep_logs)
     found = list(keys[:BATCH])
     Event.objects.filter(message__in=found).delete()
     Message.objects.filter(pk__in=found).delete()
-    return len(found) == BATCH
+    return any(more) or len(found) == BATCH
+
+
+def _delete(rows: QuerySet[M]) -> bool:
+    """Delete some that nobody holds; whether there may be more."""
+    unheld = rows.select_for_update(skip_locked=True)
+    keys = list(unheld.values_list("pk", flat=True)[:LIGHT])
+    rows.filter(pk__in=keys).delete()
+    return len(keys) == LIGHT
 
 
 def _finished_before(moment: int) -> QuerySet[Message, int]:

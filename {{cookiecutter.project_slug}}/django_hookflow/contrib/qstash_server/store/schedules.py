@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+
+from django.db import OperationalError
+from django.db import transaction
+from django.db.models import QuerySet
 
 from .. import cron
 from ..conf import Config
@@ -17,9 +22,11 @@ from ..publish import drafts_of
 from ..target import is_url
 from . import groups
 from .messages import add
-from .writing import writing
+from .writing import written
 
-BATCH = 50  # schedules that produce in one beat
+BATCH = 50  # schedules that produce before the next beat
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,7 @@ def get(account: str, schedule_id: str) -> Schedule:
     return schedule
 
 
+@written
 def save(plan: Plan, now: int) -> None:
     settings = {
         "cron": plan.options.cron,
@@ -54,51 +62,45 @@ def save(plan: Plan, now: int) -> None:
         "next_at": next_after(plan.options.cron, now),
         "error": "",
     }
-    with writing():
-        Schedule.objects.update_or_create(
-            account=plan.account,
-            schedule_id=plan.schedule_id,
-            defaults=settings,
-            create_defaults={**settings, "created_at": now},
+    Schedule.objects.update_or_create(
+        account=plan.account,
+        schedule_id=plan.schedule_id,
+        defaults=settings,
+        create_defaults={**settings, "created_at": now},
+    )
+
+
+@written
+def pause(account: str, schedule_id: str) -> None:
+    schedule = get(account, schedule_id)
+    Schedule.objects.filter(pk=schedule.pk).update(paused=True)
+
+
+@written
+def resume(account: str, schedule_id: str, now: int) -> None:
+    """Go on with the next moment; what was skipped is not made up."""
+    schedule = get(account, schedule_id)
+    if schedule.paused:
+        Schedule.objects.filter(pk=schedule.pk).update(
+            paused=False, next_at=next_after(schedule.cron, now)
         )
 
 
-def pause(account: str, schedule_id: str) -> None:
-    with writing():
-        schedule = get(account, schedule_id)
-        Schedule.objects.filter(pk=schedule.pk).update(paused=True)
-
-
-def resume(account: str, schedule_id: str, now: int) -> None:
-    """Go on with the next moment; what was skipped is not made up."""
-    with writing():
-        schedule = get(account, schedule_id)
-        if schedule.paused:
-            Schedule.objects.filter(pk=schedule.pk).update(
-                paused=False, next_at=next_after(schedule.cron, now)
-            )
-
-
+@written
 def delete(account: str, schedule_id: str) -> None:
-    with writing():
-        Schedule.objects.filter(
-            account=account, schedule_id=schedule_id
-        ).delete()
+    Schedule.objects.filter(account=account, schedule_id=schedule_id).delete()
 
 
 def produce(now: int, config: Config) -> None:
     """Store the messages of the schedules that are due.
 
-    Inside the transaction of the caller: the message and the schedule's
-    next moment commit together, so a crash neither loses nor doubles one.
+    A transaction for each: the message and the schedule's next moment commit
+    together, so a crash neither loses nor doubles one.
     """
-    due = (
-        Schedule.objects.filter(paused=False, next_at__lte=now)
-        .order_by("next_at")
-        .select_for_update(skip_locked=True)
-    )
-    for schedule in due[:BATCH]:
-        _produce(schedule, now, config)
+    due = Schedule.objects.filter(paused=False, next_at__lte=now)
+    keys = due.order_by("next_at").values_list("pk", flat=True)
+    for key in list(keys[:BATCH]):
+        _produce(due.filter(pk=key), now, config)
 
 
 def next_after(line: str, now: int) -> int:
@@ -106,20 +108,35 @@ def next_after(line: str, now: int) -> int:
     return NEVER if moment is None else moment
 
 
-def _produce(schedule: Schedule, now: int, config: Config) -> None:
-    ids: list[str] = []
-    schedule.error = ""
+@written
+def _produce(due: QuerySet[Schedule], now: int, config: Config) -> None:
+    """Whatever is wrong with a schedule must not stop the others."""
+    schedule = due.select_for_update(skip_locked=True).first()
+    if schedule is None:
+        return  # changed meanwhile, or another process has it
+    schedule.last_at, schedule.last_messages = now, []
+    schedule.next_at, schedule.error = NEVER, ""
     try:
-        drafts = drafts_of(_publication(schedule), now, config)
-        add(drafts)
-        ids = [draft.message_id for draft in drafts]
+        with transaction.atomic():
+            schedule.next_at = next_after(schedule.cron, now)
+            schedule.last_messages = _add(schedule, now, config)
     except ApiError as error:  # its group is gone
         schedule.error = error.text
-    schedule.last_at, schedule.last_messages = now, ids
-    schedule.next_at = next_after(schedule.cron, now)
+    except OperationalError:
+        raise  # the database's trouble
+    except Exception as error:
+        logger.exception("Schedule %s failed", schedule.schedule_id)
+        schedule.error = f"internal error: {error!r}"
     schedule.save(
         update_fields=["error", "last_at", "last_messages", "next_at"]
     )
+
+
+def _add(schedule: Schedule, now: int, config: Config) -> list[str]:
+    """Store the messages of one schedule; their ids."""
+    drafts = drafts_of(_publication(schedule), now, config)
+    add(drafts)
+    return [draft.message_id for draft in drafts]
 
 
 def _publication(schedule: Schedule) -> Publication:

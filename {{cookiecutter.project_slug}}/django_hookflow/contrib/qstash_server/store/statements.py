@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +30,7 @@ INSERT = """
         account, message_id, kind, url, host, path, body, size, options,
         max_retries, created_at, not_before, due, topic_name,
         endpoint_name, queue_name, schedule_id, flow_key, labels,
-        caller_ip, lane_id, place_id,
+        caller_ip, lane_id, place_id, source,
         retried, state, claimed_by, cancel_requested
     ) VALUES {marks}
 """
@@ -48,7 +47,7 @@ TAKE = """
     RETURNING
         id, message_id, account, kind, url, body, options, retried,
         max_retries, created_at, not_before, caller_ip, topic_name,
-        endpoint_name, schedule_id
+        endpoint_name, schedule_id, lane_id, place_id
 """
 LOG_ACTIVE = """
     INSERT INTO qstash_server_event (account, message_id, time, state, error)
@@ -61,7 +60,7 @@ DELIVERED = """
     SET state = 'delivered', claimed_by = '', finished_at = %s
     WHERE id IN ({marks}) AND state = 'active' AND claimed_by = %s
         AND place_id IS NULL AND again_at IS NULL
-    RETURNING id, lane_id
+    RETURNING id
 """
 LOG_DELIVERED = """
     INSERT INTO qstash_server_event (
@@ -69,14 +68,6 @@ LOG_DELIVERED = """
         response_status, response_headers, response_body
     ) VALUES {marks}
 """
-
-
-@dataclass(frozen=True)
-class Done:
-    """A message that is finished, and the lane it came through."""
-
-    pk: int
-    lane: int | None
 
 
 def insert(drafts: Sequence[Draft], gates: Iterable[int | None]) -> None:
@@ -105,21 +96,21 @@ def take(keys: Sequence[int], owner: str, now: int) -> list[Delivery]:
     return [_delivery(row) for row in rows]
 
 
-def deliver(attempts: Sequence[Attempt], owner: str, now: int) -> list[Done]:
-    """Finish successful attempts that need no more; the others are left.
+def deliver(attempts: Sequence[Attempt], owner: str, now: int) -> set[int]:
+    """Finish successful attempts that need no more; their messages' keys.
 
     Left are those whose claim was lost, that hold a place in a queue, or
     that somebody wants to see twice.
     """
     if not attempts:
-        return []
+        return set()
     by_key = {attempt.delivery.pk: attempt for attempt in attempts}
     with connection.cursor() as cursor:
         cursor.execute(_marked(DELIVERED, by_key), [now, *by_key, owner])
-        done = [Done(*row) for row in cursor.fetchall()]
-        lines = [_line(by_key[one.pk], now) for one in done]
+        done = [key for (key,) in cursor.fetchall()]
+        lines = [_line(by_key[key], now) for key in done]
         _insert(cursor, LOG_DELIVERED, lines)
-    return done
+    return set(done)
 
 
 def _marked(statement: str, values: Iterable[object]) -> str:
@@ -163,6 +154,7 @@ def _row(draft: Draft, gate: int | None) -> tuple[Any, ...]:
         draft.caller_ip,
         gate,
         draft.place,
+        draft.source,
         0,
         "waiting",
         "",
@@ -187,6 +179,7 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
         topic_name=row[12],
         endpoint_name=row[13],
         schedule_id=row[14],
+        lanes=tuple(lane for lane in row[15:17] if lane is not None),
     )
 
 

@@ -5,47 +5,40 @@ from __future__ import annotations
 from ..models import Message
 from ..models import State
 from .lanes import wake_lanes
-from .writing import writing
+from .writing import written
 
 
+@written
 def deliver_now(account: str, message_id: str, now: int) -> bool:
     """Skip the rest of a delay; whether the message waited for one."""
-    with writing():
-        row = _locked(account, message_id)
-        if row is None or row.state != State.WAITING or row.due <= now:
-            return False
-        Message.objects.filter(pk=row.pk).update(due=now)
-        _wake(row)
+    row = _locked(account, message_id)
+    if row is None or row.state != State.WAITING or row.due <= now:
+        return False
+    Message.objects.filter(pk=row.pk).update(due=now)
     return True
 
 
+@written
 def deliver_twice(account: str, message_id: str, now: int) -> bool:
     """Have it delivered once more with the same id, as a duplicate.
 
     A delivered message is due again; one that waits or is in flight is
     delivered twice in a row. What failed is for the dead letters.
     """
-    with writing():
-        row = _locked(account, message_id)
-        if row is None or row.state in (State.CANCELED, State.FAILED):
-            return False
-        rows = Message.objects.filter(pk=row.pk)
-        if row.state == State.DELIVERED:
-            rows.update(state=State.WAITING, due=now, finished_at=None)
-        else:
-            rows.update(again_at=now)
-        _wake(row)
+    row = _locked(account, message_id)
+    if row is None or row.state in (State.CANCELED, State.FAILED):
+        return False
+    rows = Message.objects.filter(pk=row.pk)
+    if row.state == State.DELIVERED:
+        rows.update(state=State.WAITING, due=now, finished_at=None)
+    else:
+        rows.update(again_at=now)
     return True
 
 
 def _locked(account: str, message_id: str) -> Message | None:
-    return (
-        Message.objects.filter(account=account, message_id=message_id)
-        .select_for_update()
-        .defer("body", "options")
-        .first()
-    )
-
-
-def _wake(row: Message) -> None:
-    wake_lanes({row.lane_id} if row.lane_id is not None else ())
+    """The message, after its lane, which has to look at it again."""
+    rows = Message.objects.filter(account=account, message_id=message_id)
+    lanes = rows.filter(lane__isnull=False).values_list("lane_id", flat=True)
+    wake_lanes(set(lanes))
+    return rows.select_for_update().defer("body", "options").first()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 from django.db import DatabaseError
 
-from ...accounts import ConfigurationError
 from ...clock import SystemClock
+from ...errors import ConfigurationError
 from ...server import WORKERS
 from ...server import Server
 from ...store.moments import overdue
 
 DEFAULT_PORT = 8080
+MAX_PORT = 65535
 WORTH_A_LINE = 100  # attempts in a second; a quiet server prints nothing
 
 
@@ -72,17 +74,17 @@ class Command(BaseCommand):
         before, draining = 0, False
         while not stopped.wait(1.0):
             attempts = server.attempts
-            if attempts - before >= WORTH_A_LINE:
-                due = overdue(server.clock.now())
+            done, before = attempts - before, attempts
+            busy = done >= WORTH_A_LINE
+            due = overdue(server.clock.now()) if busy or draining else 0
+            if busy or (due and done):
                 self._say(
-                    f"{attempts - before:,} attempts in a second,"
+                    f"{done:,} attempts in a second,"
                     f" {due:,} more messages are due."
                 )
-                draining = True
-            elif draining:
+            elif draining and not due:
                 self._say("The backlog has been delivered.")
-                draining = False
-            before = attempts
+            draining = busy or due > 0
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
@@ -97,8 +99,10 @@ class Command(BaseCommand):
         time_scale: float,
         **_: Any,
     ) -> Server:
-        if workers < 1 or time_scale <= 0:
+        if workers < 1 or not 0 < time_scale < math.inf:
             raise CommandError("--workers and --time-scale must be positive.")
+        if not 0 <= port <= MAX_PORT:
+            raise CommandError(f"--port must be between 0 and {MAX_PORT}.")
         try:
             return Server(
                 host=host,

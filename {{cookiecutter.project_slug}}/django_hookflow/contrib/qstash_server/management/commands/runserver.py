@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.staticfiles.management.commands import runserver
 from django.db import DatabaseError
 
-from ...accounts import ConfigurationError
+from ...errors import ConfigurationError
 from ...guard import is_loopback_name
 from ...server import Server
 
