@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
 from functools import cached_property
 from urllib.parse import quote
@@ -20,6 +21,10 @@ from django_hookflow.transports.base import webhook_url
 from django_hookflow.transports.signed import SignedTransport
 
 logger = logging.getLogger("django_hookflow.transport")
+
+# How far QStash's clock may be behind ours: a hop that is longer than its
+# quota is refused, by its clock and not by ours.
+SKEW = timedelta(seconds=60)
 
 
 class QStashTransport(SignedTransport):
@@ -82,11 +87,16 @@ def qstash_client(timeout: float) -> QStash:
 
 def _not_before(delivery: Delivery) -> int | None:
     """Unix seconds, rounded up; a sleep longer than QStash's goes in hops."""
-    if delivery.not_before is None or delivery.not_before <= clock.now():
+    now = clock.now()
+    if delivery.not_before is None or delivery.not_before <= now:
         return None
-    longest = clock.now() + timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
-    due = min(delivery.not_before, longest).timestamp()
-    return int(-(-due // 1))
+    due = min(delivery.not_before, now + _longest_hop()).timestamp()
+    return math.ceil(due)
+
+
+def _longest_hop() -> timedelta:
+    quota = timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
+    return max(quota - SKEW, quota / 2)
 
 
 def _deduplication_id(delivery: Delivery) -> str:
