@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +20,8 @@ from django_hookflow.exceptions import RunConflict
 from django_hookflow.exceptions import SerializationError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.limits import AT_ONCE
+from django_hookflow.transports.limits import within
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows.registry import get_all_workflows
 from django_hookflow.workflows.registry import get_workflow
@@ -148,18 +154,72 @@ def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
     assert world.finish(run_id).result == {"n": 1}
 
 
+@contextmanager
+def qstash_that_drips(beginning: bytes, drop: bytes) -> Iterator[list[str]]:
+    """A server whose answer has no end; its address, then how it ended."""
+    told: list[str] = []
+    over = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(10_000)
+            connection.sendall(beginning)
+            for _ in range(6000):  # a minute
+                if over.wait(0.01):
+                    return
+                connection.sendall(drop)
+            told.append("heard out")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told.append(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield told
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("beginning", "drop"),
+    [
+        (b"", b""),
+        (b"", b"H"),
+        (b"HTTP/1.1 201 Created\r\nSlow: ", b"x"),
+        (b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n", b" "),
+    ],
+    ids=["nothing", "status", "header", "body"],
+)
 def test_trigger_returns_while_qstash_hangs(
-    world: World, settings: Any, caplog: Any
+    world: World, settings: Any, caplog: Any, beginning: bytes, drop: bytes
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
-        settings.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 0.05
-        settings.QSTASH_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+    settings.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 0.2
+    with qstash_that_drips(beginning, drop) as told:
+        settings.QSTASH_URL = told[0]
 
         run_id = noop.trigger()
 
+    assert told[1:] == []
     assert world.run_of(run_id).status == "pending"
     assert "QStash took no message: timed out" in caplog.text
+
+
+def test_few_threads_are_left_behind_while_qstash_hangs() -> None:
+    is_over = threading.Event()
+    for _ in range(AT_ONCE):
+        with pytest.raises(TimeoutError, match="timed out after 0 s"):
+            within(0, is_over.wait)
+
+    with pytest.raises(TimeoutError) as caught:
+        within(60, is_over.wait)
+    is_over.set()
+
+    assert str(caught.value) == "32 earlier ones still wait"
+    for thread in threading.enumerate():
+        if thread.name == "hookflow-within":
+            thread.join()
+    assert within(60, is_over.is_set)
 
 
 def test_a_workflow_is_found_by_its_name_or_its_given_id() -> None:
