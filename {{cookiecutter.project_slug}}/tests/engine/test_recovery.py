@@ -240,12 +240,13 @@ def old_runs(world: World) -> None:
     def open_run(ctx: WorkflowContext) -> None:
         ctx.step.wait_for_event("paid", "payment")
 
+    send_event("nobody", match="x")
+    world.advance("1s")
     for run_id in ("fine-1", "fine-2"):
         fine.trigger(run_id=run_id)
     failing.trigger(run_id="failed-1")
     failing.trigger(run_id="failed-2")
     open_run.trigger(run_id="open-1")
-    send_event("nobody", match="x")
     world.deliver()
     DeadLetterEntry.objects.get(run_id="failed-1").replay()
     world.deliver()
@@ -274,6 +275,32 @@ def test_cleanup_counts_age_from_the_end_and_keeps_what_is_open(
     assert left == {"fine-2", "open-1"}
     assert [x.run_id for x in DeadLetterEntry.objects.all()] == ["failed-2"]
     assert Event.objects.count() == 0
+
+
+def test_cleanup_keeps_the_events_that_an_open_run_may_come_to(
+    every: World,
+) -> None:
+    @workflow
+    def slow(ctx: WorkflowContext) -> Any:
+        ctx.step.sleep("nap", "60d")
+        return ctx.step.wait_for_event("paid", "payment", match="order-1")
+
+    send_event("payment", "of another", match="order-0")
+    every.advance("1s")
+    run_id = slow.trigger()
+    every.deliver()
+    send_event("payment", "in time", match="order-1")
+    every.pass_time("31d")
+
+    text = out("cleanup_workflows", "--workflows-only")
+
+    assert text.endswith("Deleted 1 events nobody waited for.\n")
+    assert every.finish(run_id, "90d").result == "in time"
+    every.advance("31d")
+    send_event("payment", "too late", match="order-1")
+    every.advance("31d")
+    out("cleanup_workflows")
+    assert not Event.objects.exists()
 
 
 def test_cleanup_by_default_keeps_thirty_days(world: World) -> None:
