@@ -24,6 +24,7 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows import registry
+from django_hookflow.workflows.decorator import WorkflowWrapper
 from tests.world import World
 
 
@@ -119,6 +120,76 @@ def test_a_dead_letter_is_replayed_once(every: World) -> None:
         "Look at that run."
     )
     assert WorkflowRun.objects.count() == 2
+
+
+def waiting_when_mended(mended: list[bool]) -> WorkflowWrapper:
+    @workflow
+    def order(ctx: WorkflowContext) -> Any:
+        first = ctx.step.wait_for_event("first", "payment")
+        if not mended:
+            raise ValueError("no")
+        return [first, ctx.step.wait_for_event("second", "payment")]
+
+    return order
+
+
+def test_a_replay_has_the_events_that_its_run_did_not_consume(
+    every: World,
+) -> None:
+    mended: list[bool] = []
+    run_id = waiting_when_mended(mended).trigger()
+    for number in (1, 2):
+        send_event("payment", number, run_id=run_id)
+    every.deliver()
+    send_event("payment", 3, run_id=run_id)
+    mended.append(True)
+
+    run = every.finish(DeadLetterEntry.objects.get().replay())
+
+    assert (run.status, run.result) == ("completed", [1, 2])
+    assert Event.objects.filter(consumed_at=None).get().run == run
+
+
+def test_an_event_for_a_failed_run_reaches_the_last_of_its_replays(
+    every: World,
+) -> None:
+    mended: list[bool] = []
+    run_id = waiting_when_mended(mended).trigger()
+    send_event("payment", 1, run_id=run_id)
+    every.deliver()
+    between = DeadLetterEntry.objects.get().replay()
+    every.deliver()
+    mended.append(True)
+    last = DeadLetterEntry.objects.get(run_id=between).replay()
+    every.deliver()
+    assert every.run_of(last).status == "waiting"
+
+    is_new = send_event("payment", 2, run_id=run_id, event_id="e2")
+    again = send_event("payment", 2, run_id=between, event_id="e2")
+
+    assert (is_new, again) == (True, False)
+    assert every.finish(last).result == [1, 2]
+
+
+def test_a_run_that_has_the_id_of_one_before_it_has_its_own_events(
+    every: World,
+) -> None:
+    mended: list[bool] = []
+    order = waiting_when_mended(mended)
+    order.trigger(run_id="order-1")
+    send_event("payment", "old", run_id="order-1")
+    every.deliver()
+    WorkflowRun.objects.all().delete()
+    every.advance("1s")
+    mended.append(True)
+    order.trigger(run_id="order-1")
+    send_event("payment", "early", run_id="order-1")
+
+    replay = DeadLetterEntry.objects.get().replay()
+    send_event("payment", "late", run_id="order-1")
+
+    assert every.finish("order-1").result == ["early", "late"]
+    assert every.run_of(replay).status == "waiting"
 
 
 def test_a_dead_letter_without_its_workflow_says_so(world: World) -> None:
