@@ -50,19 +50,29 @@ def test_sleep_takes_every_kind_of_duration(
     assert woken == [EPOCH + timedelta(seconds=seconds)]
 
 
-@pytest.mark.parametrize("text", ["", "soon", "5 m", "1w", "-5s", "5"])
+@pytest.mark.parametrize("kind", ["sleep", "wait_for_event"])
+@pytest.mark.parametrize(
+    "duration",
+    [
+        *("", "soon", "5 m", "1w", "-5s", "5", "9999999d", "9999999999d"),
+        *(1e30, float("inf"), float("nan"), [5], timedelta.max, EPOCH),
+    ],
+)
 def test_a_duration_that_is_none_fails_the_run(
-    world: World, text: str
+    every: World, kind: str, duration: Any
 ) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> None:
-        ctx.step.sleep("nap", text)
+        if kind == "sleep":
+            ctx.step.sleep("nap", duration)
+        ctx.step.wait_for_event("nap", "bell", timeout=duration)
 
-    run = world.finish(sleeper.trigger())
+    run = every.finish(sleeper.trigger())
 
     assert run.error_message == (
-        f"{text!r} is no duration. Write seconds as a number, or text such "
-        'as "90s" or "1d12h".'
+        f"Step 'nap' cannot wait for {duration!r}. Write seconds as a "
+        'number, or text such as "90s" or "1d12h", that end before the year '
+        "10000."
     )
 
 
@@ -92,6 +102,23 @@ def test_sleep_until_a_naive_time_is_refused(world: World) -> None:
     assert run.error_message == (
         "Step 'noon' sleeps until 2026-01-01 00:00:00, which has no time "
         "zone. Use django.utils.timezone."
+    )
+
+
+@pytest.mark.parametrize("when", [1_767_265_200, "2026-01-01", None])
+def test_sleep_until_what_is_no_datetime_is_refused(
+    every: World, when: Any
+) -> None:
+    @workflow
+    def sleeper(ctx: WorkflowContext) -> None:
+        ctx.step.sleep_until("noon", when)
+
+    run = every.finish(sleeper.trigger())
+
+    assert (run.status, run.error_message) == (
+        "failed",
+        f"Step 'noon' sleeps until {when!r}, which is no datetime. Use "
+        "django.utils.timezone, or ctx.step.sleep for a number of seconds.",
     )
 
 
