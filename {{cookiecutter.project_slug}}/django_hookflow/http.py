@@ -47,7 +47,7 @@ class Call:
         """The status decides before the body is read, which may fail."""
         status = response.status_code
         said = f"{self.method} {self.url} answered {status}"
-        if status >= 500 or status in TRY_AGAIN:
+        if is_retryable_status(status):
             after = _retry_after(response.headers)
             raise RetryableError(said, retry_after=after)
         try:
@@ -66,6 +66,11 @@ class Call:
         if isinstance(self.body, str | bytes):
             return {"content": self.body}
         return {"json": self.body}
+
+
+def is_retryable_status(status: int) -> bool:
+    """Whether the same request may be answered better later."""
+    return status >= 500 or status in TRY_AGAIN
 
 
 def _data(response: httpx.Response) -> Any:

@@ -94,6 +94,25 @@ def _json(encoded: Any, where: str) -> str:
         ) from error
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal as they are kept.
+
+    Dicts are, whatever their order, also those that JSON has no form for.
+    """
+    return bool(_unordered(one) == _unordered(other))
+
+
+def _unordered(kept: Any) -> Any:
+    if isinstance(kept, list):
+        return [_unordered(item) for item in kept]
+    if not isinstance(kept, dict):
+        return kept
+    values = {key: _unordered(value) for key, value in kept.items()}
+    if "$dict" in values:
+        values["$dict"].sort(key=json.dumps)
+    return values
+
+
 def _encode(value: Any, place: Place) -> Any:
     kind = type(value)
     if kind in PLAIN:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import Entry
 from django_hookflow.models import DeadLetterEntry
@@ -97,14 +98,21 @@ def _unconsumed(run: WorkflowRun, entry: Entry) -> QuerySet[Event]:
 
 
 def _insert(event: Event) -> bool:
-    """False when an event of this name and id was sent before."""
+    """False when an event of this name and id was sent there before."""
     columns = {"match": event.match, "run": event.run, "data": event.data}
-    _, is_new = _events().get_or_create(
+    there, is_new = _events().get_or_create(
         name=event.name,
         event_id=event.event_id,
         defaults=columns | {"created_at": event.created_at},
     )
+    if _address(there) != _address(event):
+        raise EventConflict(event.name, event.event_id)
     return is_new
+
+
+def _address(event: Event) -> tuple[str, str]:
+    """To whom it was sent: a run and its replays are one."""
+    return event.run.root_id if event.run else "", event.match
 
 
 def _receiver(run_id: str) -> WorkflowRun:

@@ -27,9 +27,7 @@ def within(seconds: float, do: Callable[[], T]) -> T:
     runs in a thread, which is left to itself when the time is up.
     """
     if not _free.acquire(blocking=False):
-        raise TimeoutError(
-            f"{AT_ONCE} earlier ones still wait for their answer"
-        )
+        raise TimeoutError(f"{AT_ONCE} earlier ones still wait")
     done: Future[T] = Future()
     job = partial(copy_context().run, _do, do, done)
     Thread(target=job, name="hookflow-within", daemon=True).start()

@@ -213,7 +213,17 @@ def test_the_host_of_the_request_is_not_trusted(delivery: Delivery) -> None:
         b"{}",
         b'{"run_id": 1, "workflow_id": "x", "token": "t"}',
         b'{"run_id": "r1", "workflow_id": "another", "token": "t"}',
+        b"[" * 100_000,
+        *(
+            json.dumps(
+                {"run_id": "r1", "workflow_id": empty.workflow_id}
+                | {"token": "t", field: odd}
+            ).encode()
+            for field in ("run_id", "workflow_id", "token")
+            for odd in ("a\0b", "\ud800")
+        ),
     ],
+    ids=lambda body: repr(body[:60]),
 )
 def test_signed_nonsense_is_refused_for_ever(
     world: World, body: bytes

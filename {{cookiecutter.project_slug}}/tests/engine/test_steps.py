@@ -6,6 +6,7 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.db import transaction
 
@@ -601,3 +602,27 @@ def test_errors_are_judged_by_type_and_not_by_their_words(
     every.finish(failing.trigger())
 
     assert len(calls) == attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [(400, 1), (404, 1), (410, 1), (408, 4), (425, 4), (429, 4), (503, 4)],
+)
+def test_an_answer_of_httpx_is_judged_by_its_status(
+    every: World, status: int, attempts: int
+) -> None:
+    calls: list[int] = []
+
+    def fetch() -> None:
+        calls.append(1)
+        request = httpx.Request("GET", "http://provider/")
+        httpx.Response(status, request=request).raise_for_status()
+
+    @workflow
+    def fetching(ctx: WorkflowContext) -> None:
+        ctx.step.run("fetch", fetch)
+
+    run = every.finish(fetching.trigger())
+
+    assert (run.status, len(calls)) == ("failed", attempts)
+    assert "HTTPStatusError" in run.error_message

@@ -58,6 +58,35 @@ def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {1: "a", 2: {"b": 1, "c": (1, {None: 1, True: 2})}},
+        {2: {"c": (1, {True: 2, None: 1}), "b": 1}, 1: "a"},
+    ],
+)
+def test_the_same_data_in_another_order_is_the_same_run(
+    world: World, data: dict[Any, Any]
+) -> None:
+    noop.trigger(
+        {1: "a", 2: {"b": 1, "c": (1, {None: 1, True: 2})}}, run_id="order-1"
+    )
+
+    assert noop.trigger(data, run_id="order-1") == "order-1"
+
+
+@pytest.mark.parametrize(
+    "data", [{1: "b", 2: "a"}, {1: "a"}, {"1": "a", "2": "b"}, {}]
+)
+def test_other_data_with_keys_that_are_no_text_is_an_error(
+    world: World, data: dict[Any, Any]
+) -> None:
+    noop.trigger({1: "a", 2: "b"}, run_id="order-1")
+
+    with pytest.raises(RunConflict):
+        noop.trigger(data, run_id="order-1")
+
+
 def test_the_same_run_id_for_another_workflow_is_an_error(
     world: World,
 ) -> None:
@@ -125,6 +154,7 @@ def test_data_keeps_its_types(every: World) -> None:
             "run_id is 'a\\nb'. Use printable text.",
         ),
         ({"run_id": 17}, ValueError, "run_id is 17. Use printable text."),
+        ({"run_id": ""}, ValueError, "run_id is ''. Use printable text."),
     ],
 )
 def test_bad_input_starts_nothing(

@@ -13,6 +13,7 @@ from django.db import transaction
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import SerializationError
@@ -213,6 +214,33 @@ def test_the_same_event_id_is_the_same_event(every: World) -> None:
     assert every.finish(run_id).result == [1, "no second"]
 
 
+@pytest.mark.parametrize("first", [{"match": "a"}, {"run_id": "r1"}])
+@pytest.mark.parametrize(
+    "then", [{"match": "a"}, {"match": "b"}, {"run_id": "r1"}]
+)
+def test_the_same_event_id_for_another_address_is_an_error(
+    world: World, first: dict[str, str], then: dict[str, str]
+) -> None:
+    @workflow
+    def waiter(ctx: WorkflowContext) -> None: ...
+
+    waiter.trigger(run_id="r1")
+    send_event("payment", 1, event_id="e1", **first)
+    if then == first:
+        assert send_event("payment", 2, event_id="e1", **then) is False
+        return
+
+    with transaction.atomic(), pytest.raises(EventConflict) as caught:
+        send_event("payment", 2, event_id="e1", **then)
+
+    assert str(caught.value) == (
+        "Event 'payment' with the id 'e1' was sent to another run or match "
+        "already, and one event is consumed once. Give each address an id of "
+        'its own, such as f"{event_id}-{match}".'
+    )
+    assert Event.objects.get().data == 1
+
+
 def test_each_event_goes_to_one_wait_in_the_order_sent(every: World) -> None:
     @workflow
     def waiter(ctx: WorkflowContext) -> Any:
@@ -351,6 +379,16 @@ def test_an_event_that_comes_while_the_run_executes_is_found(
             RunNotFound,
             "There is no run 'nobody'. Use the id that trigger() returned, "
             "after its commit.",
+        ),
+        (
+            {"name": "", "match": "m"},
+            ValueError,
+            "name is ''. Use printable text.",
+        ),
+        (
+            {"name": "x", "match": "m", "event_id": ""},
+            ValueError,
+            "event_id is ''. Use printable text.",
         ),
         (
             {"name": "a\0b", "match": "m"},
