@@ -107,11 +107,11 @@ def test_an_answer_is_kept_and_asked_for_once(
     ],
 )
 def test_a_body_goes_as_what_it_is(
-    world: World, provider: Recorded, body: Any, content: bytes, kind: Any
+    every: World, provider: Recorded, body: Any, content: bytes, kind: Any
 ) -> None:
     provider.answer(200)
 
-    world.finish(calling(provider, "/x?a=1", method="DELETE", body=body))
+    every.finish(calling(provider, "/x?a=1", method="DELETE", body=body))
 
     method, path, headers, sent = provider.requests[0]
     assert (method, path) == ("DELETE", "/x?a=1")
@@ -136,11 +136,11 @@ def test_each_attempt_carries_the_same_idempotency_key(
 
 
 def test_a_given_idempotency_key_is_left_alone(
-    world: World, provider: Recorded
+    every: World, provider: Recorded
 ) -> None:
     provider.answer(200)
 
-    world.finish(calling(provider, headers={"idempotency-key": "mine"}))
+    every.finish(calling(provider, headers={"idempotency-key": "mine"}))
 
     assert provider.requests[0][2]["idempotency-key"] == "mine"
 

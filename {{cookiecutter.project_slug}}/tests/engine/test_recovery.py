@@ -192,12 +192,12 @@ def test_a_run_that_has_the_id_of_one_before_it_has_its_own_events(
     assert every.run_of(replay).status == "waiting"
 
 
-def test_a_dead_letter_without_its_workflow_says_so(world: World) -> None:
+def test_a_dead_letter_without_its_workflow_says_so(every: World) -> None:
     @workflow
     def gone(ctx: WorkflowContext) -> None:
         raise ValueError("no")
 
-    world.finish(gone.trigger(run_id="r1"))
+    every.finish(gone.trigger(run_id="r1"))
     registry._workflows.pop("gone")
 
     with pytest.raises(WorkflowNotFound):
@@ -246,7 +246,7 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
     assert len(set(rings)) == len(rings)
 
 
-def test_the_sweeper_revives_a_run_whose_worker_died(world: World) -> None:
+def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
     class Death(BaseException): ...
 
     deaths: list[int] = []
@@ -267,12 +267,12 @@ def test_the_sweeper_revives_a_run_whose_worker_died(world: World) -> None:
         engine.advance(message)
 
     assert engine.sweep() == 0
-    world.advance("91s")
+    every.advance("91s")
     assert engine.sweep() == 1
-    assert world.finish(run_id).result == "alive"
+    assert every.finish(run_id).result == "alive"
 
 
-def test_a_long_step_keeps_its_lease(world: World, settings: Any) -> None:
+def test_a_long_step_keeps_its_lease(every: World, settings: Any) -> None:
     settings.DJANGO_HOOKFLOW_LEASE = 0.3
     until: list[datetime] = []
     never = threading.Event()
@@ -281,7 +281,7 @@ def test_a_long_step_keeps_its_lease(world: World, settings: Any) -> None:
         run = WorkflowRun.objects.get()
         assert run.lease_until is not None
         until.append(run.lease_until)
-        world.advance("1s")
+        every.advance("1s")
         for _ in range(1200):  # a minute
             run.refresh_from_db()
             if run.lease_until > until[0]:
@@ -293,7 +293,7 @@ def test_a_long_step_keeps_its_lease(world: World, settings: Any) -> None:
     def slow(ctx: WorkflowContext) -> None:
         ctx.step.run("long", long)
 
-    run = world.finish(slow.trigger())
+    run = every.finish(slow.trigger())
 
     assert run.status == "completed"
     assert until[1] == until[0] + timedelta(seconds=1)
@@ -328,11 +328,11 @@ def old_runs(world: World) -> None:
 
 
 def test_cleanup_counts_age_from_the_end_and_keeps_what_is_open(
-    world: World,
+    every: World,
 ) -> None:
-    old_runs(world)
-    world.advance("8d")
-    WorkflowRun.objects.filter(run_id="fine-2").update(completed_at=world.now)
+    old_runs(every)
+    every.advance("8d")
+    WorkflowRun.objects.filter(run_id="fine-2").update(completed_at=every.now)
 
     text = out("cleanup_workflows", days_old=7)
 
@@ -375,18 +375,18 @@ def test_cleanup_keeps_the_events_that_an_open_run_may_come_to(
     assert not Event.objects.exists()
 
 
-def test_cleanup_by_default_keeps_thirty_days(world: World) -> None:
-    old_runs(world)
-    world.advance("30d")
+def test_cleanup_by_default_keeps_thirty_days(every: World) -> None:
+    old_runs(every)
+    every.advance("30d")
 
     assert "Deleted 0 runs" in out("cleanup_workflows")
-    world.advance("1s")
+    every.advance("1s")
     assert "Deleted 5 runs" in out("cleanup_workflows")
 
 
-def test_a_dry_run_says_the_lines_of_the_real_run(world: World) -> None:
-    old_runs(world)
-    world.advance("8d")
+def test_a_dry_run_says_the_lines_of_the_real_run(every: World) -> None:
+    old_runs(every)
+    every.advance("8d")
 
     text = out("cleanup_workflows", "--dry-run", "--days-old", "7")
 
@@ -406,10 +406,10 @@ def test_a_dry_run_says_the_lines_of_the_real_run(world: World) -> None:
     [("--dlq-only", 6, 1), ("--workflows-only", 1, 2)],
 )
 def test_cleanup_of_one_kind_leaves_the_other(
-    world: World, flag: str, runs: int, letters: int
+    every: World, flag: str, runs: int, letters: int
 ) -> None:
-    old_runs(world)
-    world.advance("31d")
+    old_runs(every)
+    every.advance("31d")
 
     out("cleanup_workflows", flag)
 

@@ -168,7 +168,7 @@ def test_bad_input_starts_nothing(
 
 
 def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
-    world: World, settings: Any, caplog: Any
+    every: World, settings: Any, caplog: Any
 ) -> None:
     settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
     run_id = noop.trigger({"n": 1})
@@ -178,10 +178,10 @@ def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
     )
 
     assert engine.sweep() == 0
-    world.advance("61s")
+    every.advance("61s")
     assert engine.sweep() == 1
 
-    assert world.finish(run_id).result == {"n": 1}
+    assert every.finish(run_id).result == {"n": 1}
 
 
 @contextmanager
@@ -313,8 +313,8 @@ def test_async_and_generator_functions_are_refused_at_import() -> None:
 
 @pytest.mark.parametrize("domain", ["http://testserver", "http://testserver/"])
 def test_a_slash_after_the_domain_makes_no_difference(
-    world: World, settings: Any, domain: str
+    every: World, settings: Any, domain: str
 ) -> None:
     settings.DJANGO_HOOKFLOW_DOMAIN = domain
 
-    assert world.finish(noop.trigger()).status == "completed"
+    assert every.finish(noop.trigger()).status == "completed"

@@ -93,12 +93,12 @@ def test_sleep_until_a_time_and_not_for_a_time_that_is_past(
     assert woken == [EPOCH + timedelta(hours=12)]
 
 
-def test_sleep_until_a_naive_time_is_refused(world: World) -> None:
+def test_sleep_until_a_naive_time_is_refused(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> None:
         ctx.step.sleep_until("noon", datetime(2026, 1, 1))  # noqa: DTZ001
 
-    run = world.finish(sleeper.trigger())
+    run = every.finish(sleeper.trigger())
 
     assert run.error_message == (
         "Step 'noon' sleeps until 2026-01-01 00:00:00, which has no time "
@@ -302,48 +302,48 @@ def test_a_time_limit_raises_and_takes_the_same_branch_each_time(
 
 
 def test_a_wait_without_limit_has_no_message_and_is_never_overdue(
-    world: World,
+    every: World,
 ) -> None:
     @workflow
     def waiter(ctx: WorkflowContext) -> Any:
         return ctx.step.wait_for_event("paid", "payment")
 
     run_id = waiter.trigger()
-    world.pass_time("365d")
+    every.pass_time("365d")
 
-    run = world.run_of(run_id)
+    run = every.run_of(run_id)
     assert (run.status, run.wake_at, run.sweep_at) == ("waiting", None, None)
     assert (run.messages, MemoryTransport.waiting) == (1, [])
 
 
-def test_an_event_commits_with_the_callers_transaction(world: World) -> None:
+def test_an_event_commits_with_the_callers_transaction(every: World) -> None:
     @workflow
     def waiter(ctx: WorkflowContext) -> Any:
         return ctx.step.wait_for_event("paid", "payment")
 
     run_id = waiter.trigger()
-    world.deliver()
+    every.deliver()
 
     with transaction.atomic():
         send_event("payment", 1, run_id=run_id)
         transaction.set_rollback(True)
 
-    assert (world.deliver(), Event.objects.count()) == (0, 0)
-    assert world.run_of(run_id).status == "waiting"
+    assert (every.deliver(), Event.objects.count()) == (0, 0)
+    assert every.run_of(run_id).status == "waiting"
 
 
-def test_an_event_for_a_sleeping_run_rings_no_bell(world: World) -> None:
+def test_an_event_for_a_sleeping_run_rings_no_bell(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> Any:
         ctx.step.sleep("nap", "1h")
         return ctx.step.wait_for_event("paid", "payment")
 
     run_id = sleeper.trigger()
-    world.deliver()
+    every.deliver()
 
     send_event("payment", "early", run_id=run_id)
-    assert world.deliver() == 0
-    assert world.finish(run_id).result == "early"
+    assert every.deliver() == 0
+    assert every.finish(run_id).result == "early"
 
 
 def test_an_event_that_comes_while_the_run_executes_is_found(
