@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 WorkflowFunction = Callable[[WorkflowContext], Any]
 
-# It stands in an address: anything but slashes and what cannot be seen.
-WORKFLOW_ID = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
+# It stands in an address: anything but slashes, what cannot be seen, and the
+# dots that mean a folder and the one around it.
+WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z)[^/\x00-\x1f\x7f]{1,200}")
 
 
 class WorkflowWrapper:
@@ -41,7 +42,8 @@ class WorkflowWrapper:
         if not WORKFLOW_ID.fullmatch(self.workflow_id):
             raise ValueError(
                 f"{self.workflow_id!r} is no workflow id. "
-                'Use up to 200 letters without "/", such as "process-order".'
+                'Use up to 200 letters without "/", such as "process-order", '
+                'and more than "." or "..".'
             )
 
     @property

@@ -278,7 +278,7 @@ def test_two_workflows_of_one_id_are_refused() -> None:
         def another(ctx: WorkflowContext) -> None: ...
 
 
-@pytest.mark.parametrize("workflow_id", ["a/b", "a\nb", "x" * 201])
+@pytest.mark.parametrize("workflow_id", ["a/b", "a\nb", "x" * 201, ".", ".."])
 def test_an_id_that_fits_no_address_is_refused(workflow_id: str) -> None:
     with pytest.raises(ValueError, match="is no workflow id"):
 
@@ -288,7 +288,7 @@ def test_an_id_that_fits_no_address_is_refused(workflow_id: str) -> None:
 
 @pytest.mark.parametrize(
     "workflow_id",
-    ["<locals>.f", "a b", "größe", "50%", "a?b#c", "a+b", "..", "%2F"],
+    ["<locals>.f", "a b", "größe", "50%", "a?b#c", "a+b", "..a", "...", "%2F"],
 )
 def test_odd_ids_arrive_all_the_same(every: World, workflow_id: str) -> None:
     @workflow(workflow_id=workflow_id)
