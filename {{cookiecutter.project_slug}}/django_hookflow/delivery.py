@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
 
 WIRE = ("run_id", "workflow_id", "token")
+
+# What reading JSON that is none, or not ours, or too deep, raises.
+NONSENSE = (ValueError, TypeError, LookupError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +35,19 @@ class Delivery:
         """The delivery in `body`; InvalidDelivery if it can never be one."""
         try:
             fields = json.loads(body)
-            values = {name: fields[name] for name in WIRE}
-        except (ValueError, TypeError, LookupError) as error:
+            values: Any = {name: _text(fields[name]) for name in WIRE}
+            return cls(**values)
+        except NONSENSE as error:
             raise InvalidDelivery(
                 f"The body is no delivery: {error!r}",
                 status=NON_RETRYABLE,
                 kind="malformed",
             ) from error
-        if not all(isinstance(value, str) for value in values.values()):
-            raise InvalidDelivery(
-                "The body is no delivery",
-                status=NON_RETRYABLE,
-                kind="malformed",
-            )
-        return cls(**values)
+
+
+def _text(value: Any) -> str:
+    """`value` if a database can look for it, else ValueError."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"{value!r} is no text")
+    value.encode()  # UnicodeEncodeError, for half a surrogate pair
+    return value

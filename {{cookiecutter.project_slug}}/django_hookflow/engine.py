@@ -43,6 +43,7 @@ from django_hookflow.replay import Raised
 from django_hookflow.replay import Waiting
 from django_hookflow.replay import replay as replay_function
 from django_hookflow.serialization import dumps
+from django_hookflow.serialization import is_same
 from django_hookflow.serialization import loads
 from django_hookflow.settle import Verdict
 from django_hookflow.settle import settle
@@ -72,7 +73,7 @@ def trigger(
         _begin(run)
     elif existing.workflow_id != run.workflow_id:
         raise RunConflict(run.run_id, "another workflow")
-    elif existing.data != run.data:
+    elif not is_same(existing.data, run.data):
         raise RunConflict(run.run_id, "other data")
     return run.run_id
 
@@ -107,7 +108,8 @@ def send_event(
     Give one of `run_id` and `match`. The event commits with the caller's
     transaction and is consumed once, by a wait that is there or comes later.
     The same `event_id` again is the same event: returns whether it was new.
-    Raises RunNotFound, and SerializationError for `data`.
+    Raises RunNotFound, EventConflict when it was sent to another address,
+    and SerializationError for `data`.
     """
     event = _new_event(name, data, run_id, match, event_id)
     with transaction.atomic(using()):
@@ -141,7 +143,7 @@ def _new_run(
             f"The data of a run is a dict, not {type(data).__name__}. "
             'Write trigger(data={"order_id": order.pk}).'
         )
-    run_id = _checked("run_id", run_id or uuid.uuid4().hex)
+    run_id = _checked("run_id", _or_random(run_id))
     text = dumps(data or {}, f"The data of run {run_id!r}")
     return WorkflowPersistence.new_run(
         run_id=run_id,
@@ -167,13 +169,17 @@ def _new_event(
         name=_checked("name", name),
         match="" if match is None else _checked("match", str(match)),
         data=json.loads(dumps(data, f"The data of event {name!r}")),
-        event_id=_checked("event_id", event_id or uuid.uuid4().hex),
+        event_id=_checked("event_id", _or_random(event_id)),
         created_at=clock.now(),
     )
 
 
+def _or_random(name: str | None) -> str:
+    return uuid.uuid4().hex if name is None else name
+
+
 def _checked(what: str, value: str) -> str:
-    if not isinstance(value, str) or not value.isprintable():
+    if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(f"{what} is {value!r}. Use printable text.")
     if len(value) > NAME_LENGTH:
         raise ValueError(

@@ -9,6 +9,7 @@
     │   ├── WorkflowNotFound         no such workflow is registered
     │   ├── RunNotFound              no such run
     │   ├── RunConflict              the run_id is taken by other data
+    │   ├── EventConflict            the event_id is taken by another address
     │   ├── AlreadyReplayed          the dead letter has been replayed
     │   ├── SerializationError       a value does not fit the journal
     │   ├── MisusedStep              the workflow function breaks a rule
@@ -115,6 +116,17 @@ class RunConflict(HookflowError):
         super().__init__(
             f"Run {run_id!r} exists already with {what}. "
             "Use another run_id, or trigger it with what it was begun with."
+        )
+
+
+class EventConflict(HookflowError):
+    """The event was sent to somebody else."""
+
+    def __init__(self, name: str, event_id: str) -> None:
+        super().__init__(
+            f"Event {name!r} with the id {event_id!r} was sent to another run "
+            "or match already, and one event is consumed once. Give each "
+            'address an id of its own, such as f"{event_id}-{match}".'
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from django_hookflow import clock
+from django_hookflow.exceptions import PermanentError
 from django_hookflow.exceptions import RetryableError
 
 # Statuses that ask to be tried again; 5xx are too.
@@ -29,22 +30,34 @@ class Call:
     def perform(self) -> dict[str, Any]:
         """`{"status_code": int, "data": JSON, text or None}`.
 
-        Raises RetryableError for a status that asks to be tried again, and
-        httpx.TransportError when there is no answer.
+        Raises RetryableError for a status that asks to be tried again,
+        httpx.TransportError when there is no answer, and PermanentError when
+        there is one that nobody can read.
         """
-        response = httpx.request(
+        with httpx.stream(
             self.method,
             self.url,
             headers=dict(self.headers),
             timeout=self.timeout,
             **self._content(),
-        )
+        ) as response:
+            return self._answer(response)
+
+    def _answer(self, response: httpx.Response) -> dict[str, Any]:
+        """The status decides before the body is read, which may fail."""
         status = response.status_code
-        if status >= 500 or status in TRY_AGAIN:
-            raise RetryableError(
-                f"{self.method} {self.url} answered {status}",
-                retry_after=_retry_after(response.headers),
-            )
+        said = f"{self.method} {self.url} answered {status}"
+        if is_retryable_status(status):
+            after = _retry_after(response.headers)
+            raise RetryableError(said, retry_after=after)
+        try:
+            response.read()
+        # It was heard: the same again would be done twice.
+        except httpx.DecodingError as error:
+            raise PermanentError(
+                f"{said}, and its body is not in the encoding it names: "
+                f"{error}. Ask its provider; it is not asked again."
+            ) from error
         return {"status_code": status, "data": _data(response)}
 
     def _content(self) -> dict[str, Any]:
@@ -55,12 +68,17 @@ class Call:
         return {"json": self.body}
 
 
+def is_retryable_status(status: int) -> bool:
+    """Whether the same request may be answered better later."""
+    return status >= 500 or status in TRY_AGAIN
+
+
 def _data(response: httpx.Response) -> Any:
     if not response.content:
         return None
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or a thousand levels of it
         return response.text
 
 

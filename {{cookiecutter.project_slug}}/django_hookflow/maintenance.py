@@ -25,6 +25,7 @@ from django_hookflow import clock
 from django_hookflow import engine
 from django_hookflow import tracing
 from django_hookflow.conf import conf
+from django_hookflow.delivery import NONSENSE
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
 from django_hookflow.persistence import WorkflowPersistence
@@ -135,7 +136,7 @@ class Order:
             given = {"every": usual.total_seconds(), "days_old": KEEP_DAYS}
             given |= json.loads(body or b"{}")
             every = timedelta(seconds=given["every"])
-        except (ValueError, TypeError, OverflowError) as error:
+        except (*NONSENSE, OverflowError) as error:
             raise _malformed(f"The body is no order: {error!r}") from error
         days_old = given["days_old"]
         if type(days_old) is not int or not 0 <= days_old <= OLDEST:

@@ -1,6 +1,6 @@
 """The rows: runs, their steps, events; dead letters are in dlq.py.
 
-Only persistence.py writes them.
+Only the package persistence writes them.
 """
 
 from __future__ import annotations

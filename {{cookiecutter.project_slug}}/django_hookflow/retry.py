@@ -23,6 +23,7 @@ from django.http import Http404
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.http import is_retryable_status
 
 # The same input fails the same way tomorrow: wrong values, wrong code, things
 # that are not there. Anything else (networks, timeouts, deadlocks, errors of
@@ -135,7 +136,9 @@ def _within_reason(seconds: float) -> float:
 
 
 def is_retryable_error(error: BaseException) -> bool:
-    """Whether another attempt may succeed, judged by type alone."""
+    """Whether another attempt may succeed, judged by type, never by text."""
     if isinstance(error, WorkflowError) and error.__cause__ is not None:
         return is_retryable_error(error.__cause__)
+    if isinstance(error, httpx.HTTPStatusError):
+        return is_retryable_status(error.response.status_code)
     return isinstance(error, TRANSIENT) or not isinstance(error, PERMANENT)

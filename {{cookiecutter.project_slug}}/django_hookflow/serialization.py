@@ -5,7 +5,7 @@ the one key "$type", for example `{"$decimal": "9.99"}`:
 
     $datetime $date $time $timedelta $decimal $uuid $bytes $float $path
     $tuple $set $frozenset $dict     containers JSON lacks
-    $enum $dataclass $pydantic       by dotted path
+    $enum $flag $dataclass $pydantic by dotted path
     $model                           a reference: [label, database, key]
 
 The text is kept as text: jsonb would reorder keys and refuse NUL.
@@ -21,6 +21,7 @@ import functools
 import inspect
 import json
 import math
+import sys
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -28,6 +29,7 @@ from pathlib import Path
 from pathlib import PurePath
 from typing import Any
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 from django.apps import apps
 from django.db import models
@@ -59,7 +61,7 @@ def dumps(value: Any, where: str) -> str:
     "The result of step 'charge'".
     """
     try:
-        text = COMPACT.encode(_encode(value, where))
+        text = _json(_encode(value, where), where)
     except RecursionError as error:
         raise SerializationError(
             where, "it contains itself, or is nested too deeply"
@@ -81,6 +83,35 @@ def loads(text: str | None) -> Any:
     value, _ = DECODER.raw_decode(text)
     # Every tag begins with "$": most text holds none.
     return _decode(value) if "$" in text else value
+
+
+def _json(encoded: Any, where: str) -> str:
+    try:
+        return COMPACT.encode(encoded)
+    except ValueError as error:  # of all that is left, from an int only
+        digits = sys.get_int_max_str_digits()
+        raise SerializationError(
+            where, f"an int in it has more than {digits:,} digits"
+        ) from error
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal as they are kept.
+
+    Dicts are, whatever their order, also those that JSON has no form for.
+    """
+    return bool(_unordered(one) == _unordered(other))
+
+
+def _unordered(kept: Any) -> Any:
+    if isinstance(kept, list):
+        return [_unordered(item) for item in kept]
+    if not isinstance(kept, dict):
+        return kept
+    values = {key: _unordered(value) for key, value in kept.items()}
+    if "$dict" in values:
+        values["$dict"].sort(key=json.dumps)
+    return values
 
 
 def _encode(value: Any, place: Place) -> Any:
@@ -187,7 +218,28 @@ def _load_class(dotted: str) -> Any:
 
 
 def _encode_enum(value: enum.Enum, place: Place) -> Any:
-    return [_class_path(type(value), place), value.name]
+    dotted = _class_path(type(value), place)
+    if type(value).__members__.get(value.name) is not value:
+        raise SerializationError(
+            _shown(place), f"{value!r} is no member of {dotted}"
+        )
+    return [dotted, value.name]
+
+
+def _decode_enum(content: Any) -> enum.Enum:
+    dotted, name = content
+    member: enum.Enum | None = _load_class(dotted).__members__.get(name)
+    if member is None:
+        raise SerializationError(
+            f"A recorded {dotted}.{name}",
+            "the member has been renamed or removed",
+        )
+    return member
+
+
+def _encode_flag(value: enum.Flag, place: Place) -> Any:
+    """By value: several at once have no name of their own."""
+    return [_class_path(type(value), place), value.value]
 
 
 def _encode_dataclass(value: Any, place: Place) -> Any:
@@ -211,7 +263,28 @@ def _decode_dataclass(content: Any) -> Any:
 
 
 def _encode_pydantic(value: Any, place: Place) -> Any:
-    return [_class_path(type(value), place), value.model_dump(mode="json")]
+    dotted = _class_path(type(value), place)
+    fields = _dump(value)
+    try:
+        is_same = _dump(_decode_pydantic([dotted, fields])) == fields
+    except ValueError:
+        is_same = False
+    if not is_same:
+        raise SerializationError(
+            _shown(place), f"{dotted} does not take back what it dumps"
+        )
+    return [dotted, fields]
+
+
+def _dump(value: Any) -> Any:
+    return value.model_dump(mode="json", round_trip=True)
+
+
+def _decode_pydantic(content: Any) -> Any:
+    """By the names of its fields, whatever aliases it has for others."""
+    dotted, fields = content
+    kind = _load_class(dotted)
+    return kind.model_validate(fields, strict=False, by_name=True)
 
 
 def _encode_model(value: models.Model, place: Place) -> Any:
@@ -249,6 +322,27 @@ def _isoformat(value: Any, place: Place) -> str:
     return str(value.isoformat())
 
 
+def _encode_time(value: dt.datetime | dt.time, place: Place) -> Any:
+    """ISO text; with the key of its zone and its fold, which that lacks.
+
+    A zone is more than its offset: a day later it may have another.
+    """
+    key = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+    text = value.isoformat()
+    return [text, key, value.fold] if key or value.fold else text
+
+
+def _time_decoder(kind: Any) -> Decoder:
+    def decode(content: Any) -> Any:
+        if isinstance(content, str):
+            return kind.fromisoformat(content)
+        text, key, fold = content
+        value = kind.fromisoformat(text).replace(fold=fold)
+        return value.replace(tzinfo=ZoneInfo(key)) if key else value
+
+    return decode
+
+
 def _base64(value: bytes, place: Place) -> str:
     return base64.b64encode(value).decode()
 
@@ -257,12 +351,13 @@ def _microseconds(value: dt.timedelta, place: Place) -> int:
     return value // dt.timedelta(microseconds=1)
 
 
-# In the order they are tried: a datetime is a date, a bool enum is an enum.
+# In the order they are tried: a datetime is a date, a flag is an enum.
 ENCODERS: dict[type, tuple[str, Encoder]] = {
+    enum.Flag: ("$flag", _encode_flag),
     enum.Enum: ("$enum", _encode_enum),
-    dt.datetime: ("$datetime", _isoformat),
+    dt.datetime: ("$datetime", _encode_time),
     dt.date: ("$date", _isoformat),
-    dt.time: ("$time", _isoformat),
+    dt.time: ("$time", _encode_time),
     dt.timedelta: ("$timedelta", _microseconds),
     Decimal: ("$decimal", _text),
     uuid.UUID: ("$uuid", _text),
@@ -275,10 +370,11 @@ ENCODERS: dict[type, tuple[str, Encoder]] = {
 }
 
 DECODERS: dict[str, Decoder] = {
-    "$enum": lambda content: _load_class(content[0])[content[1]],
-    "$datetime": dt.datetime.fromisoformat,
+    "$enum": _decode_enum,
+    "$flag": lambda content: _load_class(content[0])(content[1]),
+    "$datetime": _time_decoder(dt.datetime),
     "$date": dt.date.fromisoformat,
-    "$time": dt.time.fromisoformat,
+    "$time": _time_decoder(dt.time),
     "$timedelta": lambda content: dt.timedelta(microseconds=content),
     "$decimal": Decimal,
     "$uuid": uuid.UUID,
@@ -290,8 +386,6 @@ DECODERS: dict[str, Decoder] = {
     "$dict": _pairs,
     "$path": Path,
     "$dataclass": _decode_dataclass,
-    "$pydantic": lambda content: _load_class(content[0]).model_validate(
-        content[1]
-    ),
+    "$pydantic": _decode_pydantic,
     "$model": _decode_model,
 }

@@ -12,6 +12,7 @@ from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.replay import Outcome
 from django_hookflow.replay import OutOfBudget
+from django_hookflow.replay import Raised
 from django_hookflow.replay import Returned
 from django_hookflow.replay import Waiting
 from django_hookflow.retry import RetryPolicy
@@ -54,7 +55,8 @@ def settle(
             )
         case OutOfBudget():
             return Verdict(status=RunStatus.WAITING, wake_at=now)
-    return _after_error(outcome.error, attempts + 1, policy, now)
+        case Raised(error):  # pragma: no branch
+            return _after_error(error, attempts + 1, policy, now)
 
 
 def _after_error(

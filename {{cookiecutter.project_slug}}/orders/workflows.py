@@ -18,6 +18,7 @@ from .models import Order
 
 Status = Order.Status
 Charge = dict[str, Any]  # what the provider says: {"status", "amount", ...}
+Answer = dict[str, Any]  # of a call: {"status_code", "data"}
 
 # A provider that is away is asked again after 1, 3, 9, ... seconds, for half
 # an hour. Then the run fails, and its dead letter can be replayed: the
@@ -33,6 +34,9 @@ UNPAID = {
         "The payment provider did not accept the charge.",
     ),
 }
+
+ENDED = {"succeeded", *UNPAID}
+CANCELLED = (HTTPStatus.OK, HTTPStatus.CONFLICT)
 
 
 @workflow
@@ -74,7 +78,13 @@ def pay(ctx: WorkflowContext, order_id: str, request: Charge) -> Charge:
     if answer["status_code"] >= 400:
         declined = answer["status_code"] == HTTPStatus.PAYMENT_REQUIRED
         return {"status": "declined" if declined else "refused"}
-    charge_id = answer["data"]["id"]
+    charge_id = id_in(answer)
+    if not charge_id:
+        raise PermanentError(
+            f"The charge of order {order_id} may have been made or not: the "
+            f"provider answered {said(answer)}. Settle it with the provider, "
+            "then close the order by hand."
+        )
     ctx.step.options(atomic=True).run(
         "record-charge", services.record_charge, order_id, charge_id
     )
@@ -120,14 +130,33 @@ def take_back(ctx: WorkflowContext, charge_id: str) -> Charge:
         method="POST",
         headers=payments.headers(),
     )
-    if answer["status_code"] not in (HTTPStatus.OK, HTTPStatus.CONFLICT):
+    if answer["status_code"] not in CANCELLED or not has_ended(answer):
         raise PermanentError(
             f"Charge {charge_id} could not be cancelled: the provider "
-            f"answered {answer['status_code']}. Settle it with the provider, "
+            f"answered {said(answer)}. Settle it with the provider, "
             "then close the order by hand."
         )
     charge: Charge = answer["data"]
     return charge
+
+
+def id_in(answer: Answer) -> str:
+    """The id of the charge that an answer accepts, or nothing."""
+    charge = answer["data"]
+    if answer["status_code"] >= 300 or not isinstance(charge, dict):
+        return ""
+    return str(charge.get("id", ""))
+
+
+def has_ended(answer: Answer) -> bool:
+    """Whether it holds a charge that nothing happens to any more."""
+    charge = answer["data"]
+    return isinstance(charge, dict) and charge.get("status") in ENDED
+
+
+def said(answer: Answer) -> str:
+    """An answer as a person needs it, who reads why a run has failed."""
+    return f"{answer['status_code']} with {str(answer['data'])[:200]!r}"
 
 
 def ended(order_id: str, status: Status) -> dict[str, str]:

@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Races run where two can write at once: `make test-postgres`.
-ON_POSTGRESQL = [HERE / "races"]
+ON_POSTGRESQL = [HERE / "races", HERE / "qstash_server" / "test_locks.py"]
 
 # These look at files, or start processes with databases of their own.
 ON_SQLITE = [

@@ -9,8 +9,10 @@ from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import Entry
+from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
@@ -26,9 +28,10 @@ def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
     Returns whether it is new, and the messages that wake those who wait.
     """
     with database.atomic():
-        if run_id is not None:
-            event.run = _run(run_id)
-        _take_turns(_address(event.name, event.run, event.match))
+        if run_id is None:
+            _take_turns(_by_match(event.name, event.match))
+        else:
+            event.run = _receiver(run_id)
         if not _insert(event):
             return False, []
         woken = [runs.wake(run) for run in _waiting_for(event)]
@@ -43,9 +46,9 @@ def has_come(run: WorkflowRun, entry: Entry) -> bool:
     """
     if not entry.event_name:
         return False
-    _take_turns(_address(entry.event_name, run, ""))
+    _take_turns(_by_run(run))
     if entry.event_match:
-        _take_turns(_address(entry.event_name, None, entry.event_match))
+        _take_turns(_by_match(entry.event_name, entry.event_match))
     return next_for(run, entry) is not None
 
 
@@ -73,6 +76,16 @@ def consume(run: WorkflowRun, entry: Entry) -> Entry | None:
     )
 
 
+def hand_over(failed: WorkflowRun, replay: WorkflowRun) -> None:
+    """Let a replay have what the run before it did not consume.
+
+    Whoever sends that one something now waits for this transaction, and then
+    finds its replay.
+    """
+    _take_turns(_by_run(failed))
+    _events().filter(run=failed, consumed_at=None).update(run=replay)
+
+
 def _unconsumed(run: WorkflowRun, entry: Entry) -> QuerySet[Event]:
     address = Q(run=run)
     if entry.event_match:
@@ -85,26 +98,50 @@ def _unconsumed(run: WorkflowRun, entry: Entry) -> QuerySet[Event]:
 
 
 def _insert(event: Event) -> bool:
-    """False when an event of this name and id was sent before."""
+    """False when an event of this name and id was sent there before."""
     columns = {"match": event.match, "run": event.run, "data": event.data}
-    _, is_new = _events().get_or_create(
+    there, is_new = _events().get_or_create(
         name=event.name,
         event_id=event.event_id,
         defaults=columns | {"created_at": event.created_at},
     )
+    if _address(there) != _address(event):
+        raise EventConflict(event.name, event.event_id)
     return is_new
 
 
-def _run(run_id: str) -> WorkflowRun:
+def _address(event: Event) -> tuple[str, str]:
+    """To whom it was sent: a run and its replays are one."""
+    return event.run.root_id if event.run else "", event.match
+
+
+def _receiver(run_id: str) -> WorkflowRun:
+    """The run of this id, or the last of its replays; it is its turn now."""
     found = runs.rows().filter(run_id=run_id).first()
     if found is None:
         raise RunNotFound(run_id)
+    _take_turns(_by_run(found))
+    while (replay := _replay_of(found)) is not None:
+        found = replay
+        _take_turns(_by_run(found))
     return found
 
 
-def _address(name: str, run: WorkflowRun | None, match: str) -> str:
-    """What senders and waiters must agree on to meet."""
-    return f"run {run.pk} {name}" if run else f"match {match} {name}"
+def _replay_of(run: WorkflowRun) -> WorkflowRun | None:
+    """An older letter is of another run, which had its id before."""
+    replays = DeadLetterEntry.objects.using(database.using()).filter(
+        run_id=run.run_id, is_replayed=True, created_at__gte=run.created_at
+    )
+    return runs.rows().filter(run_id__in=replays.values("replayed_as")).first()
+
+
+def _by_run(run: WorkflowRun) -> str:
+    """What senders and waiters must agree on to meet; here, all of a run."""
+    return f"run {run.pk}"
+
+
+def _by_match(name: str, match: str) -> str:
+    return f"match {match} {name}"
 
 
 def _take_turns(address: str) -> None:

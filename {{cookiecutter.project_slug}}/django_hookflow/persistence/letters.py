@@ -18,6 +18,7 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import entries
+from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
 from django_hookflow.settle import Verdict
 from django_hookflow.states import StepStatus
@@ -48,6 +49,8 @@ def replay(key: int) -> WorkflowRun:
         if letter.is_replayed:
             raise AlreadyReplayed(letter.run_id, letter.replayed_as)
         run = _revive(letter)
+        if (failed := _failed(letter)) is not None:
+            events.hand_over(failed, run)
         letter.is_replayed = True
         letter.replayed_as = run.run_id
         letter.replayed_at = clock.now()
@@ -76,6 +79,15 @@ def _is_culprit(entry: Entry, failure: Failure) -> bool:
     """
     return (
         entry.status == StepStatus.FAILED and entry.step_id == failure.step_id
+    )
+
+
+def _failed(letter: DeadLetterEntry) -> WorkflowRun | None:
+    """The run of a letter; a younger one of its id is another."""
+    return (
+        runs.rows()
+        .filter(run_id=letter.run_id, created_at__lte=letter.created_at)
+        .first()
     )
 
 

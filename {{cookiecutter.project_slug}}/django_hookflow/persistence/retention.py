@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count
+from django.db.models import Min
 from django.db.models import Model
 from django.db.models import QuerySet
 
@@ -52,20 +53,31 @@ class Erased:
 def expired(before: datetime) -> Expired:
     """What ended before a time: an age is counted from the end.
 
-    A dead letter that nobody has replayed is kept, whatever its age.
+    A dead letter that nobody has replayed is kept, whatever its age, and so
+    is an event that an open run, triggered before it, may come to wait for.
     """
     alias = database.using()
+    unclaimed = min(before, _oldest_open() or before)
     letters = DeadLetterEntry.objects.using(alias)
     return Expired(
         runs=WorkflowRun.objects.using(alias).filter(
             status__in=TERMINAL, completed_at__lt=before
         ),
         events=Event.objects.using(alias).filter(
-            consumed_at=None, run=None, created_at__lt=before
+            consumed_at=None, run=None, created_at__lt=unclaimed
         ),
         letters=letters.filter(is_replayed=True, replayed_at__lt=before),
         kept_letters=letters.filter(is_replayed=False, created_at__lt=before),
     )
+
+
+def _oldest_open() -> datetime | None:
+    """When the run was triggered that has been open for longest."""
+    still_open = WorkflowRun.objects.using(database.using()).exclude(
+        status__in=TERMINAL
+    )
+    found: datetime | None = still_open.aggregate(at=Min("created_at"))["at"]
+    return found
 
 
 def delete(rows: QuerySet[Any]) -> Iterator[int]:

@@ -104,7 +104,11 @@ def claim(delivery: Delivery) -> Claim | Stale | Busy:
 
 
 def _is_new(run: WorkflowRun) -> bool:
-    """Whether nobody can have recorded a step; a replay brings its own."""
+    """Whether nobody can have recorded a step; a replay brings its own.
+
+    A claim whose answer was lost has counted too, so this one is the second:
+    whoever is the first has the only token that ever was in the row.
+    """
     return run.deliveries == 1 and run.root_id == run.run_id
 
 

@@ -15,10 +15,10 @@ from django_hookflow.steps.session import Session
 
 
 class SleepStep(Step):
-    """`until` is a duration from when the step is first reached, or a time.
+    """Lasts from when it is first reached.
 
-    The time is kept in the entry: a message that comes early, late or twice
-    does not move it.
+    The time of its end is kept in the entry: a message that comes early,
+    late or twice does not move it.
     """
 
     kind: ClassVar[str] = "sleep"
@@ -28,10 +28,10 @@ class SleepStep(Step):
         session: Session,
         step_id: str,
         options: Options,
-        until: Duration | datetime,
+        duration: Duration,
     ) -> None:
         super().__init__(session, step_id, options)
-        self.until = until
+        self.duration = duration
 
     def execute(self, entry: Entry) -> Any:
         until = entry.wake_at or self.wake_at()
@@ -40,11 +40,40 @@ class SleepStep(Step):
         return self.wait(entry, until)
 
     def wake_at(self) -> datetime:
-        if not isinstance(self.until, datetime):
-            return clock.now() + clock.duration(self.until)
-        if self.until.tzinfo is None:
+        return after(self.duration, self.step_id)
+
+
+class SleepUntilStep(SleepStep):
+    """Lasts until a time, which must be aware."""
+
+    def __init__(
+        self, session: Session, step_id: str, options: Options, when: datetime
+    ) -> None:
+        super().__init__(session, step_id, options, 0)
+        self.when = when
+
+    def wake_at(self) -> datetime:
+        if not isinstance(self.when, datetime):
+            raise TypeError(
+                f"Step {self.step_id!r} sleeps until {self.when!r}, which is "
+                "no datetime. Use django.utils.timezone, or "
+                "ctx.step.sleep for a number of seconds."
+            )
+        if self.when.tzinfo is None:
             raise ValueError(
-                f"Step {self.step_id!r} sleeps until {self.until}, which has "
+                f"Step {self.step_id!r} sleeps until {self.when}, which has "
                 "no time zone. Use django.utils.timezone."
             )
-        return self.until
+        return self.when
+
+
+def after(duration: Duration, step_id: str) -> datetime:
+    """The end of a duration that begins now; ValueError names the step."""
+    try:
+        return clock.now() + clock.duration(duration)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"Step {step_id!r} cannot wait for {duration!r}. Write seconds as "
+            'a number, or text such as "90s" or "1d12h", that end before the '
+            "year 10000."
+        ) from error

@@ -15,6 +15,7 @@ from django_hookflow.journal import Failure
 from django_hookflow.steps.base import Options
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.session import Session
+from django_hookflow.steps.sleep import after
 
 NAME_LENGTH = 255
 
@@ -67,7 +68,7 @@ class WaitForEventStep(Step):
     def deadline(self) -> datetime | None:
         if self.timeout is None:
             return None
-        return clock.now() + clock.duration(self.timeout)
+        return after(self.timeout, self.step_id)
 
     def too_late(self, entry: Entry) -> Failure:
         since = entry.started_at or clock.now()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
 from functools import cached_property
+from functools import partial
 from urllib.parse import quote
 
 import httpx
@@ -17,26 +19,33 @@ from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import TransportError
 from django_hookflow.transports.base import webhook_url
+from django_hookflow.transports.limits import within
 from django_hookflow.transports.signed import SignedTransport
 
 logger = logging.getLogger("django_hookflow.transport")
+
+# How far QStash's clock may be behind ours: a hop that is longer than its
+# quota is refused, by its clock and not by ours.
+SKEW = timedelta(seconds=60)
 
 
 class QStashTransport(SignedTransport):
     """Publishes with the official client."""
 
     def send(self, delivery: Delivery) -> None:
+        publish = partial(
+            self._client.message.publish,
+            url=webhook_url(delivery.workflow_id),
+            body=delivery.encode(),
+            content_type="application/json",
+            not_before=_not_before(delivery),
+            deduplication_id=_deduplication_id(delivery),
+            retries=conf.DJANGO_HOOKFLOW_QSTASH_RETRIES,
+            # A comma would make two labels, an umlaut no header at all.
+            label=quote(delivery.workflow_id, safe=""),
+        )
         try:
-            self._client.message.publish(
-                url=webhook_url(delivery.workflow_id),
-                body=delivery.encode(),
-                content_type="application/json",
-                not_before=_not_before(delivery),
-                deduplication_id=_deduplication_id(delivery),
-                retries=conf.DJANGO_HOOKFLOW_QSTASH_RETRIES,
-                # A comma would make two labels, an umlaut no header at all.
-                label=quote(delivery.workflow_id, safe=""),
-            )
+            within(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT, publish)
         # The client raises whatever goes wrong below it: httpx's errors, its
         # own, those of a body that is no JSON. For us they are one.
         except Exception as error:
@@ -45,7 +54,10 @@ class QStashTransport(SignedTransport):
     def trouble(self) -> str:
         """Ask for the signing keys, which costs no message."""
         try:
-            keys = self._client.signing_key.get()
+            keys = within(
+                conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT,
+                self._client.signing_key.get,
+            )
         except Exception as error:
             logger.warning("QStash is not reached: %s", error)
             # Not its text, which may hold what the token is.
@@ -82,11 +94,16 @@ def qstash_client(timeout: float) -> QStash:
 
 def _not_before(delivery: Delivery) -> int | None:
     """Unix seconds, rounded up; a sleep longer than QStash's goes in hops."""
-    if delivery.not_before is None or delivery.not_before <= clock.now():
+    now = clock.now()
+    if delivery.not_before is None or delivery.not_before <= now:
         return None
-    longest = clock.now() + timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
-    due = min(delivery.not_before, longest).timestamp()
-    return int(-(-due // 1))
+    due = min(delivery.not_before, now + _longest_hop()).timestamp()
+    return math.ceil(due)
+
+
+def _longest_hop() -> timedelta:
+    quota = timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
+    return max(quota - SKEW, quota / 2)
 
 
 def _deduplication_id(delivery: Delivery) -> str:

@@ -24,6 +24,7 @@ from django_hookflow.steps.call import CallStep
 from django_hookflow.steps.run import RunStep
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepStep
+from django_hookflow.steps.sleep import SleepUntilStep
 from django_hookflow.steps.wait_for_event import WaitForEventStep
 from django_hookflow.workflows.log import WorkflowLogger
 
@@ -84,7 +85,7 @@ class StepManager:
 
     def sleep_until(self, step_id: str, when: datetime) -> None:
         """Wait until `when`, which must be aware."""
-        SleepStep(self._session, step_id, self._options, when).outcome()
+        SleepUntilStep(self._session, step_id, self._options, when).outcome()
 
     def call(
         self,

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 WorkflowFunction = Callable[[WorkflowContext], Any]
 
-# It stands in an address: no slashes, nothing that cannot be seen, no step up.
-WORKFLOW_ID = re.compile(r"(?!\.\.?$|<lambda>$)[^/\x00-\x1f\x7f]{1,200}")
+# It stands in an address: anything but slashes, what cannot be seen, and the
+# dots that mean a folder and the one around it. Nobody finds a lambda by name.
+WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z|<lambda>\Z)[^/\x00-\x1f\x7f]{1,200}")
 
 
 class WorkflowWrapper:
@@ -117,7 +118,8 @@ def _checked_id(workflow_id: object) -> str:
         return workflow_id
     raise ValueError(
         f"{workflow_id!r} is no workflow id. "
-        'Use up to 200 letters without "/", such as "process-order".'
+        'Use up to 200 letters without "/", such as "process-order", '
+        'and more than "." or "..".'
     )
 
 

@@ -79,7 +79,11 @@ def calling(provider: Recorded, path: str = "/", **arguments: Any) -> Any:
         (402, b'{"error": "declined"}', {"error": "declined"}),
         (404, b"gone", "gone"),
         (302, b"", None),
+        (200, b"[" * 9999, "[" * 9999),
+        (200, b"[" * 9999 + b"]" * 9999, "[" * 9999 + "]" * 9999),
+        (200, b"9" * 5000, "9" * 5000),
     ],
+    ids=lambda value: repr(value)[-20:],
 )
 def test_an_answer_is_kept_and_asked_for_once(
     every: World, provider: Recorded, status: int, body: bytes, data: Any
@@ -103,11 +107,11 @@ def test_an_answer_is_kept_and_asked_for_once(
     ],
 )
 def test_a_body_goes_as_what_it_is(
-    world: World, provider: Recorded, body: Any, content: bytes, kind: Any
+    every: World, provider: Recorded, body: Any, content: bytes, kind: Any
 ) -> None:
     provider.answer(200)
 
-    world.finish(calling(provider, "/x?a=1", method="DELETE", body=body))
+    every.finish(calling(provider, "/x?a=1", method="DELETE", body=body))
 
     method, path, headers, sent = provider.requests[0]
     assert (method, path) == ("DELETE", "/x?a=1")
@@ -132,11 +136,11 @@ def test_each_attempt_carries_the_same_idempotency_key(
 
 
 def test_a_given_idempotency_key_is_left_alone(
-    world: World, provider: Recorded
+    every: World, provider: Recorded
 ) -> None:
     provider.answer(200)
 
-    world.finish(calling(provider, headers={"idempotency-key": "mine"}))
+    every.finish(calling(provider, headers={"idempotency-key": "mine"}))
 
     assert provider.requests[0][2]["idempotency-key"] == "mine"
 
@@ -178,6 +182,33 @@ def test_a_server_that_stays_down_fails_the_step(
         "Step 'call' was tried 4 times and failed: RetryableError: "
         f"GET {provider.url}/ answered 500"
     )
+
+
+def test_an_answer_that_cannot_be_read_is_not_asked_for_again(
+    every: World, provider: Recorded
+) -> None:
+    provider.answer(200, b"no gzip", Content_Encoding="gzip")
+
+    run = every.finish(calling(provider, method="POST"))
+
+    assert len(provider.requests) == 1
+    assert run.error_message == (
+        "Step 'call' was tried once and failed: PermanentError: "
+        f"POST {provider.url}/ answered 200, and its body is not in the "
+        "encoding it names: Error -3 while decompressing data: incorrect "
+        "header check. Ask its provider; it is not asked again."
+    )
+
+
+def test_a_server_that_is_down_is_tried_again_whatever_its_body(
+    every: World, provider: Recorded
+) -> None:
+    provider.answer(503, b"no gzip", Content_Encoding="gzip")
+    provider.answer(200)
+
+    run = every.finish(calling(provider, method="POST"))
+
+    assert (run.status, len(provider.requests)) == ("completed", 2)
 
 
 def test_nobody_listening_is_tried_again(every: World) -> None:

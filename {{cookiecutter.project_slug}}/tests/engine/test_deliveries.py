@@ -213,7 +213,17 @@ def test_the_host_of_the_request_is_not_trusted(delivery: Delivery) -> None:
         b"{}",
         b'{"run_id": 1, "workflow_id": "x", "token": "t"}',
         b'{"run_id": "r1", "workflow_id": "another", "token": "t"}',
+        b"[" * 100_000,
+        *(
+            json.dumps(
+                {"run_id": "r1", "workflow_id": empty.workflow_id}
+                | {"token": "t", field: odd}
+            ).encode()
+            for field in ("run_id", "workflow_id", "token")
+            for odd in ("a\0b", "\ud800")
+        ),
     ],
+    ids=lambda body: repr(body[:60]),
 )
 def test_signed_nonsense_is_refused_for_ever(
     world: World, body: bytes
@@ -253,6 +263,39 @@ def reading(get_response: Any) -> Any:
     return lambda request: request.body and get_response(request)
 
 
+def test_a_message_needs_no_token_of_a_form(delivery: Delivery) -> None:
+    url = webhook_url(delivery.workflow_id)
+    client = Client(enforce_csrf_checks=True)
+
+    response = client.post(
+        url.removeprefix("http://testserver"),
+        delivery.encode(),
+        content_type="application/json",
+        headers={"Upstash-Signature": sign(delivery.encode(), url)},
+    )
+
+    assert (response.status_code, response.json()["status"]) == (
+        200,
+        "completed",
+    )
+
+
+def test_a_step_is_committed_although_requests_are_transactions(
+    every: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    seen: list[bool] = []
+
+    @workflow
+    def committing(ctx: WorkflowContext) -> None:
+        ctx.step.run("a", str)
+        ctx.step.run("b", lambda: seen.append(connection.in_atomic_block))
+
+    run = every.finish(committing.trigger())
+
+    assert (run.status, seen) == ("completed", [False])
+
+
 def test_only_post_is_allowed(world: World) -> None:
     path = webhook_url("empty").removeprefix("http://testserver")
 
@@ -275,7 +318,7 @@ def test_a_message_that_is_not_the_live_one_is_stale(
     assert WorkflowRun.objects.get().status == "pending"
 
 
-def test_a_message_of_a_finished_run_changes_nothing(world: World) -> None:
+def test_a_message_of_a_finished_run_changes_nothing(every: World) -> None:
     results: list[int] = []
 
     @workflow
@@ -285,17 +328,17 @@ def test_a_message_of_a_finished_run_changes_nothing(world: World) -> None:
 
     run_id = counting.trigger()
     message = MemoryTransport.waiting[0]
-    world.deliver()
+    every.deliver()
 
     response = post(message.delivery)
 
     assert response.status_code == 200
-    assert world.run_of(run_id).result == 1
+    assert every.run_of(run_id).result == 1
     assert results == [1]
 
 
 def test_a_second_message_during_a_step_is_told_to_come_again(
-    world: World,
+    every: World,
 ) -> None:
     answers: list[Any] = []
 
@@ -306,7 +349,7 @@ def test_a_second_message_during_a_step_is_told_to_come_again(
     reentrant.trigger()
     message = MemoryTransport.waiting[0]
 
-    world.deliver()
+    every.deliver()
 
     assert [answer.status_code for answer in answers] == [409]
     assert answers[0].headers["Retry-After"] == "31"
@@ -372,7 +415,7 @@ def test_a_lost_lease_cannot_be_swallowed(
 
 
 def test_a_lost_connection_ends_the_delivery_without_another_write(
-    world: World,
+    every: World,
 ) -> None:
     statements: list[str] = []
 
@@ -394,7 +437,7 @@ def test_a_lost_connection_ends_the_delivery_without_another_write(
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
     assert "INSERT INTO django_hookflow_stepexecution" in statements[-1]
-    assert world.finish(run_id).status == "completed"
+    assert every.finish(run_id).status == "completed"
 
 
 def test_an_unknown_workflow_is_kept_for_a_process_that_knows_it(
@@ -444,7 +487,7 @@ def test_workers_that_die_too_often_end_the_run(
 
 
 def test_a_step_under_which_the_worker_died_counts_the_attempt(
-    world: World,
+    every: World,
 ) -> None:
     deaths: list[int] = []
 
@@ -464,10 +507,10 @@ def test_a_step_under_which_the_worker_died_counts_the_attempt(
     message = MemoryTransport.waiting[0].delivery
     with pytest.raises(Death):
         engine.advance(message)
-    world.advance("31s")
-    world.deliver()
+    every.advance("31s")
+    every.deliver()
 
-    run = world.run_of(run_id)
+    run = every.run_of(run_id)
     attempts = dict(run.step_executions.values_list("step_id", "attempts"))
     assert attempts == {"fine": 1, "deadly": 2}
     assert (run.crashes, run.deliveries) == (0, 2)
@@ -547,7 +590,7 @@ def test_an_error_that_cannot_be_printed_or_stored_is_kept_as_it_can(
     assert len(runs[1].error_message) < 10_100
 
 
-def test_a_doubled_message_starts_no_second_chain(world: World) -> None:
+def test_a_doubled_message_starts_no_second_chain(every: World) -> None:
     calls: list[str] = []
 
     @workflow
@@ -562,7 +605,7 @@ def test_a_doubled_message_starts_no_second_chain(world: World) -> None:
         post(message)
 
     assert len(MemoryTransport.waiting) == 2  # the first, and that of the nap
-    world.pass_time("1d")
+    every.pass_time("1d")
     assert calls == ["a", "b"]
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Permission
 from django.contrib.auth.models import User
 from django.core import checks
@@ -348,10 +352,21 @@ def test_the_log_tells_the_story_of_a_run_once(
 
 
 def test_a_fresh_process_knows_every_workflow() -> None:
-    # Nothing in this test imports them: the start of their apps has.
-    from django_hookflow.workflows.registry import get_all_workflows
+    # This one may have imported them for other tests.
+    script = """if True:
+        import django
+        django.setup()
+        from django_hookflow.workflows.registry import get_all_workflows
+        print(*(found.name for found in get_all_workflows().values()))"""
 
-    known = {found.name for found in get_all_workflows().values()}
+    known = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=django_settings.BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings.test"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.split()
 
     for app in apps.get_app_configs():
         spec = find_spec(f"{app.name}.workflows")
@@ -360,23 +375,56 @@ def test_a_fresh_process_knows_every_workflow() -> None:
 
 
 def test_a_run_has_a_duration_when_its_step_is_recorded(
-    world: World,
+    every: World,
 ) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> None:
         ctx.step.sleep("nap", 60)
 
     run_id = sleeper.trigger()
-    world.deliver()
-    assert world.run_of(run_id).step_executions.get().duration is None
+    every.deliver()
+    assert every.run_of(run_id).step_executions.get().duration is None
 
-    step = world.finish(run_id).step_executions.get()
+    step = every.finish(run_id).step_executions.get()
     assert step.duration is not None
     assert step.duration.total_seconds() == 60
     assert (str(step), str(step.workflow_run)) == (
         "nap",
         f"sleeper {run_id}",
     )
+
+
+def test_a_view_shows_the_steps_of_a_run_that_still_waits(
+    every: World,
+) -> None:
+    @workflow
+    def sleeper(ctx: WorkflowContext) -> None:
+        ctx.step.run("before", str)
+        ctx.step.sleep("nap", 60)
+
+    run_id = sleeper.trigger()
+    every.deliver()
+
+    run = WorkflowRun.objects.prefetch_related("step_executions").get(
+        run_id=run_id
+    )
+    steps = [
+        {
+            "step_id": step.step_id,
+            "status": step.status,
+            "executed_at": step.executed_at and step.executed_at.isoformat(),
+        }
+        for step in run.step_executions.all()
+    ]
+
+    assert steps == [
+        {
+            "step_id": "before",
+            "status": "completed",
+            "executed_at": "2026-01-01T00:00:00+00:00",
+        },
+        {"step_id": "nap", "status": "waiting", "executed_at": None},
+    ]
 
 
 def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(

@@ -40,13 +40,13 @@ def test_the_clock_is_that_of_the_system_unless_moved() -> None:
     assert before <= clock.now() <= datetime.now(UTC)
 
 
-def test_runs_survive_a_dump_and_a_load(world: World) -> None:
+def test_runs_survive_a_dump_and_a_load(every: World) -> None:
     @workflow
     def dumped(ctx: WorkflowContext) -> Any:
         return ctx.data
 
     run_id = dumped.trigger({"b": (1, "ü\0"), "a": None})
-    world.deliver()
+    every.deliver()
     dump = StringIO()
     call_command("dumpdata", "django_hookflow", stdout=dump)
     before = WorkflowRun.objects.values().get()
@@ -59,7 +59,7 @@ def test_runs_survive_a_dump_and_a_load(world: World) -> None:
         row.save()
 
     assert WorkflowRun.objects.values().get() == before
-    assert list(world.run_of(run_id).result) == ["b", "a"]
+    assert list(every.run_of(run_id).result) == ["b", "a"]
 
 
 def test_an_event_that_comes_while_the_run_suspends_wakes_it(
@@ -117,7 +117,7 @@ def test_an_event_that_another_run_takes_first_is_waited_for(
 
 
 def test_a_heartbeat_that_cannot_write_leaves_the_step_alone(
-    world: World,
+    every: World,
     settings: Any,
     caplog: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -142,7 +142,7 @@ def test_a_heartbeat_that_cannot_write_leaves_the_step_alone(
 
         return ctx.step.options(atomic=True).run("slow", write)
 
-    run = world.finish(slow.trigger())
+    run = every.finish(slow.trigger())
 
     assert (run.status, run.result) == ("completed", True)
 

@@ -25,25 +25,25 @@ from tests.world import World
 
 
 def test_a_run_id_used_again_after_a_cleanup_can_fail_again(
-    world: World,
+    every: World,
 ) -> None:
     @workflow
     def failing(ctx: WorkflowContext) -> None:
         raise ValueError("no")
 
-    world.finish(failing.trigger(run_id="order-1"))
-    world.advance("31d")
+    every.finish(failing.trigger(run_id="order-1"))
+    every.advance("31d")
     call_command("cleanup_workflows")
     failing.trigger(run_id="order-1")
     for _ in range(10):
         engine.sweep()
-        world.pass_time("1d")
+        every.pass_time("1d")
 
-    assert world.run_of("order-1").status == "failed"
+    assert every.run_of("order-1").status == "failed"
 
 
 def test_a_transaction_around_steps_does_not_lose_their_entries(
-    world: World,
+    every: World,
 ) -> None:
     calls: list[int] = []
 
@@ -53,13 +53,13 @@ def test_a_transaction_around_steps_does_not_lose_their_entries(
             ctx.step.run("once", calls.append, 1)
             ctx.step.sleep("nap", 10)
 
-    world.finish(wrapped.trigger())
+    every.finish(wrapped.trigger())
 
     assert calls == []
 
 
 def test_a_listener_that_fails_does_not_stop_the_next_message(
-    world: World,
+    every: World,
 ) -> None:
     def broken(**_: Any) -> None:
         raise RuntimeError("listener")
@@ -71,16 +71,16 @@ def test_a_listener_that_fails_does_not_stop_the_next_message(
     signals.run_committed.connect(broken)
     try:
         run_id = napping.trigger()
-        world.deliver()
+        every.deliver()
     finally:
         signals.run_committed.disconnect(broken)
 
     tokens = [message.delivery.token for message in MemoryTransport.waiting]
-    assert world.run_of(run_id).wake_token in tokens
+    assert every.run_of(run_id).wake_token in tokens
 
 
 def test_a_replay_tries_a_step_again_whose_error_was_raised_as_another(
-    world: World,
+    every: World,
 ) -> None:
     is_well: list[bool] = []
 
@@ -95,24 +95,24 @@ def test_a_replay_tries_a_step_again_whose_error_was_raised_as_another(
         except WorkflowError as error:
             raise LookupError("not paid") from error
 
-    world.finish(paying.trigger())
+    every.finish(paying.trigger())
     is_well.append(True)
-    run = world.finish(DeadLetterEntry.objects.get().replay())
+    run = every.finish(DeadLetterEntry.objects.get().replay())
 
     assert run.status == "completed"
 
 
-def test_a_call_takes_ids_that_are_not_ascii(world: World) -> None:
+def test_a_call_takes_ids_that_are_not_ascii(every: World) -> None:
     @workflow
     def calling(ctx: WorkflowContext) -> Any:
         return ctx.step.call("prüfen", "http://127.0.0.1:1/")
 
-    run = world.finish(calling.trigger(run_id="für-ada"))
+    run = every.finish(calling.trigger(run_id="für-ada"))
 
     assert "UnicodeEncodeError" not in run.error_message
 
 
-def test_the_time_of_a_workflow_never_goes_back(world: World) -> None:
+def test_the_time_of_a_workflow_never_goes_back(every: World) -> None:
     times: list[datetime] = []
 
     def before(ctx: WorkflowContext) -> None:
@@ -126,16 +126,16 @@ def test_the_time_of_a_workflow_never_goes_back(world: World) -> None:
         times.append(ctx.now())
 
     run_id = workflow(workflow_id="deployed")(before).trigger()
-    world.deliver()
+    every.deliver()
     registry._workflows.pop("deployed")
     workflow(workflow_id="deployed")(after)
-    world.finish(run_id)
+    every.finish(run_id)
 
     assert times == sorted(times)
 
 
 def test_a_replayed_run_has_not_been_under_way_for_negative_time(
-    world: World,
+    every: World,
 ) -> None:
     is_well: list[bool] = []
 
@@ -146,14 +146,14 @@ def test_a_replayed_run_has_not_been_under_way_for_negative_time(
             raise ValueError("no")
         return ctx.elapsed().total_seconds()
 
-    world.finish(measuring.trigger())
+    every.finish(measuring.trigger())
     is_well.append(True)
-    run = world.finish(DeadLetterEntry.objects.get().replay())
+    run = every.finish(DeadLetterEntry.objects.get().replay())
 
     assert run.result >= 0
 
 
-def test_a_second_options_keeps_the_first(world: World) -> None:
+def test_a_second_options_keeps_the_first(every: World) -> None:
     chosen: list[bool] = []
 
     @workflow
@@ -162,7 +162,7 @@ def test_a_second_options_keeps_the_first(world: World) -> None:
         step = rows.options(retry=RetryPolicy(retries=1))
         step.run("in", lambda: chosen.append(_in_transaction()))
 
-    world.finish(choosing.trigger())
+    every.finish(choosing.trigger())
 
     assert chosen == [True]
 
@@ -171,7 +171,7 @@ def _in_transaction() -> bool:
     return transaction.get_connection().in_atomic_block
 
 
-def test_a_replay_is_told_like_a_trigger(world: World) -> None:
+def test_a_replay_is_told_like_a_trigger(every: World) -> None:
     told: list[str] = []
 
     def listen(run_id: str, **_: Any) -> None:
@@ -184,7 +184,7 @@ def test_a_replay_is_told_like_a_trigger(world: World) -> None:
     signals.run_triggered.connect(listen)
     try:
         first = failing.trigger()
-        world.finish(first)
+        every.finish(first)
         second = DeadLetterEntry.objects.get().replay()
     finally:
         signals.run_triggered.disconnect(listen)
@@ -192,7 +192,7 @@ def test_a_replay_is_told_like_a_trigger(world: World) -> None:
     assert told == [first, second]
 
 
-def test_the_position_of_a_step_tried_again_is_its_own(world: World) -> None:
+def test_the_position_of_a_step_tried_again_is_its_own(every: World) -> None:
     is_well: list[bool] = []
 
     def pay() -> None:
@@ -208,38 +208,38 @@ def test_the_position_of_a_step_tried_again_is_its_own(world: World) -> None:
             ctx.step.run("release", int)
             raise
 
-    world.finish(paying.trigger())
+    every.finish(paying.trigger())
     is_well.append(True)
-    run = world.finish(DeadLetterEntry.objects.get().replay())
+    run = every.finish(DeadLetterEntry.objects.get().replay())
 
     positions = list(run.step_executions.values_list("position", flat=True))
     assert len(set(positions)) == len(positions)
 
 
-def test_a_query_that_names_no_field_is_not_tried_again(world: World) -> None:
+def test_a_query_that_names_no_field_is_not_tried_again(every: World) -> None:
     @workflow
     def asking(ctx: WorkflowContext) -> None:
         ctx.step.run("ask", lambda: WorkflowRun.objects.filter(nothing=1))
 
-    run = world.finish(asking.trigger())
+    run = every.finish(asking.trigger())
 
     assert run.step_executions.get().attempts == 1
 
 
-def test_a_run_whose_code_is_gone_says_so(world: World) -> None:
+def test_a_run_whose_code_is_gone_says_so(every: World) -> None:
     @workflow
     def gone(ctx: WorkflowContext) -> None: ...
 
     run_id = gone.trigger()
     registry._workflows.pop("gone")
-    world.pass_time("2d")
+    every.pass_time("2d")
 
     assert "No workflow is registered as 'gone'" in (
-        world.run_of(run_id).error_message
+        every.run_of(run_id).error_message
     )
 
 
-def test_a_pause_without_end_is_cut_short(world: World) -> None:
+def test_a_pause_without_end_is_cut_short(every: World) -> None:
     calls: list[int] = []
 
     def ask() -> None:
@@ -251,7 +251,7 @@ def test_a_pause_without_end_is_cut_short(world: World) -> None:
     def patient(ctx: WorkflowContext) -> None:
         ctx.step.run("ask", ask)
 
-    run = world.finish(patient.trigger(), within="31d")
+    run = every.finish(patient.trigger(), within="31d")
 
     assert (run.status, len(calls)) == ("completed", 2)
 

@@ -194,6 +194,7 @@ def test_a_cleanup_by_message_goes_on_in_the_next_one(
     [
         (b"{", "The body is no order"),
         (b"[1]", "The body is no order"),
+        (b"[" * 9999, "The body is no order"),
         (b'{"every": "often"}', "The body is no order"),
         (b'{"days_old": -1}', "Its days_old is -1"),
         (b'{"days_old": true}', "Its days_old is True"),

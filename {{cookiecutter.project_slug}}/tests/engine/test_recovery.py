@@ -24,6 +24,7 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows import registry
+from django_hookflow.workflows.decorator import WorkflowWrapper
 from tests.world import World
 
 
@@ -121,12 +122,82 @@ def test_a_dead_letter_is_replayed_once(every: World) -> None:
     assert WorkflowRun.objects.count() == 2
 
 
-def test_a_dead_letter_without_its_workflow_says_so(world: World) -> None:
+def waiting_when_mended(mended: list[bool]) -> WorkflowWrapper:
+    @workflow
+    def order(ctx: WorkflowContext) -> Any:
+        first = ctx.step.wait_for_event("first", "payment")
+        if not mended:
+            raise ValueError("no")
+        return [first, ctx.step.wait_for_event("second", "payment")]
+
+    return order
+
+
+def test_a_replay_has_the_events_that_its_run_did_not_consume(
+    every: World,
+) -> None:
+    mended: list[bool] = []
+    run_id = waiting_when_mended(mended).trigger()
+    for number in (1, 2):
+        send_event("payment", number, run_id=run_id)
+    every.deliver()
+    send_event("payment", 3, run_id=run_id)
+    mended.append(True)
+
+    run = every.finish(DeadLetterEntry.objects.get().replay())
+
+    assert (run.status, run.result) == ("completed", [1, 2])
+    assert Event.objects.filter(consumed_at=None).get().run == run
+
+
+def test_an_event_for_a_failed_run_reaches_the_last_of_its_replays(
+    every: World,
+) -> None:
+    mended: list[bool] = []
+    run_id = waiting_when_mended(mended).trigger()
+    send_event("payment", 1, run_id=run_id)
+    every.deliver()
+    between = DeadLetterEntry.objects.get().replay()
+    every.deliver()
+    mended.append(True)
+    last = DeadLetterEntry.objects.get(run_id=between).replay()
+    every.deliver()
+    assert every.run_of(last).status == "waiting"
+
+    is_new = send_event("payment", 2, run_id=run_id, event_id="e2")
+    again = send_event("payment", 2, run_id=between, event_id="e2")
+
+    assert (is_new, again) == (True, False)
+    assert every.finish(last).result == [1, 2]
+
+
+def test_a_run_that_has_the_id_of_one_before_it_has_its_own_events(
+    every: World,
+) -> None:
+    mended: list[bool] = []
+    order = waiting_when_mended(mended)
+    order.trigger(run_id="order-1")
+    send_event("payment", "old", run_id="order-1")
+    every.deliver()
+    WorkflowRun.objects.all().delete()
+    every.advance("1s")
+    mended.append(True)
+    order.trigger(run_id="order-1")
+    send_event("payment", "early", run_id="order-1")
+
+    replay = DeadLetterEntry.objects.get().replay()
+    send_event("payment", "late", run_id="order-1")
+
+    assert every.finish("order-1").result == ["early", "late"]
+    assert every.run_of(replay).status == "waiting"
+
+
+def test_a_dead_letter_without_its_workflow_says_so(every: World) -> None:
     @workflow
     def gone(ctx: WorkflowContext) -> None:
         raise ValueError("no")
 
-    world.finish(gone.trigger(run_id="r1"))
+    every.finish(gone.trigger(run_id="r1"))
     registry._workflows.pop("gone")
 
     with pytest.raises(WorkflowNotFound):
@@ -175,7 +246,7 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
     assert len(set(rings)) == len(rings)
 
 
-def test_the_sweeper_revives_a_run_whose_worker_died(world: World) -> None:
+def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
     class Death(BaseException): ...
 
     deaths: list[int] = []
@@ -196,32 +267,33 @@ def test_the_sweeper_revives_a_run_whose_worker_died(world: World) -> None:
         engine.advance(message)
 
     assert engine.sweep() == 0
-    world.advance("91s")
+    every.advance("91s")
     assert engine.sweep() == 1
-    assert world.finish(run_id).result == "alive"
+    assert every.finish(run_id).result == "alive"
 
 
-def test_a_long_step_keeps_its_lease(world: World, settings: Any) -> None:
+def test_a_long_step_keeps_its_lease(every: World, settings: Any) -> None:
     settings.DJANGO_HOOKFLOW_LEASE = 0.3
     until: list[datetime] = []
-    renewed = threading.Event()
+    never = threading.Event()
 
     def long() -> None:
         run = WorkflowRun.objects.get()
         assert run.lease_until is not None
         until.append(run.lease_until)
-        world.advance("1s")
-        while not renewed.wait(0.05):
+        every.advance("1s")
+        for _ in range(1200):  # a minute
             run.refresh_from_db()
             if run.lease_until > until[0]:
                 until.append(run.lease_until)
-                renewed.set()
+                return
+            never.wait(0.05)
 
     @workflow
     def slow(ctx: WorkflowContext) -> None:
         ctx.step.run("long", long)
 
-    run = world.finish(slow.trigger())
+    run = every.finish(slow.trigger())
 
     assert run.status == "completed"
     assert until[1] == until[0] + timedelta(seconds=1)
@@ -240,12 +312,13 @@ def old_runs(world: World) -> None:
     def open_run(ctx: WorkflowContext) -> None:
         ctx.step.wait_for_event("paid", "payment")
 
+    send_event("nobody", match="x")
+    world.advance("1s")
     for run_id in ("fine-1", "fine-2"):
         fine.trigger(run_id=run_id)
     failing.trigger(run_id="failed-1")
     failing.trigger(run_id="failed-2")
     open_run.trigger(run_id="open-1")
-    send_event("nobody", match="x")
     world.deliver()
     DeadLetterEntry.objects.get(run_id="failed-1").replay()
     world.deliver()
@@ -255,11 +328,11 @@ def old_runs(world: World) -> None:
 
 
 def test_cleanup_counts_age_from_the_end_and_keeps_what_is_open(
-    world: World,
+    every: World,
 ) -> None:
-    old_runs(world)
-    world.advance("8d")
-    WorkflowRun.objects.filter(run_id="fine-2").update(completed_at=world.now)
+    old_runs(every)
+    every.advance("8d")
+    WorkflowRun.objects.filter(run_id="fine-2").update(completed_at=every.now)
 
     text = out("cleanup_workflows", days_old=7)
 
@@ -276,18 +349,44 @@ def test_cleanup_counts_age_from_the_end_and_keeps_what_is_open(
     assert Event.objects.count() == 0
 
 
-def test_cleanup_by_default_keeps_thirty_days(world: World) -> None:
-    old_runs(world)
-    world.advance("30d")
+def test_cleanup_keeps_the_events_that_an_open_run_may_come_to(
+    every: World,
+) -> None:
+    @workflow
+    def slow(ctx: WorkflowContext) -> Any:
+        ctx.step.sleep("nap", "60d")
+        return ctx.step.wait_for_event("paid", "payment", match="order-1")
+
+    send_event("payment", "of another", match="order-0")
+    every.advance("1s")
+    run_id = slow.trigger()
+    every.deliver()
+    send_event("payment", "in time", match="order-1")
+    every.pass_time("31d")
+
+    text = out("cleanup_workflows", "--workflows-only")
+
+    assert text.endswith("Deleted 1 events nobody waited for.\n")
+    assert every.finish(run_id, "90d").result == "in time"
+    every.advance("31d")
+    send_event("payment", "too late", match="order-1")
+    every.advance("31d")
+    out("cleanup_workflows")
+    assert not Event.objects.exists()
+
+
+def test_cleanup_by_default_keeps_thirty_days(every: World) -> None:
+    old_runs(every)
+    every.advance("30d")
 
     assert "Deleted 0 runs" in out("cleanup_workflows")
-    world.advance("1s")
+    every.advance("1s")
     assert "Deleted 5 runs" in out("cleanup_workflows")
 
 
-def test_a_dry_run_says_the_lines_of_the_real_run(world: World) -> None:
-    old_runs(world)
-    world.advance("8d")
+def test_a_dry_run_says_the_lines_of_the_real_run(every: World) -> None:
+    old_runs(every)
+    every.advance("8d")
 
     text = out("cleanup_workflows", "--dry-run", "--days-old", "7")
 
@@ -307,10 +406,10 @@ def test_a_dry_run_says_the_lines_of_the_real_run(world: World) -> None:
     [("--dlq-only", 6, 1), ("--workflows-only", 1, 2)],
 )
 def test_cleanup_of_one_kind_leaves_the_other(
-    world: World, flag: str, runs: int, letters: int
+    every: World, flag: str, runs: int, letters: int
 ) -> None:
-    old_runs(world)
-    world.advance("31d")
+    old_runs(every)
+    every.advance("31d")
 
     out("cleanup_workflows", flag)
 

@@ -9,7 +9,7 @@ import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -23,6 +23,8 @@ from django_hookflow.serialization import dumps
 from django_hookflow.serialization import loads
 from tests.world import World
 
+BERLIN = ZoneInfo("Europe/Berlin")
+
 
 class Color(enum.Enum):
     RED = "r"
@@ -30,6 +32,25 @@ class Color(enum.Enum):
 
 class Level(enum.IntEnum):
     LOW = 1
+
+
+class Access(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Mode(enum.IntFlag):
+    FAST = 1
+
+
+class Open(enum.Enum):
+    ONE = 1
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        made = object.__new__(cls)
+        made._name_, made._value_ = "OTHER", value
+        return made
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +69,13 @@ class Pydanticish:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def model_dump(self, mode: str) -> dict[str, Any]:
+    def model_dump(self, mode: str, round_trip: bool) -> dict[str, Any]:
         return {"name": self.name}
 
     @classmethod
-    def model_validate(cls, fields: dict[str, Any]) -> Pydanticish:
+    def model_validate(
+        cls, fields: dict[str, Any], strict: bool, by_name: bool
+    ) -> Pydanticish:
         return cls(**fields)
 
     def __eq__(self, other: object) -> bool:
@@ -61,6 +84,42 @@ class Pydanticish:
     __hash__ = None  # type: ignore[assignment]
 
 
+class Aliased(Pydanticish):
+    """`name: str = Field(alias="fullName")`."""
+
+    @classmethod
+    def model_validate(
+        cls, fields: dict[str, Any], strict: bool, by_name: bool
+    ) -> Pydanticish:
+        key = "name" if by_name else "fullName"
+        if key not in fields:
+            raise ValueError("Field required")
+        return cls(fields[key])
+
+
+class Forgetful(Pydanticish):
+    """Its validator puts another name in the place of the one it is given."""
+
+    @classmethod
+    def model_validate(
+        cls, fields: dict[str, Any], strict: bool, by_name: bool
+    ) -> Pydanticish:
+        return cls("nobody")
+
+
+class Unreadable(Pydanticish):
+    """Its validator takes what its serializer does not give."""
+
+    @classmethod
+    def model_validate(
+        cls, fields: dict[str, Any], strict: bool, by_name: bool
+    ) -> Pydanticish:
+        raise ValueError("Field required")
+
+
+ZONES = st.none() | st.sampled_from(
+    [dt.UTC, dt.timezone(dt.timedelta(hours=1)), BERLIN, ZoneInfo("UTC")]
+)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -71,12 +130,11 @@ SCALARS = (
     | st.decimals(allow_nan=False)
     | st.uuids()
     | st.dates()
-    | st.times().map(lambda time: time.replace(fold=0))
+    | st.times(timezones=ZONES)
     | st.timedeltas()
-    | st.datetimes(timezones=st.none() | st.just(dt.UTC)).map(
-        lambda moment: moment.replace(fold=0)
-    )
+    | st.datetimes(timezones=ZONES, allow_imaginary=True)
     | st.sampled_from([Color.RED, Level.LOW, Point.Inner.ONE, Path("a/b")])
+    | st.sampled_from([Access(3), Access.READ, Access(0), Mode.FAST, Mode(8)])
 )
 KEYS = st.none() | st.booleans() | st.integers() | st.text() | st.dates()
 VALUES = st.recursive(
@@ -111,6 +169,7 @@ def test_every_value_comes_back_equal_and_of_its_type(value: Any) -> None:
         Point(1, {"a", "b"}),
         [Point(1, set())],
         Pydanticish("x"),
+        Aliased("x"),
         float("inf"),
         float("-inf"),
         {"b": 1, "a": 2},
@@ -124,6 +183,39 @@ def test_special_values_come_back(value: Any) -> None:
     assert list(map(repr, [loads(dumps(value, "It"))])) == [repr(value)] or (
         isinstance(value, Pydanticish | Point | list)
     )
+
+
+def test_a_time_keeps_its_zone_and_not_only_its_offset() -> None:
+    noon = dt.datetime(2026, 3, 28, 12, tzinfo=BERLIN)
+
+    back = loads(dumps(noon, "It"))
+
+    assert (back, back.tzinfo) == (noon, BERLIN)
+    assert (back + dt.timedelta(days=1)).utcoffset() == dt.timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    "zone", [None, dt.UTC, BERLIN], ids=["naive", "utc", "berlin"]
+)
+def test_the_second_of_two_equal_hours_stays_the_second(zone: Any) -> None:
+    moment = dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=zone)
+
+    backs = loads(dumps([moment, moment.timetz()], "It"))
+
+    assert [back.fold for back in backs] == [1, 1]
+    assert [back.tzinfo for back in backs] == [zone, zone]
+    assert backs[0].isoformat() == moment.isoformat()
+
+
+def test_entries_of_before_are_read() -> None:
+    text = """[{"$datetime":"2026-01-01T12:00:00+01:00"},{"$time":"12:00:00"},
+        {"$enum":["tests.engine.test_serialization:Access","READ"]}]"""
+
+    moment, time, access = loads(text)
+
+    assert moment == dt.datetime(2026, 1, 1, 11, tzinfo=dt.UTC)
+    assert time == dt.time(12)
+    assert access is Access.READ
 
 
 def test_not_a_number_comes_back() -> None:
@@ -141,13 +233,6 @@ def test_a_row_is_kept_as_a_reference(db: None) -> None:
         text == '{"who":{"$model":["auth.user","default",1]}}' or user.pk != 1
     )
     assert back["who"].username == "bob"
-
-
-class Pair(NamedTuple):
-    first: int
-
-
-class Loop(list[Any]): ...
 
 
 @pytest.mark.parametrize(
@@ -193,6 +278,45 @@ def test_a_class_that_cannot_be_found_again_is_refused() -> None:
 
     with pytest.raises(SerializationError, match="cannot be found again"):
         dumps(Local(1), "It")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (
+            Forgetful("x"),
+            "tests.engine.test_serialization:Forgetful does not take back "
+            "what it dumps",
+        ),
+        (
+            Unreadable("x"),
+            "tests.engine.test_serialization:Unreadable does not take back "
+            "what it dumps",
+        ),
+        (
+            Open(5),
+            "<Open.OTHER: 5> is no member of tests.engine.test_serialization:"
+            "Open",
+        ),
+        ([10**5000], "an int in it has more than 4,300 digits"),
+    ],
+    ids=["another model", "no model", "enum", "int"],
+)
+def test_what_could_not_be_read_again_is_not_recorded(
+    value: Any, problem: str
+) -> None:
+    with pytest.raises(SerializationError) as caught:
+        dumps(value, "It")
+
+    assert str(caught.value) == (
+        f"It cannot be recorded: {problem}. Use plain data, a dataclass "
+        "or an id, and load the rest again where it is used."
+    )
+
+
+def test_a_member_that_has_gone_says_so() -> None:
+    with pytest.raises(SerializationError, match=r"renamed or removed"):
+        loads('{"$enum":["tests.engine.test_serialization:Color","BLUE"]}')
 
 
 def test_a_class_that_has_gone_says_so() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.db import transaction
 
@@ -57,13 +58,13 @@ def test_the_time_budget_ends_a_delivery_and_the_next_goes_on(
 
 
 def test_arguments_reach_the_function_whatever_their_names(
-    world: World,
+    every: World,
 ) -> None:
     @workflow
     def named(ctx: WorkflowContext) -> Any:
         return ctx.step.run("x", dict, step_id=1, fn=2, retry=3)
 
-    run = world.finish(named.trigger())
+    run = every.finish(named.trigger())
 
     assert run.result == {"step_id": 1, "fn": 2, "retry": 3}
 
@@ -103,13 +104,13 @@ def test_atomic_step_commits_its_rows_with_its_entry(every: World) -> None:
 
 
 def test_step_without_atomic_keeps_what_it_wrote_before_failing(
-    world: World,
+    every: World,
 ) -> None:
     def write_and_fail() -> None:
         Event.objects.create(
             name="row",
             event_id=str(Event.objects.count()),
-            created_at=world.now,
+            created_at=every.now,
         )
         raise PermanentError("after the row")
 
@@ -117,14 +118,14 @@ def test_step_without_atomic_keeps_what_it_wrote_before_failing(
     def plain(ctx: WorkflowContext) -> None:
         ctx.step.run("write", write_and_fail)
 
-    run = world.finish(plain.trigger())
+    run = every.finish(plain.trigger())
 
     assert run.status == "failed"
     assert Event.objects.count() == 1
 
 
 def test_atomic_step_whose_commit_is_refused_is_a_failed_step(
-    world: World,
+    every: World,
 ) -> None:
     def dangling() -> None:
         StepExecution.objects.create(
@@ -135,7 +136,7 @@ def test_atomic_step_whose_commit_is_refused_is_a_failed_step(
     def refused(ctx: WorkflowContext) -> None:
         ctx.step.options(atomic=True).run("write", dangling)
 
-    run = world.finish(refused.trigger())
+    run = every.finish(refused.trigger())
 
     assert run.status == "failed"
     assert "IntegrityError" in run.error_message
@@ -253,7 +254,7 @@ def test_an_error_may_ask_for_its_own_delay(every: World) -> None:
 
 
 def test_a_run_that_waits_for_a_retry_says_why_and_forgets_it_later(
-    world: World,
+    every: World,
 ) -> None:
     calls: list[int] = []
 
@@ -267,11 +268,11 @@ def test_a_run_that_waits_for_a_retry_says_why_and_forgets_it_later(
         ctx.step.run("charge", fail_once)
 
     run_id = once.trigger()
-    world.deliver()
+    every.deliver()
 
-    run = world.run_of(run_id)
+    run = every.run_of(run_id)
     assert (run.status, run.error_message) == ("waiting", "down")
-    run = world.finish(run_id)
+    run = every.finish(run_id)
     assert (run.status, run.error_message) == ("completed", "")
 
 
@@ -306,7 +307,7 @@ def test_context_tells_the_same_at_every_replay(every: World) -> None:
 
 
 def test_steps_may_be_added_removed_and_reordered_in_a_deploy(
-    world: World,
+    every: World,
 ) -> None:
     calls: list[str] = []
     order = ["a", "b"]
@@ -319,9 +320,9 @@ def test_steps_may_be_added_removed_and_reordered_in_a_deploy(
         ctx.step.run("end", calls.append, "end")
 
     run_id = changing.trigger()
-    world.deliver()
+    every.deliver()
     order[:] = ["c", "b"]
-    run = world.finish(run_id)
+    run = every.finish(run_id)
 
     assert run.status == "completed"
     assert calls == ["a", "b", "c", "end"]
@@ -392,7 +393,7 @@ def test_a_step_inside_a_step_is_refused(every: World) -> None:
     assert calls == []
 
 
-def test_a_step_that_changed_its_kind_says_both(world: World) -> None:
+def test_a_step_that_changed_its_kind_says_both(every: World) -> None:
     kinds = ["run"]
 
     @workflow
@@ -404,9 +405,9 @@ def test_a_step_that_changed_its_kind_says_both(world: World) -> None:
         ctx.step.sleep("nap", 60)
 
     run_id = changing.trigger()
-    world.deliver()
+    every.deliver()
     kinds[:] = ["sleep"]
-    run = world.finish(run_id)
+    run = every.finish(run_id)
 
     assert run.error_message == (
         "Step 'x' is recorded as 'run' and the code now asks for 'sleep'. "
@@ -440,7 +441,7 @@ def test_a_workflow_called_directly_is_the_plain_function() -> None:
 
 
 def test_trigger_inside_a_rolled_back_transaction_starts_nothing(
-    world: World,
+    every: World,
 ) -> None:
     @workflow
     def never(ctx: WorkflowContext) -> None: ...
@@ -449,7 +450,7 @@ def test_trigger_inside_a_rolled_back_transaction_starts_nothing(
         never.trigger(run_id="r1")
         transaction.set_rollback(True)
 
-    assert world.deliver() == 0
+    assert every.deliver() == 0
 
 
 def test_an_atomic_step_that_spoilt_its_transaction_has_failed(
@@ -555,7 +556,7 @@ def test_a_bare_except_around_a_wait_still_waits(every: World) -> None:
     assert (run.status, run.result) == ("completed", "slept")
 
 
-def test_a_run_is_running_during_its_first_step(world: World) -> None:
+def test_a_run_is_running_during_its_first_step(every: World) -> None:
     seen: list[str] = []
 
     @workflow
@@ -563,11 +564,11 @@ def test_a_run_is_running_during_its_first_step(world: World) -> None:
         ctx.step.run("look", lambda: seen.append(status()))
 
     def status() -> str:
-        return world.run_of(run_id).status
+        return every.run_of(run_id).status
 
     run_id = looking.trigger()
     seen.append(status())
-    world.deliver()
+    every.deliver()
 
     assert seen == ["pending", "running"]
 
@@ -601,3 +602,27 @@ def test_errors_are_judged_by_type_and_not_by_their_words(
     every.finish(failing.trigger())
 
     assert len(calls) == attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [(400, 1), (404, 1), (410, 1), (408, 4), (425, 4), (429, 4), (503, 4)],
+)
+def test_an_answer_of_httpx_is_judged_by_its_status(
+    every: World, status: int, attempts: int
+) -> None:
+    calls: list[int] = []
+
+    def fetch() -> None:
+        calls.append(1)
+        request = httpx.Request("GET", "http://provider/")
+        httpx.Response(status, request=request).raise_for_status()
+
+    @workflow
+    def fetching(ctx: WorkflowContext) -> None:
+        ctx.step.run("fetch", fetch)
+
+    run = every.finish(fetching.trigger())
+
+    assert (run.status, len(calls)) == ("failed", attempts)
+    assert "HTTPStatusError" in run.error_message

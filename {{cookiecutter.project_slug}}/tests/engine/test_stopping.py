@@ -54,17 +54,17 @@ def test_a_delivery_ends_with_the_step_under_way(world: World) -> None:
 
 
 def test_another_process_goes_on_behind_the_recorded_step(
-    world: World,
+    every: World,
 ) -> None:
     three_steps.trigger(run_id="r1")
     MemoryTransport.deliver(MemoryTransport.waiting[0])
 
     stopping.tell(is_stopping=False)  # as in a process that was just started
-    world.deliver()
+    every.deliver()
 
     assert executed == ["first", "second", "third"]
-    assert world.run_of("r1").status == "completed"
-    assert world.run_of("r1").deliveries == 2
+    assert every.run_of("r1").status == "completed"
+    assert every.run_of("r1").deliveries == 2
 
 
 def test_a_stopping_process_begins_nothing_new(world: World) -> None:

@@ -35,7 +35,7 @@ def seen(settings: Settings) -> Iterator[list[str]]:
 
 
 def test_a_tracer_sees_each_delivery_and_each_executed_step(
-    world: World, seen: list[str]
+    every: World, seen: list[str]
 ) -> None:
     @workflow
     def shop(ctx: WorkflowContext) -> None:
@@ -43,7 +43,7 @@ def test_a_tracer_sees_each_delivery_and_each_executed_step(
         ctx.step.sleep("nap", 60)
         ctx.step.run("charge", str)
 
-    world.finish(shop.trigger())
+    every.finish(shop.trigger())
 
     assert seen == [
         "watcher: run reserve ended",
@@ -56,7 +56,7 @@ def test_a_tracer_sees_each_delivery_and_each_executed_step(
 
 
 def test_a_tracer_sees_attempts_that_fail(
-    world: World, seen: list[str]
+    every: World, seen: list[str]
 ) -> None:
     def fail() -> None:
         raise RetryableError("not now")
@@ -66,7 +66,7 @@ def test_a_tracer_sees_attempts_that_fail(
         with suppress(WorkflowError):
             ctx.step.run("charge", fail)
 
-    world.finish(failing.trigger())
+    every.finish(failing.trigger())
 
     assert [line for line in seen if "delivery" not in line] == [
         *["watcher: run charge StepWaiting"] * 3,
@@ -75,22 +75,22 @@ def test_a_tracer_sees_attempts_that_fail(
 
 
 def test_a_replayed_letter_carries_the_trace_of_its_replay(
-    world: World, seen: list[str]
+    every: World, seen: list[str]
 ) -> None:
     @workflow
     def failing(ctx: WorkflowContext) -> None:
         raise PermanentError("no")
 
-    world.finish(failing.trigger())
+    every.finish(failing.trigger())
     letter = DeadLetterEntry.objects.get()
 
-    run = world.run_of(letter.replay())
+    run = every.run_of(letter.replay())
 
     assert run.trace == '{"watcher": "trace-0"}'
 
 
 def test_several_tracers_stand_in_each_other(
-    world: World, seen: list[str], settings: Settings
+    every: World, seen: list[str], settings: Settings
 ) -> None:
     settings.DJANGO_HOOKFLOW_TRACERS = [WATCHER, SECOND]
 
@@ -98,7 +98,7 @@ def test_several_tracers_stand_in_each_other(
     def one(ctx: WorkflowContext) -> None:
         ctx.step.run("a", str)
 
-    world.finish(one.trigger())
+    every.finish(one.trigger())
     with tracing.job("sweep", timedelta(minutes=1)):
         pass
 
@@ -114,7 +114,7 @@ def test_several_tracers_stand_in_each_other(
 
 @pytest.mark.parametrize("tracers", [[], ["django_hookflow.tracing.Tracer"]])
 def test_without_a_tracer_that_looks_nothing_is_kept(
-    world: World, settings: Settings, tracers: list[str]
+    every: World, settings: Settings, tracers: list[str]
 ) -> None:
     settings.DJANGO_HOOKFLOW_TRACERS = tracers
 
@@ -122,7 +122,7 @@ def test_without_a_tracer_that_looks_nothing_is_kept(
     def one(ctx: WorkflowContext) -> None:
         ctx.step.run("a", str)
 
-    run = world.finish(one.trigger())
+    run = every.finish(one.trigger())
     with tracing.job("sweep", timedelta(minutes=1)):
         pass
 
@@ -130,7 +130,7 @@ def test_without_a_tracer_that_looks_nothing_is_kept(
     assert (tracing.get_tracer() is None) == (not tracers)
 
 
-def test_the_present_work_is_known_while_it_lasts(world: World) -> None:
+def test_the_present_work_is_known_while_it_lasts(every: World) -> None:
     def here() -> list[Any]:
         work = tracing.current()
         step = work and work.step
@@ -144,7 +144,7 @@ def test_the_present_work_is_known_while_it_lasts(world: World) -> None:
     def asking(ctx: WorkflowContext) -> Any:
         return [here(), ctx.step.run("a", here), here()]
 
-    run = world.finish(asking.trigger(run_id="r"))
+    run = every.finish(asking.trigger(run_id="r"))
 
     assert run.result == [
         ["r", None, None],
@@ -203,7 +203,7 @@ def test_one_step_in_each_delivery_says_the_same(
 
 
 def test_a_step_that_a_deploy_put_first_is_heard(
-    world: World, caplog: pytest.LogCaptureFixture
+    every: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     deployed = False
@@ -216,15 +216,15 @@ def test_a_step_that_a_deploy_put_first_is_heard(
         ctx.log.info("rested")
 
     run_id = changing.trigger()
-    world.deliver()
+    every.deliver()
     deployed = True
-    world.finish(run_id)
+    every.finish(run_id)
 
     assert own(caplog) == ["in new", "rested"]
 
 
 def test_a_logger_that_is_off_is_off(
-    world: World, caplog: pytest.LogCaptureFixture
+    every: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "workflows.quiet")
 
@@ -233,7 +233,7 @@ def test_a_logger_that_is_off_is_off(
         ctx.log.info("unheard")
         return ctx.log.isEnabledFor(logging.INFO)
 
-    run = world.finish(quiet.trigger())
+    run = every.finish(quiet.trigger())
 
     assert (run.result, own(caplog)) == (False, [])
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +20,8 @@ from django_hookflow.exceptions import RunConflict
 from django_hookflow.exceptions import SerializationError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.limits import AT_ONCE
+from django_hookflow.transports.limits import within
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows.registry import get_all_workflows
 from django_hookflow.workflows.registry import get_workflow
@@ -50,6 +56,35 @@ def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
         "Run 'order-1' exists already with other data. Use another run_id, "
         "or trigger it with what it was begun with."
     )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {1: "a", 2: {"b": 1, "c": (1, {None: 1, True: 2})}},
+        {2: {"c": (1, {True: 2, None: 1}), "b": 1}, 1: "a"},
+    ],
+)
+def test_the_same_data_in_another_order_is_the_same_run(
+    world: World, data: dict[Any, Any]
+) -> None:
+    noop.trigger(
+        {1: "a", 2: {"b": 1, "c": (1, {None: 1, True: 2})}}, run_id="order-1"
+    )
+
+    assert noop.trigger(data, run_id="order-1") == "order-1"
+
+
+@pytest.mark.parametrize(
+    "data", [{1: "b", 2: "a"}, {1: "a"}, {"1": "a", "2": "b"}, {}]
+)
+def test_other_data_with_keys_that_are_no_text_is_an_error(
+    world: World, data: dict[Any, Any]
+) -> None:
+    noop.trigger({1: "a", 2: "b"}, run_id="order-1")
+
+    with pytest.raises(RunConflict):
+        noop.trigger(data, run_id="order-1")
 
 
 def test_the_same_run_id_for_another_workflow_is_an_error(
@@ -119,6 +154,7 @@ def test_data_keeps_its_types(every: World) -> None:
             "run_id is 'a\\nb'. Use printable text.",
         ),
         ({"run_id": 17}, ValueError, "run_id is 17. Use printable text."),
+        ({"run_id": ""}, ValueError, "run_id is ''. Use printable text."),
     ],
 )
 def test_bad_input_starts_nothing(
@@ -132,7 +168,7 @@ def test_bad_input_starts_nothing(
 
 
 def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
-    world: World, settings: Any, caplog: Any
+    every: World, settings: Any, caplog: Any
 ) -> None:
     settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
     run_id = noop.trigger({"n": 1})
@@ -142,24 +178,78 @@ def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
     )
 
     assert engine.sweep() == 0
-    world.advance("61s")
+    every.advance("61s")
     assert engine.sweep() == 1
 
-    assert world.finish(run_id).result == {"n": 1}
+    assert every.finish(run_id).result == {"n": 1}
 
 
+@contextmanager
+def qstash_that_drips(beginning: bytes, drop: bytes) -> Iterator[list[str]]:
+    """A server whose answer has no end; its address, then how it ended."""
+    told: list[str] = []
+    over = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(10_000)
+            connection.sendall(beginning)
+            for _ in range(6000):  # a minute
+                if over.wait(0.01):
+                    return
+                connection.sendall(drop)
+            told.append("heard out")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told.append(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield told
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("beginning", "drop"),
+    [
+        (b"", b""),
+        (b"", b"H"),
+        (b"HTTP/1.1 201 Created\r\nSlow: ", b"x"),
+        (b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n", b" "),
+    ],
+    ids=["nothing", "status", "header", "body"],
+)
 def test_trigger_returns_while_qstash_hangs(
-    world: World, settings: Any, caplog: Any
+    world: World, settings: Any, caplog: Any, beginning: bytes, drop: bytes
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
-        settings.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 0.05
-        settings.QSTASH_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+    settings.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 0.2
+    with qstash_that_drips(beginning, drop) as told:
+        settings.QSTASH_URL = told[0]
 
         run_id = noop.trigger()
 
+    assert told[1:] == []
     assert world.run_of(run_id).status == "pending"
     assert "QStash took no message: timed out" in caplog.text
+
+
+def test_few_threads_are_left_behind_while_qstash_hangs() -> None:
+    is_over = threading.Event()
+    for _ in range(AT_ONCE):
+        with pytest.raises(TimeoutError, match="timed out after 0 s"):
+            within(0, is_over.wait)
+
+    with pytest.raises(TimeoutError) as caught:
+        within(60, is_over.wait)
+    is_over.set()
+
+    assert str(caught.value) == "32 earlier ones still wait"
+    for thread in threading.enumerate():
+        if thread.name == "hookflow-within":
+            thread.join()
+    assert within(60, is_over.is_set)
 
 
 def test_a_workflow_is_found_by_its_name_or_its_given_id() -> None:
@@ -200,7 +290,7 @@ def test_an_id_that_fits_no_address_is_refused(workflow_id: Any) -> None:
 
 @pytest.mark.parametrize(
     "workflow_id",
-    ["<locals>.f", "a b", "größe", "50%", "a?b#c", "a+b", "...", "%2F"],
+    ["<locals>.f", "a b", "größe", "50%", "a?b#c", "a+b", "..a", "...", "%2F"],
 )
 def test_odd_ids_arrive_all_the_same(every: World, workflow_id: str) -> None:
     @workflow(workflow_id=workflow_id)
@@ -225,8 +315,8 @@ def test_async_and_generator_functions_are_refused_at_import() -> None:
 
 @pytest.mark.parametrize("domain", ["http://testserver", "http://testserver/"])
 def test_a_slash_after_the_domain_makes_no_difference(
-    world: World, settings: Any, domain: str
+    every: World, settings: Any, domain: str
 ) -> None:
     settings.DJANGO_HOOKFLOW_DOMAIN = domain
 
-    assert world.finish(noop.trigger()).status == "completed"
+    assert every.finish(noop.trigger()).status == "completed"

@@ -13,6 +13,7 @@ from django.db import transaction
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import SerializationError
@@ -50,19 +51,29 @@ def test_sleep_takes_every_kind_of_duration(
     assert woken == [EPOCH + timedelta(seconds=seconds)]
 
 
-@pytest.mark.parametrize("text", ["", "soon", "5 m", "1w", "-5s", "5"])
+@pytest.mark.parametrize("kind", ["sleep", "wait_for_event"])
+@pytest.mark.parametrize(
+    "duration",
+    [
+        *("", "soon", "5 m", "1w", "-5s", "5", "9999999d", "9999999999d"),
+        *(1e30, float("inf"), float("nan"), [5], timedelta.max, EPOCH),
+    ],
+)
 def test_a_duration_that_is_none_fails_the_run(
-    world: World, text: str
+    every: World, kind: str, duration: Any
 ) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> None:
-        ctx.step.sleep("nap", text)
+        if kind == "sleep":
+            ctx.step.sleep("nap", duration)
+        ctx.step.wait_for_event("nap", "bell", timeout=duration)
 
-    run = world.finish(sleeper.trigger())
+    run = every.finish(sleeper.trigger())
 
     assert run.error_message == (
-        f"{text!r} is no duration. Write seconds as a number, or text such "
-        'as "90s" or "1d12h".'
+        f"Step 'nap' cannot wait for {duration!r}. Write seconds as a "
+        'number, or text such as "90s" or "1d12h", that end before the year '
+        "10000."
     )
 
 
@@ -82,16 +93,33 @@ def test_sleep_until_a_time_and_not_for_a_time_that_is_past(
     assert woken == [EPOCH + timedelta(hours=12)]
 
 
-def test_sleep_until_a_naive_time_is_refused(world: World) -> None:
+def test_sleep_until_a_naive_time_is_refused(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> None:
         ctx.step.sleep_until("noon", datetime(2026, 1, 1))  # noqa: DTZ001
 
-    run = world.finish(sleeper.trigger())
+    run = every.finish(sleeper.trigger())
 
     assert run.error_message == (
         "Step 'noon' sleeps until 2026-01-01 00:00:00, which has no time "
         "zone. Use django.utils.timezone."
+    )
+
+
+@pytest.mark.parametrize("when", [1_767_265_200, "2026-01-01", None])
+def test_sleep_until_what_is_no_datetime_is_refused(
+    every: World, when: Any
+) -> None:
+    @workflow
+    def sleeper(ctx: WorkflowContext) -> None:
+        ctx.step.sleep_until("noon", when)
+
+    run = every.finish(sleeper.trigger())
+
+    assert (run.status, run.error_message) == (
+        "failed",
+        f"Step 'noon' sleeps until {when!r}, which is no datetime. Use "
+        "django.utils.timezone, or ctx.step.sleep for a number of seconds.",
     )
 
 
@@ -186,6 +214,33 @@ def test_the_same_event_id_is_the_same_event(every: World) -> None:
     assert every.finish(run_id).result == [1, "no second"]
 
 
+@pytest.mark.parametrize("first", [{"match": "a"}, {"run_id": "r1"}])
+@pytest.mark.parametrize(
+    "then", [{"match": "a"}, {"match": "b"}, {"run_id": "r1"}]
+)
+def test_the_same_event_id_for_another_address_is_an_error(
+    world: World, first: dict[str, str], then: dict[str, str]
+) -> None:
+    @workflow
+    def waiter(ctx: WorkflowContext) -> None: ...
+
+    waiter.trigger(run_id="r1")
+    send_event("payment", 1, event_id="e1", **first)
+    if then == first:
+        assert send_event("payment", 2, event_id="e1", **then) is False
+        return
+
+    with transaction.atomic(), pytest.raises(EventConflict) as caught:
+        send_event("payment", 2, event_id="e1", **then)
+
+    assert str(caught.value) == (
+        "Event 'payment' with the id 'e1' was sent to another run or match "
+        "already, and one event is consumed once. Give each address an id of "
+        'its own, such as f"{event_id}-{match}".'
+    )
+    assert Event.objects.get().data == 1
+
+
 def test_each_event_goes_to_one_wait_in_the_order_sent(every: World) -> None:
     @workflow
     def waiter(ctx: WorkflowContext) -> Any:
@@ -247,48 +302,48 @@ def test_a_time_limit_raises_and_takes_the_same_branch_each_time(
 
 
 def test_a_wait_without_limit_has_no_message_and_is_never_overdue(
-    world: World,
+    every: World,
 ) -> None:
     @workflow
     def waiter(ctx: WorkflowContext) -> Any:
         return ctx.step.wait_for_event("paid", "payment")
 
     run_id = waiter.trigger()
-    world.pass_time("365d")
+    every.pass_time("365d")
 
-    run = world.run_of(run_id)
+    run = every.run_of(run_id)
     assert (run.status, run.wake_at, run.sweep_at) == ("waiting", None, None)
     assert (run.messages, MemoryTransport.waiting) == (1, [])
 
 
-def test_an_event_commits_with_the_callers_transaction(world: World) -> None:
+def test_an_event_commits_with_the_callers_transaction(every: World) -> None:
     @workflow
     def waiter(ctx: WorkflowContext) -> Any:
         return ctx.step.wait_for_event("paid", "payment")
 
     run_id = waiter.trigger()
-    world.deliver()
+    every.deliver()
 
     with transaction.atomic():
         send_event("payment", 1, run_id=run_id)
         transaction.set_rollback(True)
 
-    assert (world.deliver(), Event.objects.count()) == (0, 0)
-    assert world.run_of(run_id).status == "waiting"
+    assert (every.deliver(), Event.objects.count()) == (0, 0)
+    assert every.run_of(run_id).status == "waiting"
 
 
-def test_an_event_for_a_sleeping_run_rings_no_bell(world: World) -> None:
+def test_an_event_for_a_sleeping_run_rings_no_bell(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> Any:
         ctx.step.sleep("nap", "1h")
         return ctx.step.wait_for_event("paid", "payment")
 
     run_id = sleeper.trigger()
-    world.deliver()
+    every.deliver()
 
     send_event("payment", "early", run_id=run_id)
-    assert world.deliver() == 0
-    assert world.finish(run_id).result == "early"
+    assert every.deliver() == 0
+    assert every.finish(run_id).result == "early"
 
 
 def test_an_event_that_comes_while_the_run_executes_is_found(
@@ -324,6 +379,16 @@ def test_an_event_that_comes_while_the_run_executes_is_found(
             RunNotFound,
             "There is no run 'nobody'. Use the id that trigger() returned, "
             "after its commit.",
+        ),
+        (
+            {"name": "", "match": "m"},
+            ValueError,
+            "name is ''. Use printable text.",
+        ),
+        (
+            {"name": "x", "match": "m", "event_id": ""},
+            ValueError,
+            "event_id is ''. Use printable text.",
         ),
         (
             {"name": "a\0b", "match": "m"},

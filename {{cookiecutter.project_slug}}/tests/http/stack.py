@@ -171,6 +171,8 @@ class Stack:
     # The brake.
 
     def brake_at(self, statement: str) -> None:
+        # Of two processes that met the last one, the slower said so late.
+        (self.folder / "stands").unlink(missing_ok=True)
         (self.folder / "at").write_text(statement, encoding="utf-8")
 
     def wait_until_it_stands(self, meanwhile: Do = lambda: None) -> None:

@@ -7,8 +7,12 @@ messages that move the runs are delivered once, and twice.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -108,6 +112,98 @@ def test_charge_the_provider_does_not_accept_cancels_the_order(
     )
     assert Product.objects.get().stock == 10
     assert not Charge.objects.exists()
+
+
+@pytest.fixture
+def odd_provider(settings: Any) -> Iterator[list[tuple[int, bytes]]]:
+    """A provider that gives these answers, one after the other."""
+    answers: list[tuple[int, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = answers.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        # The routes of the site, read once, have the sandbox by its path.
+        settings.PAYMENTS_URL = (
+            f"http://127.0.0.1:{server.server_port}/sandbox"
+        )
+        yield answers
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (302, b"", "302 with 'None'"),
+        (200, b"OK", "200 with 'OK'"),
+        (201, b"{}", "201 with '{}'"),
+    ],
+)
+def test_an_answer_without_a_charge_is_left_to_a_person(
+    world: Any,
+    odd_provider: list[tuple[int, bytes]],
+    place: Any,
+    mug: Product,
+    status: int,
+    body: bytes,
+    said: str,
+) -> None:
+    odd_provider.append((status, body))
+    order = place().json()["id"]
+
+    world.run_to_the_end()
+
+    run = WorkflowRun.objects.get()
+    assert (run.status, run.error_type) == ("failed", "PermanentError")
+    assert run.error_message == (
+        f"The charge of order {order} may have been made or not: the provider"
+        f" answered {said}. Settle it with the provider, then close the order"
+        " by hand."
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            409,
+            b'{"status": "processing"}',
+            "409 with \"{'status': 'processing'}\"",
+        ),
+        (200, b"OK", "200 with 'OK'"),
+    ],
+)
+def test_a_charge_that_goes_on_after_its_cancellation_is_left_to_a_person(
+    world: Any,
+    odd_provider: list[tuple[int, bytes]],
+    place: Any,
+    mug: Product,
+    status: int,
+    body: bytes,
+    said: str,
+) -> None:
+    odd_provider += [(201, b'{"id": "ch_1"}'), (status, body)]
+    place()
+
+    world.run_to_the_end()
+
+    run = WorkflowRun.objects.get()
+    assert (run.status, run.error_type) == ("failed", "PermanentError")
+    assert run.error_message == (
+        f"Charge ch_1 could not be cancelled: the provider answered {said}. "
+        "Settle it with the provider, then close the order by hand."
+    )
 
 
 def test_charge_that_cannot_be_cancelled_is_left_to_a_person(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from django.db import connection
 from qstash import QStash
 from qstash import Receiver
 
@@ -18,8 +17,6 @@ from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
-# SQLite has one writer and no locks of rows.
-collect_ignore = ["test_locks.py"] if connection.vendor == "sqlite" else []
 TOKEN = "token-of-the-tests"
 CURRENT = "sig_current_key_0123456789abcdef"
 NEXT = "sig_next_key_0123456789abcdefghi"

@@ -8,6 +8,7 @@ from django.db import transaction
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
@@ -120,6 +121,54 @@ def test_an_event_sent_twice_at_once_is_one(
     assert (first.result(), second.result()) == (True, False)
     assert Event.objects.count() == 1
     assert world.finish("run").result == "cash"
+
+
+def failed(world: World) -> DeadLetterEntry:
+    mended: list[bool] = []
+
+    @workflow
+    def mendable(ctx: WorkflowContext) -> str:
+        if not mended:
+            mended.append(True)
+            raise ValueError("no")
+        received: str = ctx.step.wait_for_event("paid", "payment")
+        return received
+
+    mendable.trigger(run_id="run")
+    world.deliver()
+    return DeadLetterEntry.objects.get()
+
+
+def test_an_event_on_its_way_to_a_failed_run_is_handed_to_its_replay(
+    world: World,
+) -> None:
+    letter = failed(world)
+
+    def slow() -> None:
+        with transaction.atomic():
+            send(BY_RUN)
+            stand()
+
+    sender = Actor(slow).reach()
+    replayer = Actor(letter.replay).wait_until_blocked()
+    sender.go().result()
+
+    assert world.finish(replayer.result()).result == "cash"
+
+
+def test_an_event_sent_while_its_run_is_replayed_reaches_the_replay(
+    world: World,
+) -> None:
+    letter = failed(world)
+
+    replayer = Actor(
+        letter.replay, stop_after='UPDATE "django_hookflow_event"'
+    ).reach()
+    sender = Actor(lambda: send(BY_RUN)).wait_until_blocked()
+    replayer.go()
+
+    assert sender.result()
+    assert world.finish(replayer.result()).result == "cash"
 
 
 def test_two_runs_that_wait_for_one_event_do_not_both_get_it(

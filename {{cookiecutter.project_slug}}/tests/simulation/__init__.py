@@ -5,6 +5,7 @@ arrive, which are lost or doubled, where a worker dies or is put to sleep.
 
     choices     every random decision, recorded so that it can be replayed
     programs    random workflows: trees of steps
+    provider    what their calls are made to
     reference   what a program comes to when nothing ever goes wrong
     crew        workers that one scheduler switches between
     network     messages, and what happens to them on the way

@@ -27,6 +27,10 @@ class ProcessDied(BaseException):
 
 
 class Scheduler(Protocol):
+    # Whether statements are boundaries. Who looks at them has the engine ask
+    # Django's cursor for all; in production its own asks the driver.
+    sees_statements: bool
+
     def at_boundary(self, worker: Worker, where: str, pause: bool) -> None:
         """Return to go on; raise ProcessDied; or call worker.pause()."""
 
@@ -109,11 +113,11 @@ class Worker:
 
     def _work(self) -> None:
         _here.worker = self
-        connection.execute_wrappers.append(self._execute)
         while True:
             self._go.acquire()
             if self._job is None:
                 break
+            self._look_at_statements()
             try:
                 self._job()
             except ProcessDied:
@@ -125,6 +129,10 @@ class Worker:
                 self.scheduler = None
                 self._back.release()
         connection.close()
+
+    def _look_at_statements(self) -> None:
+        sees = self.scheduler is not None and self.scheduler.sees_statements
+        connection.execute_wrappers[:] = [self._execute] if sees else []
 
     def _execute(
         self,

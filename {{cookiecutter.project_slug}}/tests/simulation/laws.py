@@ -20,11 +20,13 @@ from django_hookflow.states import TERMINAL
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 from django_hookflow.transports.memory import post
+from tests.simulation.programs import Call
 from tests.simulation.programs import Node
 from tests.simulation.programs import Spawn
 from tests.simulation.programs import Tell
 from tests.simulation.programs import Wait
 from tests.simulation.programs import Work
+from tests.simulation.provider import Provider
 from tests.simulation.reference import LATE
 from tests.simulation.reference import interpret
 from tests.simulation.world import LEDGER
@@ -41,8 +43,11 @@ Rows = dict[Any, tuple[Any, ...]]
 class Witness:
     """Looks after each action: what is final must stay as it is."""
 
+    # Whether nobody goes on with a step after its lease has run out.
+    is_exact: bool = True
     _runs: Rows = field(default_factory=dict)
     _entries: Rows = field(default_factory=dict)
+    _asked: Rows = field(default_factory=dict)
 
     def look(self) -> None:
         runs = _ended_runs()
@@ -55,7 +60,12 @@ class Witness:
             self._entries.items() <= entries.items(),
             f"A recorded step changed: {self._entries} is {entries}",
         )
-        self._runs, self._entries = runs, entries
+        asked = _asked_in_recorded_calls()
+        demand(
+            not self.is_exact or self._asked.items() <= asked.items(),
+            f"A recorded call was made again: {self._asked} is {asked}",
+        )
+        self._runs, self._entries, self._asked = runs, entries, asked
 
 
 def judge(world: World) -> None:
@@ -125,6 +135,9 @@ def _judge_rows(
             demand(rows[name] == 1, f"{run} did {name} {rows[name]} times")
         elif isinstance(node, Work):
             demand(rows[name] >= 1, f"{run} never did {name}")
+        elif isinstance(node, Call):
+            asked = Provider.asked[f"{run.run_id}:{name}"]
+            demand(asked > node.failures, f"{run} called {name} {asked} times")
     for name in rows.keys() - recorded:
         node = nodes[name]
         atomic = isinstance(node, Spawn | Tell) or getattr(
@@ -218,6 +231,16 @@ def _recorded_entries() -> Rows:
         "WHERE status IN ('completed', 'failed')"
     )
     return {row[:2]: row[2:] for row in rows}
+
+
+def _asked_in_recorded_calls() -> Rows:
+    """How often each provider was asked whose answer is recorded."""
+    rows = _select(
+        "SELECT r.run_id, e.step_id FROM django_hookflow_stepexecution e "
+        "JOIN django_hookflow_workflowrun r ON r.id = e.workflow_run_id "
+        "WHERE e.kind = 'call' AND e.status IN ('completed', 'failed')"
+    )
+    return {row: (Provider.asked[":".join(row)],) for row in rows}
 
 
 def _ledger(run_id: str) -> Counter[str]:

@@ -17,6 +17,7 @@ from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.workflows.context import WorkflowContext
 from tests.simulation.choices import Choices
+from tests.simulation.provider import Provider
 
 EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 LEASE = 36_000  # seconds; the real heartbeat never beats in a test
@@ -182,6 +183,18 @@ class Wait(Node):
 
 
 @dataclass(frozen=True)
+class Call(Node):
+    """A request to a provider that is away a few times, and then answers."""
+
+    failures: int = 0
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=PATIENT)
+        url = f"{Provider.url}/{self.failures}/"
+        return [step.call(self.id, url, method="POST")]
+
+
+@dataclass(frozen=True)
 class Spawn(Node):
     """An atomic step that triggers a run of another program."""
 
@@ -215,7 +228,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 # How often each is written.
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
-    "stumble", "until", "fatal",
+    "stumble", "until", "fatal", "call",
 )  # fmt: skip
 
 
@@ -276,6 +289,9 @@ class Author:
             timeout=self.choices.pick((None, *DURATIONS)),
             fallback=self._fallback(depth),
         )
+
+    def _call(self, name: str, depth: int) -> Node:
+        return Call(name, failures=max(0, self.choices.below(5) - 2))
 
     def _spawn(self, name: str, depth: int) -> Node:
         if not self.children:

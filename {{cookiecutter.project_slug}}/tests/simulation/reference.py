@@ -13,6 +13,7 @@ from functools import singledispatchmethod
 from typing import Any
 
 from tests.simulation.programs import Broken
+from tests.simulation.programs import Call
 from tests.simulation.programs import Fatal
 from tests.simulation.programs import Node
 from tests.simulation.programs import Program
@@ -73,6 +74,11 @@ class _Walk:
     @visit.register
     def _(self, node: Work) -> list[Any]:
         return [f"{node.id} done"]
+
+    @visit.register
+    def _(self, node: Call) -> list[Any]:
+        done = {"done": f"{self.run_id}:{node.id}"}
+        return [{"status_code": 200, "data": done}]
 
     @visit.register
     def _(self, node: Broken) -> list[Any]:

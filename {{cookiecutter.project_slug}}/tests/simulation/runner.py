@@ -15,6 +15,8 @@ from tests.simulation.crew import Worker
 from tests.simulation.laws import Witness
 from tests.simulation.laws import judge
 from tests.simulation.programs import LEASE
+from tests.simulation.provider import Provider
+from tests.simulation.provider import provider
 from tests.simulation.world import LEDGER
 from tests.simulation.world import Fault
 from tests.simulation.world import Violation
@@ -82,12 +84,13 @@ class Simulation:
         ):
             world = self.world(choices, self.crew, self.fault)
             try:
-                world.play(Witness().look)
+                world.play(Witness(world.is_exact).look)
                 judge(world)
             except Violation as violation:
                 return _report(seed, world, str(violation))
             finally:
                 clear()
+                Provider.asked.clear()
         return None
 
     def _shorten(self, report: Report) -> Report:
@@ -118,11 +121,14 @@ def simulation(
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {LEDGER} (run_id TEXT, step_id TEXT)")
     try:
-        with override_settings(
-            DJANGO_HOOKFLOW_TRANSPORT=TRANSPORT,
-            DJANGO_HOOKFLOW_LEASE=LEASE,
-            DJANGO_HOOKFLOW_SWEEP_AFTER=600,
-            DJANGO_HOOKFLOW_MAX_CRASHES=10_000,
+        with (
+            provider(),
+            override_settings(
+                DJANGO_HOOKFLOW_TRANSPORT=TRANSPORT,
+                DJANGO_HOOKFLOW_LEASE=LEASE,
+                DJANGO_HOOKFLOW_SWEEP_AFTER=600,
+                DJANGO_HOOKFLOW_MAX_CRASHES=10_000,
+            ),
         ):
             yield Simulation(crew, fault, world)
     finally:

@@ -111,6 +111,8 @@ class World:
         self.deaths_left = choices.below(FAULTS)
         self.naps_left = choices.below(FAULTS)
         self.is_hostile = True
+        # A fault is planted in a statement; every other history has none.
+        self.sees_statements = fault is not None or not choices.chance(50)
         self.programs = self._write_programs()
         self.jobs = self._plan_jobs()
 
