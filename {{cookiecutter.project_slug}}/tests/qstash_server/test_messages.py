@@ -143,6 +143,8 @@ def test_empty_list_of_ids_cancels_nothing(
         ("label=a", 2),
         ("label=a&label=c", 3),
         ("label=a,c", 3),
+        ("label=A", 0),
+        ("label=_", 0),
         ("label=a&host=localhost", 1),
         ("host=127.0.0.1", 2),
         ("path=/x", 1),

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
+from django.db.models import Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 
 from .errors import BadRequestError
 from .numbers import parse_number
@@ -127,7 +130,7 @@ def where(wanted: Filter, prefix: str = "", time: str = "created_at") -> Q:
             condition &= Q(**{field: wanted_values})
     labels = split(wanted.values.get("label", ()))
     if labels:
-        condition &= _any_label(labels, f"{prefix}labels__contains")
+        condition &= _any_label(labels, f"{prefix}labels")
     for name, lookup in (("fromDate", "gte"), ("toDate", "lte")):
         moment = wanted.number(name)
         if moment is not None:
@@ -140,8 +143,10 @@ def split(values: Iterable[str]) -> list[str]:
     return [word for value in values for word in value.split(",") if word]
 
 
-def _any_label(labels: list[str], lookup: str) -> Q:
+def _any_label(labels: list[str], field: str) -> Q:
     condition = Q()
     for label in labels:
-        condition |= Q(**{lookup: f",{label},"})
+        # Not __contains, for which SQLite's "prod" is "PROD" too.
+        place = StrIndex(field, Value(f",{label},"))
+        condition |= Q(GreaterThan(place, 0))
     return condition

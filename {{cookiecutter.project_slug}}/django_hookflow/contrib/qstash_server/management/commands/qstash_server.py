@@ -24,7 +24,7 @@ from ...store.moments import overdue
 
 DEFAULT_PORT = 8080
 MAX_PORT = 65535
-WORTH_A_LINE = 100  # attempts in a second; a quiet server prints nothing
+WORTH_A_LINE = 100  # attempts in a second, or due; else it prints nothing
 
 
 class Command(BaseCommand):
@@ -75,16 +75,16 @@ class Command(BaseCommand):
         while not stopped.wait(1.0):
             attempts = server.attempts
             done, before = attempts - before, attempts
-            busy = done >= WORTH_A_LINE
-            due = overdue(server.clock.now()) if busy or draining else 0
-            if busy or (due and done):
+            due = overdue(server.clock.now()) if done or draining else 0
+            if max(done, due) >= WORTH_A_LINE:
+                draining = True
                 self._say(
                     f"{done:,} attempts in a second,"
                     f" {due:,} more messages are due."
                 )
             elif draining and not due:
+                draining = False
                 self._say("The backlog has been delivered.")
-            draining = busy or due > 0
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
