@@ -103,6 +103,7 @@ def test_own_host_is_that_of_the_domain(domain: str, host: str) -> None:
     assert host_of(domain) == host
 
 
+@pytest.mark.django_db  # some checks of Django 6 ask the database
 @pytest.mark.parametrize(
     ("name", "value", "problem", "hint"),
     [
