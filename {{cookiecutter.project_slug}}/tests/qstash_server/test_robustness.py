@@ -32,6 +32,8 @@ from tests.qstash_server.helpers import Answer
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
+STORM = 10_000  # messages
+
 
 @dataclass
 class RawDestination:
@@ -345,17 +347,17 @@ def test_storm_of_messages_due_at_once_is_delivered_once_each(
     http: httpx.Client, destination: Destination, clock: ManualClock
 ) -> None:
     item = {"destination": destination.url, "headers": {"Upstash-Delay": "1h"}}
-    for start in range(0, 2000, 100):
+    for start in range(0, STORM, 100):
         items = [item | {"body": str(start + n)} for n in range(100)]
         http.post("/v2/batch", json=items).raise_for_status()
 
     clock.advance(3600)
 
     received = until(
-        lambda: len(destination.received) >= 2000 and destination.received,
-        deadline=120,
+        lambda: len(destination.received) >= STORM and destination.received,
+        deadline=600,
     )
-    assert sorted(int(one.body) for one in received) == list(range(2000))
+    assert sorted(int(one.body) for one in received) == list(range(STORM))
 
 
 def test_large_bodies_are_claimed_a_few_at_a_time(
