@@ -33,6 +33,16 @@ def verifies(receiver: Receiver, received: Received) -> bool:
     return True
 
 
+def test_a_large_body_is_signed_as_a_small_one(
+    client: QStash, destination: Destination, receiver: Receiver
+) -> None:
+    client.message.publish(url=destination.url, body="ü" * 1_500_000)
+
+    (received,) = destination.wait_for(1)
+    assert len(received.body) == 3_000_000
+    assert verifies(receiver, received)
+
+
 def test_rotation_moves_the_next_key_up(
     client: QStash,
     http: httpx.Client,

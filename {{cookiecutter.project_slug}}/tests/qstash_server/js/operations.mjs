@@ -219,8 +219,20 @@ await client.publish({ url: far, delay: "1d" });
 found.all = (await client.messages.deleteAll()) >= 1;
 found.waiting = typeof waiting.messageId;
 
-// Receiving: DESTINATION tells what it got, and the receiver judges it.
-const received = await (await fetch(`${destination}/received`)).json();
+// Receiving: DESTINATION tells what it got, and the receiver judges it. One
+// body is large, and one is signed by the key that a rotation has moved up.
+const large = "ü".repeat(1_500_000);
+await client.publish({ url: `${destination}/large`, body: large });
+await fetch(`${baseUrl}/v2/keys/rotate`, {
+  method: "POST",
+  headers: { Authorization: `Bearer ${token}` },
+});
+await client.publish({ url: `${destination}/rotated`, body: "rotated" });
+const received = await eventually(async () => {
+  const all = await (await fetch(`${destination}/received`)).json();
+  const targets = all.map((one) => one.target);
+  return targets.includes("/large") && targets.includes("/rotated") && all;
+});
 found.verified = 0;
 for (const one of received) {
   if (one.target === "/received") continue;
