@@ -234,3 +234,13 @@ class TestDebug:
         headers = {"Host": "evil.example"}
 
         assert httpx.get(server.url, headers=headers).status_code == 403
+
+
+def test_page_stands_still_when_it_is_told_to(browser: httpx.Client) -> None:
+    moving = browser.get("/").text
+    still = browser.get("/?still").text
+
+    assert 'http-equiv="refresh"' in moving
+    assert '<a href="/?still">Stand still</a>' in moving
+    assert 'http-equiv="refresh"' not in still
+    assert '<a href="/">Go on</a>' in still

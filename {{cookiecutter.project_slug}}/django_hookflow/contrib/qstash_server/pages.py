@@ -69,7 +69,8 @@ def is_page(path: str) -> bool:
 
 def page(call: PageCall) -> Reply:
     """The page, the cookie, or the outcome of a button."""
-    token = dict(call.target.parameters()).get("qstash_token")
+    parameters = dict(call.target.parameters())
+    token = parameters.get("qstash_token")
     if token in call.accounts:
         cookie = f"qstash_token={token}; Path=/; HttpOnly; SameSite=Strict"
         return _redirect(("Set-Cookie", cookie))
@@ -78,7 +79,8 @@ def page(call: PageCall) -> Reply:
         _check_origin(call.request)
         _act(call, account)
         return _redirect()
-    return Reply(200, _render(account, call.now), (HTML, POLICY))
+    still = "still" in parameters
+    return Reply(200, _render(account, call.now, still), (HTML, POLICY))
 
 
 def _account(call: PageCall) -> str:
@@ -145,10 +147,12 @@ def _redirect(*headers: tuple[str, str]) -> Reply:
     return Reply(303, b"", (("Location", "/"), *headers))
 
 
-def _render(account: str, now: int) -> bytes:
+def _render(account: str, now: int, still: bool) -> bytes:
+    """The page; one that stands `still` does not load itself again."""
     rows = Message.objects.filter(account=account).defer("body")
     letters = dead_letters.letters_of(account)
     context = {
+        "still": still,
         "now": _time(now),
         "waiting": rows.filter(state=State.WAITING).count(),
         "active": rows.filter(state=State.ACTIVE).count(),

@@ -9,6 +9,7 @@ from typing import Any
 from .models import DeadLetter
 from .models import Event
 from .models import Message
+from .options import CallbackOptions
 from .options import Options
 from .options import Pairs
 from .options import Redaction
@@ -178,7 +179,7 @@ def pairs(data: list[list[str]]) -> Pairs:
     return tuple((name, value) for name, value in data)
 
 
-def _of(callback: Any, redaction: Redaction) -> HeaderMap:
+def _of(callback: CallbackOptions | None, redaction: Redaction) -> HeaderMap:
     if callback is None:
         return {}
     return headers_view(callback.headers, redaction)

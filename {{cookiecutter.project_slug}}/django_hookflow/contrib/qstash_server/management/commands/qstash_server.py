@@ -125,7 +125,7 @@ class Command(BaseCommand):
 
 
 def default_port() -> int:
-    """The port of QSTASH_URL when that is on this machine."""
+    """The port of QSTASH_URL, which is our own unless it is a TLS one."""
     parts = urlsplit(getattr(settings, "QSTASH_URL", ""))
     if parts.scheme == "http" and parts.port:
         return parts.port
