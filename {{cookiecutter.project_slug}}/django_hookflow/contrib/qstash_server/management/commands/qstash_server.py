@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 from django.db import DatabaseError
+from django.db import connections
 
 from ...clock import SystemClock
 from ...errors import ConfigurationError
@@ -75,14 +76,14 @@ class Command(BaseCommand):
         while not stopped.wait(1.0):
             attempts = server.attempts
             done, before = attempts - before, attempts
-            due = overdue(server.clock.now()) if done or draining else 0
-            if max(done, due) >= WORTH_A_LINE:
+            due = _due(server) if done or draining else 0
+            if max(done, due or 0) >= WORTH_A_LINE:
                 draining = True
                 self._say(
                     f"{done:,} attempts in a second,"
-                    f" {due:,} more messages are due."
+                    f" {due or 0:,} more messages are due."
                 )
-            elif draining and not due:
+            elif draining and due == 0:
                 draining = False
                 self._say("The backlog has been delivered.")
 
@@ -122,6 +123,18 @@ class Command(BaseCommand):
                 f"The database has no tables for the server: {error}. Run"
                 ' "manage.py migrate" first.'
             ) from error
+
+
+def _due(server: Server) -> int | None:
+    """How many messages are due; None while the database is away.
+
+    The server itself goes on without it, so its report had better too.
+    """
+    try:
+        return overdue(server.clock.now())
+    except DatabaseError:
+        connections.close_all()
+        return None
 
 
 def default_port() -> int:
