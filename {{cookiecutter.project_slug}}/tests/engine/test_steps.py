@@ -357,6 +357,10 @@ def test_a_workflow_without_steps_completes(every: World) -> None:
             "Step '' has no name. Give each step a text as id.",
         ),
         (
+            lambda ctx: ctx.step.run(4711, str),
+            "Step '4711' has no name. Give each step a text as id.",
+        ),
+        (
             lambda ctx: ctx.step.run("x" * 256, str),
             f"Step {'x' * 256!r} has a name of 256 letters. Use at most 255.",
         ),
