@@ -7,7 +7,7 @@ import os
 from config.settings import base
 from config.settings.base import *
 
-SECRET_KEY = "only-for-benchmarks"
+SECRET_KEY = "only-for-benchmarks-and-never-for-a-site"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
 INSTALLED_APPS = [*base.INSTALLED_APPS, "benchmarks.project"]
 LOGGING_CONFIG = None
