@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import random
 import secrets
 import shutil
 import socket
@@ -34,6 +33,7 @@ from images import Buildah
 from images import Container
 from images import Docker
 from images import Images
+from ports import free_ports
 
 from benchmarks.lab import postgres_script
 
@@ -462,20 +462,6 @@ def copy(source: Path, target: Path) -> None:
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ones, below those that whoever connects is given."""
-    draw = random.SystemRandom()
-    found: list[int] = []
-    with ExitStack() as held:
-        while len(found) < count:
-            port = draw.choice(range(10_000, 32_768))
-            probe = held.enter_context(socket.socket())
-            with suppress(OSError):
-                probe.bind((HOST, port))
-                found.append(port)
-    return found
 
 
 def can_connect(port: int) -> bool:

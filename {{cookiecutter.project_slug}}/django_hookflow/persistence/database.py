@@ -130,12 +130,9 @@ def aware(value: datetime | None, zone: tzinfo | None) -> datetime | None:
     return datetime.combine(value, value.time(), zone)
 
 
-def read_time(text: str, zone: tzinfo | None) -> datetime:
+def read_time(text: str | None, zone: tzinfo | None) -> datetime | None:
     """A time that raw SQL gave as text, aware."""
-    value = datetime.fromisoformat(text)
-    return (
-        value if zone is None else datetime.combine(value, value.time(), zone)
-    )
+    return aware(datetime.fromisoformat(text), zone) if text else None
 
 
 def new_token() -> str:

@@ -1,0 +1,14 @@
+"""Ports that nobody listens at, as the project's own tests find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from runpy import run_path
+
+from clean_copy import REPOSITORY
+
+PROJECT = REPOSITORY / "{{cookiecutter.project_slug}}"
+
+free_ports: Callable[[int], list[int]] = run_path(
+    str(PROJECT / "tests" / "ports.py")
+)["free_ports"]
