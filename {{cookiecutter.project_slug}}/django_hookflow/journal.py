@@ -70,6 +70,31 @@ class Entry(NamedTuple):
     def is_recorded(self) -> bool:
         return self.status in RECORDED
 
+    def ended(
+        self,
+        status: StepStatus,
+        at: datetime,
+        result: str | None = None,
+        failure: Failure | None = None,
+    ) -> Entry:
+        """What it is for ever; by position, twice as quick as _replace."""
+        return Entry(
+            self.step_id,
+            self.kind,
+            status,
+            self.position,
+            result,
+            failure,
+            self.attempts,
+            self.deliveries,
+            self.started_at,
+            at,
+            None,
+            self.event_name,
+            self.event_match,
+            self.is_kept,
+        )
+
     def error(self) -> WorkflowError:
         """The failure as the exception a workflow sees."""
         failure = self.failure or Failure(type="", message="")

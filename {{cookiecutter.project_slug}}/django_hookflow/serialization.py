@@ -38,7 +38,8 @@ from django.utils.module_loading import import_string
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import SerializationError
 
-COMPACT = json.JSONEncoder(separators=(",", ":"))
+# What contains itself never comes here: _encode has walked through it.
+COMPACT = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 DECODER = json.JSONDecoder()
 PLAIN = frozenset({str, int, bool, type(None)})
 STRINGS = frozenset({str})

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from datetime import datetime
 from datetime import timedelta
-from datetime import tzinfo
-from functools import partial
-from typing import Any
-from typing import TypeVar
 
 from django.db import InterfaceError
 from django.db import OperationalError
@@ -43,10 +38,6 @@ def atomic() -> AbstractContextManager[None]:
     return context
 
 
-def is_postgres(django: BaseDatabaseWrapper) -> bool:
-    return django.vendor == "postgresql"
-
-
 @contextmanager
 def fenced() -> Iterator[None]:
     """Make a lost connection a LeaseLost: write nothing more."""
@@ -54,85 +45,6 @@ def fenced() -> Iterator[None]:
         yield
     except LOST as error:
         raise LeaseLost from error
-
-
-Parameters = TypeVar("Parameters", list[Any], dict[str, Any])
-
-
-def execute(statement: str, parameters: Parameters) -> int:
-    """Run raw SQL; how many rows it changed."""
-    django = connection()
-    with django.cursor() as cursor:
-        cursor.execute(statement, adapted(parameters, django))
-        return int(cursor.rowcount)
-
-
-def fetch_one(
-    statement: str, parameters: Parameters
-) -> tuple[Any, ...] | None:
-    """Run raw SQL that returns one row, or none."""
-    django = connection()
-    with django.cursor() as cursor:
-        cursor.execute(statement, adapted(parameters, django))
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
-
-
-def adapted(parameters: Parameters, django: BaseDatabaseWrapper) -> Parameters:
-    """`parameters` as raw SQL takes them."""
-    adapt = time_adapter(django)
-    if isinstance(parameters, dict):
-        return {
-            name: adapt(value) if isinstance(value, datetime) else value
-            for name, value in parameters.items()
-        }
-    return [
-        adapt(value) if isinstance(value, datetime) else value
-        for value in parameters
-    ]
-
-
-def time_adapter(
-    django: BaseDatabaseWrapper,
-) -> Callable[[datetime | None], Any]:
-    """What makes an aware time one that raw SQL takes.
-
-    Django's own asks its settings anew for each value.
-    """
-    if is_postgres(django):
-        return _unchanged
-    return partial(_without_zone, django.timezone)
-
-
-def _unchanged(value: datetime | None) -> datetime | None:
-    return value
-
-
-def _without_zone(zone: tzinfo | None, value: datetime | None) -> str | None:
-    """A time in the form Django gives it in SQLite."""
-    if value is None:
-        return None
-    local = value.astimezone(zone)
-    # combine: replace() takes six times as long.
-    return datetime.combine(local, local.time()).isoformat(" ")
-
-
-def zone() -> tzinfo | None:
-    """The zone of the times that raw SQL gives; None if they say it."""
-    django = connection()
-    return None if is_postgres(django) else django.timezone
-
-
-def aware(value: datetime | None, zone: tzinfo | None) -> datetime | None:
-    """A time that raw SQL gave, aware: SQLite has no time zones."""
-    if value is None or zone is None:
-        return value
-    return datetime.combine(value, value.time(), zone)
-
-
-def read_time(text: str | None, zone: tzinfo | None) -> datetime | None:
-    """A time that raw SQL gave as text, aware."""
-    return aware(datetime.fromisoformat(text), zone) if text else None
 
 
 def new_token() -> str:

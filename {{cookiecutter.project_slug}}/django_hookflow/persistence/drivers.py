@@ -1,4 +1,4 @@
-"""What is executed again and again goes to the driver, past Django.
+"""The statements of the hot path go to the driver, past Django.
 
 Django's cursor reads each statement anew and checks what has not changed,
 which takes longer than SQLite takes for an INSERT; psycopg's takes a third of
@@ -8,28 +8,36 @@ its execute wrappers do, it is asked all the same.
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC
 from abc import abstractmethod
-from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
+from typing import TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_hookflow.persistence import database
+from django_hookflow.persistence.prepared import Prepared
+from django_hookflow.persistence.prepared import prepared
 
-Row = tuple[Any, ...]
+# The values of a statement, one for each %s in it.
+Row: TypeAlias = Sequence[Any]
 
 
-def driver(django: BaseDatabaseWrapper) -> Driver:
-    """The one for the database of a connection."""
-    kind = PostgresDriver if database.is_postgres(django) else SQLiteDriver
-    return kind(django)
+def driver() -> Driver:
+    """The one for this thread's connection."""
+    django = database.connection()
+    if django.vendor == "postgresql":
+        return PostgresDriver(django)
+    return SQLiteDriver(django)
 
 
 class Driver(ABC):
     """Executes statements on the connection that Django has open."""
+
+    lock: str  # what makes an INSERT … SELECT lock the rows it selects
 
     def __init__(self, django: BaseDatabaseWrapper) -> None:
         self._django = django
@@ -37,18 +45,50 @@ class Driver(ABC):
         self._cursor: Any = None
 
     def execute(self, statement: str, row: Row) -> int:
-        """Run a statement with %s in it; how many rows it changed."""
-        django = self._django
-        if django.execute_wrappers or django.queries_logged:
-            return database.execute(statement, list(row))
-        if self._raw is None or django.connection is not self._raw:
-            self._open()
-        django.validate_no_broken_transaction()
-        with django.wrap_database_errors:
+        """Run a statement; how many rows it changed."""
+        if self._is_watched():
+            with self._django.cursor() as cursor:
+                cursor.execute(statement, row)
+                return int(cursor.rowcount)
+        self._ready()
+        with self._django.wrap_database_errors:
             return self._execute(statement, row)
 
+    def fetch_one(self, statement: str, row: Row) -> tuple[Any, ...] | None:
+        """Run a statement that returns one row, or none."""
+        if self._is_watched():
+            with self._django.cursor() as cursor:
+                cursor.execute(statement, row)
+                return _only(cursor)
+        self._ready()
+        with self._django.wrap_database_errors:
+            self._cursor.execute(self._spelled(statement), row)
+            return _only(self._cursor)
+
     @abstractmethod
-    def _execute(self, statement: str, row: Row) -> int: ...
+    def time(self, value: datetime | None) -> Any:
+        """An aware time as statements take it."""
+
+    @abstractmethod
+    def read_time(self, text: str | None) -> datetime | None:
+        """A time that a statement gave as text, aware."""
+
+    def _execute(self, statement: str, row: Row) -> int:
+        self._cursor.execute(self._spelled(statement), row)
+        return int(self._cursor.rowcount)
+
+    @abstractmethod
+    def _spelled(self, statement: str) -> str:
+        """A statement as the driver's own cursor takes it."""
+
+    def _is_watched(self) -> bool:
+        django = self._django
+        return bool(django.execute_wrappers) or django.queries_logged
+
+    def _ready(self) -> None:
+        if self._raw is None or self._django.connection is not self._raw:
+            self._open()
+        self._django.validate_no_broken_transaction()
 
     def _open(self) -> None:
         """Anew when a step has closed the connection under the cursor."""
@@ -58,13 +98,42 @@ class Driver(ABC):
 
 
 class SQLiteDriver(Driver):
-    def _execute(self, statement: str, row: Row) -> int:
-        self._cursor.execute(statement.replace("%s", "?"), row)
-        return int(self._cursor.rowcount)
+    """Keeps times as Django does: in the connection's zone, unsaid."""
+
+    lock = ""  # it has one writer
+
+    def time(self, value: datetime | None) -> str | None:
+        if value is None:
+            return None
+        local = value.astimezone(self._django.timezone)
+        # combine: replace() takes six times as long.
+        return datetime.combine(local, local.time()).isoformat(" ")
+
+    def read_time(self, text: str | None) -> datetime | None:
+        if text is None:
+            return None
+        value = datetime.fromisoformat(text)
+        return datetime.combine(value, value.time(), self._django.timezone)
+
+    def _spelled(self, statement: str) -> str:
+        return _with_question_marks(statement)
 
 
 class PostgresDriver(Driver):
     """Has libpq execute what it has prepared; each is one round trip."""
+
+    # Makes a claim wait for an append that has begun; without it, the new
+    # owner could read the journal just before the old one's entry is
+    # committed, and run a committed step again.
+    lock = " FOR SHARE"
+
+    _prepared: Prepared
+
+    def time(self, value: datetime | None) -> datetime | None:
+        return value
+
+    def read_time(self, text: str | None) -> datetime | None:
+        return None if text is None else datetime.fromisoformat(text)
 
     def _execute(self, statement: str, row: Row) -> int:
         # psycopg's cursor begins the transaction when Django wants one.
@@ -72,62 +141,41 @@ class PostgresDriver(Driver):
             changed = self._prepared.execute(statement, row)
             if changed is not None:
                 return changed
-        self._cursor.execute(statement, row)
-        return int(self._cursor.rowcount)
+        return super()._execute(statement, row)
+
+    def _spelled(self, statement: str) -> str:
+        return statement
 
     def _open(self) -> None:
         super()._open()
-        # By psycopg's connection, since its pool lends one to many threads.
-        self._prepared = _prepared.setdefault(self._raw, Prepared(self._raw))
+        self._prepared = prepared(self._raw)
 
 
-class Prepared:
-    """The statements that a connection of psycopg has executed often."""
-
-    def __init__(self, raw: Any) -> None:
-        self._pgconn = raw.pgconn
-        self._threshold = raw.prepare_threshold  # None is never
-        self._executed: Counter[str] = Counter()
-        self._names: dict[str, bytes] = {}
-
-    def execute(self, statement: str, row: Row) -> int | None:
-        """How many rows it changed; None if a cursor has to execute it.
-
-        That is so when it failed, too: the cursor meets the same failure and
-        knows its class, and what only this connection did not know of, such
-        as DEALLOCATE ALL, is none to it.
-        """
-        name = self._names.get(statement) or self._prepare(statement)
-        if name is None:
-            return None
-        result = self._pgconn.exec_prepared(name, [*map(_as_text, row)])
-        if result.error_message:
-            self._names.pop(statement)
-            return None
-        return int(result.command_tuples)
-
-    def _prepare(self, statement: str) -> bytes | None:
-        self._executed[statement] += 1
-        threshold = self._threshold
-        if threshold is None or self._executed[statement] <= threshold:
-            return None
-        name = self._names[statement] = b"hookflow_%d" % next(_numbers)
-        # If it fails, so does the execution that follows.
-        self._pgconn.prepare(name, _numbered(statement))
-        return name
+def execute(statement: str, values: Row) -> int:
+    """Run a statement once; how many rows it changed."""
+    once = driver()
+    return once.execute(statement, _spelled_times(once, values))
 
 
-def _numbered(statement: str) -> bytes:
-    """A statement with $1, $2, … where it has %s."""
-    first, *rest = statement.split("%s")
-    numbered = (f"${n}{text}" for n, text in enumerate(rest, 1))
-    return "".join([first, *numbered]).encode()
+def fetch_one(statement: str, values: Row) -> tuple[Any, ...] | None:
+    """Run a statement once that returns one row, or none."""
+    once = driver()
+    return once.fetch_one(statement, _spelled_times(once, values))
 
 
-def _as_text(value: object) -> bytes | None:
-    """A value as PostgreSQL reads it from text, times with their offset."""
-    return None if value is None else str(value).encode()
+def _spelled_times(driver: Driver, values: Row) -> Row:
+    return [
+        driver.time(value) if isinstance(value, datetime) else value
+        for value in values
+    ]
 
 
-_numbers = itertools.count()
-_prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()
+@lru_cache(maxsize=16)  # the hot path has seven
+def _with_question_marks(statement: str) -> str:
+    return statement.replace("%s", "?")
+
+
+def _only(cursor: Any) -> tuple[Any, ...] | None:
+    """The one row, or none; SQLite commits when all have been asked for."""
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows[0] if rows else None

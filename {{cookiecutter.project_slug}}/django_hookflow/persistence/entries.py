@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from datetime import tzinfo
+from datetime import datetime
 from typing import Any
+from typing import TypeAlias
 
 from django.db import IntegrityError
 
@@ -18,6 +20,8 @@ from django_hookflow.persistence import drivers
 from django_hookflow.persistence import sql
 from django_hookflow.states import StepStatus
 
+ReadTime: TypeAlias = Callable[[str | None], datetime | None]
+
 STATUSES = {status.value: status for status in StepStatus}
 NO_FAILURE = Failure(type="", message="")
 
@@ -29,12 +33,10 @@ class JournalWriter:
     """
 
     def __init__(self, run: WorkflowRun, lease_token: str) -> None:
-        django = database.connection()
-        self._driver = drivers.driver(django)
-        self._time = database.time_adapter(django)
+        self._driver = drivers.driver()
         self._fence = (run.pk, lease_token)
-        self._lock = sql.LOCK if database.is_postgres(django) else ""
-        self._append_plain = sql.APPEND_PLAIN + self._lock
+        self._append = sql.APPEND + self._driver.lock
+        self._append_plain = sql.APPEND_PLAIN + self._driver.lock
 
     def append(self, entry: Entry) -> None:
         """Write it, or raise LeaseLost."""
@@ -53,7 +55,7 @@ class JournalWriter:
             return self._append_plain, self._plain(entry)
         replace = sql.REPLACE if entry.is_kept else ""
         row = (*self._plain(entry), *self._others(entry))
-        return sql.APPEND + self._lock + replace, row
+        return self._append + replace, row
 
     def _plain(self, entry: Entry) -> tuple[Any, ...]:
         """The values of STEP_COLUMNS up to PLAIN."""
@@ -65,8 +67,8 @@ class JournalWriter:
             entry.result,
             entry.attempts,
             entry.deliveries,
-            self._time(entry.started_at),
-            self._time(entry.executed_at),
+            self._driver.time(entry.started_at),
+            self._driver.time(entry.executed_at),
         )
 
     def _others(self, entry: Entry) -> tuple[Any, ...]:
@@ -74,7 +76,7 @@ class JournalWriter:
         return (
             failure.type,
             failure.message,
-            self._time(entry.wake_at),
+            self._driver.time(entry.wake_at),
             entry.event_name,
             entry.event_match,
         )
@@ -95,11 +97,11 @@ def read(run: WorkflowRun) -> Iterator[Entry]:
     with database.connection().cursor() as cursor:
         cursor.execute(sql.JOURNAL, [run.pk])
         rows = cursor.fetchall()
-    zone = database.zone()
-    return (_entry(row, zone) for row in rows)
+    read_time = drivers.driver().read_time
+    return (_entry(row, read_time) for row in rows)
 
 
-def _entry(row: tuple[Any, ...], zone: tzinfo | None) -> Entry:
+def _entry(row: tuple[Any, ...], read_time: ReadTime) -> Entry:
     (
         step_id, kind, status, position, result, attempts, deliveries,
         started_at, executed_at, error_type, error_message, wake_at,
@@ -116,9 +118,9 @@ def _entry(row: tuple[Any, ...], zone: tzinfo | None) -> Entry:
         _failure(error_type, error_message),
         attempts,
         deliveries,
-        database.read_time(started_at, zone),
-        database.read_time(executed_at, zone),
-        database.read_time(wake_at, zone),
+        read_time(started_at),
+        read_time(executed_at),
+        read_time(wake_at),
         event_name,
         event_match,
         is_kept,

@@ -152,7 +152,7 @@ def _take_turns(address: str) -> None:
     writer anyway.
     """
     django = database.connection()
-    if database.is_postgres(django):
+    if django.vendor == "postgresql":
         with django.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",

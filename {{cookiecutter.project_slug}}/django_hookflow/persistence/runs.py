@@ -20,6 +20,7 @@ from django_hookflow.journal import Failure
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
+from django_hookflow.persistence import drivers
 from django_hookflow.persistence import entries
 from django_hookflow.persistence import sql
 from django_hookflow.settle import Verdict
@@ -27,7 +28,7 @@ from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RunStatus
 
 FIELDS = ("id", *sql.RUN_COLUMNS)
-TIMES = [name for name in FIELDS if name.endswith(("_at", "_until"))]
+TIMES = [name for name in FIELDS if name in sql.TIMES]
 DATA = sql.RUN_COLUMNS.index("data")
 
 
@@ -77,7 +78,7 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
     """Write a run; the one that has its run_id already, if there is one."""
     values = [getattr(run, column) for column in sql.RUN_COLUMNS]
     values[DATA] = json.dumps(run.data)
-    if database.execute(sql.CREATE, values):
+    if drivers.execute(sql.CREATE, values):
         return None
     return rows().get(run_id=run.run_id)
 
@@ -86,7 +87,7 @@ def claim(delivery: Delivery) -> Claim | Stale | Busy:
     """Take the lease of the run that `delivery` rings for."""
     now = clock.now()
     until = now + timedelta(seconds=conf.DJANGO_HOOKFLOW_LEASE)
-    parameters = {
+    values = {
         "lease_token": database.new_token(),
         "lease_until": until,
         "sweep_at": database.overdue_after(until),
@@ -96,7 +97,7 @@ def claim(delivery: Delivery) -> Claim | Stale | Busy:
         "wake_token": delivery.token,
     }
     with database.fenced():
-        row = database.fetch_one(sql.CLAIM, parameters)
+        row = drivers.fetch_one(sql.CLAIM.text, sql.CLAIM.row(values))
         if row is None:
             return _why_not(delivery, now)
         run = _run(row)
@@ -114,10 +115,10 @@ def _is_new(run: WorkflowRun) -> bool:
 
 def _run(row: tuple[Any, ...]) -> WorkflowRun:
     """The run of a row that CLAIM returned."""
-    zone = database.zone()
+    read_time = drivers.driver().read_time
     values = dict(zip(FIELDS, row, strict=True))
     for name in TIMES:
-        values[name] = database.aware(values[name], zone)
+        values[name] = read_time(values[name])
     for name in ("data", "result"):
         values[name] = values[name] and json.loads(values[name])
     return WorkflowRun.from_db(database.using(), FIELDS, list(values.values()))
@@ -165,7 +166,7 @@ def wake(run: WorkflowRun) -> Delivery | None:
 def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
     """End the lease with a verdict; LeaseLost if it is not ours."""
     failure = verdict.failure
-    parameters = {
+    values = {
         "id": run.pk,
         "lease_token": run.lease_token,
         "status": verdict.status,
@@ -179,7 +180,7 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
         "error_message": failure.message if failure else "",
         "completed_at": clock.now() if verdict.is_final else None,
     }
-    if not database.execute(sql.COMMIT, parameters):
+    if not drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):
         raise LeaseLost
 
 

@@ -12,6 +12,11 @@ the database takes to run them. A test compares the columns with the models.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
 RUNS = "django_hookflow_workflowrun"
 STEPS = "django_hookflow_stepexecution"
 
@@ -56,6 +61,11 @@ STEP_COLUMNS = (
     "event_name",
     "event_match",
 )
+TIMES = frozenset(
+    name
+    for name in RUN_COLUMNS + STEP_COLUMNS
+    if name.endswith(("_at", "_until"))
+)
 # Those of a step that succeeded at once: the database knows the others.
 PLAIN = STEP_COLUMNS.index("error_type")
 
@@ -66,11 +76,32 @@ CREATE = (
     " ON CONFLICT (run_id) DO NOTHING"
 )
 
+
+class Named(NamedTuple):
+    """A statement that was written with names, as every driver takes it."""
+
+    text: str  # with %s
+    names: list[str]  # what they stand for, in order
+
+    def row(self, values: Mapping[str, Any]) -> list[Any]:
+        return [values[name] for name in self.names]
+
+
+def _named(statement: str) -> Named:
+    name = re.compile(r"%\((\w+)\)s")
+    return Named(name.sub("%s", statement), name.findall(statement))
+
+
+def _readable(column: str) -> str:
+    """Times as text: what Django makes of each takes as long as the rest."""
+    return f"CAST({column} AS text)" if column in TIMES else column
+
+
 # One statement takes the lease, so two deliveries cannot both have it. The
 # wake token stays: it is the message that carries it which revives the run
 # if this worker dies. A lease that was left behind is a worker that did; one
 # that recorded a step before has got on, so the count begins again with it.
-CLAIM = f"""
+CLAIM = _named(f"""
 UPDATE {RUNS}
 SET status = 'running',
     crashes = CASE
@@ -92,13 +123,8 @@ WHERE run_id = %(run_id)s
   AND wake_token = %(wake_token)s
   AND status IN ('pending', 'running', 'waiting')
   AND (lease_until IS NULL OR lease_until <= %(now)s)
-RETURNING id, {", ".join(RUN_COLUMNS)}
-"""  # noqa: S608
-
-
-def _readable(column: str) -> str:
-    """Times as text: what Django makes of each takes as long as the rest."""
-    return f"CAST({column} AS text)" if column.endswith("_at") else column
+RETURNING id, {", ".join(map(_readable, RUN_COLUMNS))}
+""")  # noqa: S608
 
 
 JOURNAL = (
@@ -115,13 +141,10 @@ def _append(columns: tuple[str, ...]) -> str:
     )
 
 
-# One statement checks the lease and writes the entry. The row lock makes a
-# claim wait for an append that has begun; without it, the new owner could
-# read the journal just before the old one's entry is committed, and run a
-# committed step again. SQLite has one writer and needs none.
+# One statement checks the lease and writes the entry. The driver's lock is
+# added to it.
 APPEND = _append(STEP_COLUMNS)
 APPEND_PLAIN = _append(STEP_COLUMNS[:PLAIN])
-LOCK = " FOR SHARE"
 
 # A step that waited has a row already. What is recorded is never replaced.
 REPLACE = (
@@ -130,7 +153,7 @@ REPLACE = (
     f" WHERE {STEPS}.status NOT IN ('completed', 'failed')"
 )
 
-COMMIT = f"""
+COMMIT = _named(f"""
 UPDATE {RUNS}
 SET status = %(status)s,
     wake_token = %(wake_token)s,
@@ -146,4 +169,4 @@ SET status = %(status)s,
     error_message = %(error_message)s,
     completed_at = %(completed_at)s
 WHERE id = %(id)s AND lease_token = %(lease_token)s
-"""  # noqa: S608
+""")  # noqa: S608

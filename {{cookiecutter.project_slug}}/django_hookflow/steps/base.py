@@ -101,20 +101,11 @@ class Step(ABC):
 
     def completed(self, entry: Entry, value: Any = None) -> Entry:
         """`entry` with a result; SerializationError if it does not fit."""
-        return entry._replace(
-            status=StepStatus.COMPLETED,
-            result=dumps(value, f"The result of step {self.step_id!r}"),
-            executed_at=clock.now(),
-            wake_at=None,
-        )
+        result = dumps(value, f"The result of step {self.step_id!r}")
+        return entry.ended(StepStatus.COMPLETED, clock.now(), result)
 
     def failed(self, entry: Entry, failure: Failure) -> Entry:
-        return entry._replace(
-            status=StepStatus.FAILED,
-            failure=failure,
-            executed_at=clock.now(),
-            wake_at=None,
-        )
+        return entry.ended(StepStatus.FAILED, clock.now(), failure=failure)
 
     def record(self, entry: Entry, cause: BaseException | None = None) -> Any:
         """Keep `entry` for ever and answer with it."""

@@ -17,7 +17,7 @@ OF_AN_ORDER = (
     'INSERT INTO "payments_sandbox_charge"',  # at the provider
     'UPDATE "orders_payment"',
     "INSERT INTO django_hookflow_stepexecution",  # before or after a COMMIT
-    "completed_at = %(completed_at)s",  # in a verdict
+    "completed_at = %s",  # in a verdict
 )
 OF_THE_LEDGER = (
     "INSERT INTO ledger",  # in a step, atomic or not

@@ -17,7 +17,7 @@ from tests.races.actors import select
 from tests.races.actors import stand
 from tests.world import World
 
-COMMIT = "completed_at = %(completed_at)s"
+COMMIT = "completed_at = %s"
 APPEND = "INSERT INTO django_hookflow_stepexecution"
 
 

@@ -18,7 +18,7 @@ from tests.races.actors import deliver
 from tests.races.actors import stand
 from tests.world import World
 
-COMMIT = "completed_at = %(completed_at)s"
+COMMIT = "completed_at = %s"
 
 BY_RUN = {"run_id": "run"}
 BY_MATCH = {"match": "order-1"}

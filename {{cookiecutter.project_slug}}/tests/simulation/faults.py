@@ -32,14 +32,14 @@ def append_without_fence(sql: str, params: Any) -> tuple[str, Any]:
 
 def claim_in_spite_of_a_lease(sql: str, params: Any) -> tuple[str, Any]:
     if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
-        sql = replace(sql, "lease_until <= %(now)s", "1 = 1")
+        sql = replace(sql, "lease_until <= %s", "%s IS NOT NULL")
     return sql, params
 
 
 def commit_without_fence(sql: str, params: Any) -> tuple[str, Any]:
     if sql.strip().startswith(CLAIM) and "lease_until = NULL" in sql:
-        fence = "lease_token = %(lease_token)s"
-        sql = replace(sql, fence, f"({fence} OR 1 = 1)")
+        fence = "AND lease_token = %s"
+        sql = replace(sql, fence, "AND (lease_token = %s OR 1 = 1)")
     return sql, params
 
 
@@ -70,7 +70,7 @@ def sweeper_sees_nothing(sql: str, params: Any) -> tuple[str, Any]:
 
 def claim_without_token(sql: str, params: Any) -> tuple[str, Any]:
     if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
-        token = "wake_token = %(wake_token)s"
+        token = "wake_token = %s"
         sql = replace(sql, token, f"({token} OR 1 = 1)")
         sql = replace(sql, "status IN", "'running' IN")
     return sql, params
