@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from benchmarks.contender import Contender
 from benchmarks.figures import Figure
 from benchmarks.figures import Rounds
+from benchmarks.lab import AS_OFTEN
 from benchmarks.lab import OURS
 from benchmarks.lab import POSTGRES
 from benchmarks.lab import SQLITE
@@ -42,7 +43,8 @@ def ask(lab: Lab) -> Iterator[Figure]:
                 limit = lab.limit(vendor)
                 what = f"{steps:,} steps, {vendor}"
                 for who, contender in contenders(lab, vendor, steps):
-                    found = measure(contender, steps, runs)
+                    times = runs * AS_OFTEN[vendor]
+                    found = measure(contender, steps, times)
                     rounds.add(what, who, found * 1e6, limit * 1e6)
                     aim = TARGETS.get((vendor, steps)) if who == OURS else None
                     asked[what, who] = aim

@@ -50,12 +50,13 @@ Place: TypeAlias = "str | tuple[Place, str, Any]"
 ITEM = "{}[{!r}]"
 FIELD = "{}.{}"
 KEY = "a key of {}"
+RESULT = "The {} of step {!r}"
 
 Encoder = Callable[[Any, Place], Any]
 Decoder = Callable[[Any], Any]
 
 
-def dumps(value: Any, where: str) -> str:
+def dumps(value: Any, where: Place) -> str:
     """`value` as JSON text.
 
     `where` begins the path named in a SerializationError, for example
@@ -65,11 +66,11 @@ def dumps(value: Any, where: str) -> str:
         text = _json(_encode(value, where), where)
     except RecursionError as error:
         raise SerializationError(
-            where, "it contains itself, or is nested too deeply"
+            _shown(where), "it contains itself, or is nested too deeply"
         ) from error
     if len(text) > conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:
         raise SerializationError(
-            where,
+            _shown(where),
             f"it takes {len(text):,} bytes and "
             f"DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows "
             f"{conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:,}",
@@ -86,13 +87,13 @@ def loads(text: str | None) -> Any:
     return _decode(value) if "$" in text else value
 
 
-def _json(encoded: Any, where: str) -> str:
+def _json(encoded: Any, where: Place) -> str:
     try:
         return COMPACT.encode(encoded)
     except ValueError as error:  # of all that is left, from an int only
         digits = sys.get_int_max_str_digits()
         raise SerializationError(
-            where, f"an int in it has more than {digits:,} digits"
+            _shown(where), f"an int in it has more than {digits:,} digits"
         ) from error
 
 

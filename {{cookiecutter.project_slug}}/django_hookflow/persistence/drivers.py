@@ -46,24 +46,22 @@ class Driver(ABC):
 
     def execute(self, statement: str, row: Row) -> int:
         """Run a statement; how many rows it changed."""
-        if self._is_watched():
-            with self._django.cursor() as cursor:
-                cursor.execute(statement, row)
-                return int(cursor.rowcount)
-        self._ready()
-        with self._django.wrap_database_errors:
-            return self._execute(statement, row)
+        if self._can_pass():
+            with self._django.wrap_database_errors:
+                return self._execute(statement, row)
+        with self._django.cursor() as cursor:
+            cursor.execute(statement, row)
+            return int(cursor.rowcount)
 
     def fetch_one(self, statement: str, row: Row) -> tuple[Any, ...] | None:
         """Run a statement that returns one row, or none."""
-        if self._is_watched():
-            with self._django.cursor() as cursor:
-                cursor.execute(statement, row)
-                return _only(cursor)
-        self._ready()
-        with self._django.wrap_database_errors:
-            self._cursor.execute(self._spelled(statement), row)
-            return _only(self._cursor)
+        if self._can_pass():
+            with self._django.wrap_database_errors:
+                self._cursor.execute(self._spelled(statement), row)
+                return _only(self._cursor)
+        with self._django.cursor() as cursor:
+            cursor.execute(statement, row)
+            return _only(cursor)
 
     @abstractmethod
     def time(self, value: datetime | None) -> Any:
@@ -81,14 +79,15 @@ class Driver(ABC):
     def _spelled(self, statement: str) -> str:
         """A statement as the driver's own cursor takes it."""
 
-    def _is_watched(self) -> bool:
+    def _can_pass(self) -> bool:
+        """Whether nobody watches Django's cursor; then ours is ready."""
         django = self._django
-        return bool(django.execute_wrappers) or django.queries_logged
-
-    def _ready(self) -> None:
-        if self._raw is None or self._django.connection is not self._raw:
+        if django.execute_wrappers or django.queries_logged:
+            return False
+        if self._raw is None or django.connection is not self._raw:
             self._open()
-        self._django.validate_no_broken_transaction()
+        django.validate_no_broken_transaction()
+        return True
 
     def _open(self) -> None:
         """Anew when a step has closed the connection under the cursor."""

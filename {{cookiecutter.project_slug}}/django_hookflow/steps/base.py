@@ -17,6 +17,7 @@ from django_hookflow.exceptions import StepWaiting
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.serialization import RESULT
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import loads
 from django_hookflow.states import StepStatus
@@ -101,7 +102,7 @@ class Step(ABC):
 
     def completed(self, entry: Entry, value: Any = None) -> Entry:
         """`entry` with a result; SerializationError if it does not fit."""
-        result = dumps(value, f"The result of step {self.step_id!r}")
+        result = dumps(value, ("result", RESULT, self.step_id))
         return entry.ended(StepStatus.COMPLETED, clock.now(), result)
 
     def failed(self, entry: Entry, failure: Failure) -> Entry:
