@@ -21,9 +21,6 @@ from typing import Any
 MARKS = "BENCH_MARKS"
 """The variable that names the file of marks; unset, nothing is marked."""
 
-# Read once: to ask for it takes as long as a step's own work should.
-MARKED = os.environ.get(MARKS, "")
-
 MARK = struct.Struct("<cd")  # b"b" or b"e", and the time
 PATIENCE = 900.0  # seconds for one measurement
 RESULT = {"ok": True}  # what every step of every contender returns
@@ -48,11 +45,21 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
 
 def work(number: int, steps: int) -> dict[str, bool]:
     """The work of a step: none. The first and the last leave a mark."""
-    if MARKED and number == 0:
-        mark(MARKED, b"b")
-    if MARKED and number == steps - 1:
-        mark(MARKED, b"e")
+    if _marks and number == 0:
+        mark(_marks, b"b")
+    if _marks and number == steps - 1:
+        mark(_marks, b"e")
     return RESULT
+
+
+def mark_in(path: str) -> None:
+    """Have this process, and those it starts, leave marks in a file."""
+    global _marks
+    os.environ[MARKS] = _marks = path
+
+
+# Read once: to ask for it takes as long as a step's own work should.
+_marks = os.environ.get(MARKS, "")
 
 
 def mark(path: str, kind: bytes) -> None:
@@ -72,11 +79,11 @@ class Marks:
         else:
             handle, path = tempfile.mkstemp(prefix="bench-marks-")
             os.close(handle)
-            os.environ[MARKS] = path
+            mark_in(path)
         self.path = path
 
     def close(self) -> None:
-        os.environ.pop(MARKS, None)
+        mark_in("")
         os.unlink(self.path)
 
     def times(self, kind: bytes) -> list[float]:
