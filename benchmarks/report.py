@@ -99,6 +99,7 @@ def comparable(figures: Sequence[Figure]) -> list[Figure]:
 
 
 WIDTH, ROW, LEFT, RIGHT = 760, 22, 230, 110
+NUMBER = 70  # what "0.89 ×" takes, and some room
 
 
 def as_svg(title: str, figures: Sequence[Figure]) -> str:
@@ -107,7 +108,7 @@ def as_svg(title: str, figures: Sequence[Figure]) -> str:
     The colours follow the reader's scheme, light or dark.
     """
     groups = dict.fromkeys(figure.what for figure in figures)
-    largest = max(median(f.ratios) for f in figures)
+    largest = max(1.0, *(median(f.ratios) for f in figures))
     scale = (WIDTH - LEFT - RIGHT) / largest
     rows: list[str] = []
     top = 46
@@ -140,7 +141,7 @@ def bar(figure: Figure, top: float, scale: float) -> Iterator[str]:
     middle, ratios = median(figure.ratios), figure.ratios
     kind = "ours" if figure.who == "hookflow" else "peer"
     low, high = LEFT + min(ratios) * scale, LEFT + max(ratios) * scale
-    high = min(high, WIDTH - 70)  # room for the number
+    high = min(high, WIDTH - NUMBER)
     yield text(LEFT - 10, top + 15, figure.who, "who")
     yield (
         f'<rect class="{kind}" x="{LEFT}" y="{top + 3}" '
@@ -148,6 +149,8 @@ def bar(figure: Figure, top: float, scale: float) -> Iterator[str]:
     )
     yield f'<path class="spread" d="M{low:.1f} {top + 11}H{high:.1f}"/>'
     at = max(LEFT + middle * scale, high) + 6
+    if at < LEFT + scale < at + NUMBER:
+        at = LEFT + scale + 6  # behind the line of the limit
     yield text(at, top + 15, f"{readable(middle)} ×", "value")
 
 
@@ -160,7 +163,7 @@ text { font: 13px system-ui, sans-serif; fill: #222; }
 .title { font-size: 16px; font-weight: 600; }
 .group { font-weight: 600; }
 .who { text-anchor: end; }
-.note { fill: #666; font-size: 11px; }
+.note { fill: #666; font-size: 11px; text-anchor: middle; }
 .ours { fill: #0b7a5a; }
 .peer { fill: #a9b4c0; }
 .spread { stroke: #444; stroke-width: 1.5; }
