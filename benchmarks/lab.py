@@ -23,7 +23,6 @@ from benchmarks.contender import PROJECT
 from benchmarks.contender import ROOT
 from benchmarks.contender import Contender
 from benchmarks.contenders.wire import MARKS
-from benchmarks.peers import NOT_HERE
 from benchmarks.peers import PEERS
 from benchmarks.peers import Peer
 from benchmarks.sizes import Sizes
@@ -108,7 +107,6 @@ class Lab:
         """
         if not self.sizes.peers:
             return
-        self.skip(*NOT_HERE)
         for peer in PEERS:
             if why := peer.lacks():
                 self.skip(why)

