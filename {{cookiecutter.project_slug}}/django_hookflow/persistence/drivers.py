@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import UTC
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -69,7 +70,11 @@ class Driver(ABC):
 
     @abstractmethod
     def read_time(self, text: str | None) -> datetime | None:
-        """A time that a statement gave as text, aware."""
+        """A time that a statement gave as text, in UTC.
+
+        Whatever zone the connection has: a step's first pass has its time in
+        UTC, and the function may ask it for the date.
+        """
 
     def _execute(self, statement: str, row: Row) -> int:
         self._cursor.execute(self._spelled(statement), row)
@@ -91,9 +96,14 @@ class Driver(ABC):
 
     def _open(self) -> None:
         """Anew when a step has closed the connection under the cursor."""
-        self._django.ensure_connection()
-        self._raw = self._django.connection
-        self._cursor = self._raw.cursor()
+        django = self._django
+        django.close_if_health_check_failed()
+        django.ensure_connection()
+        # What a step has closed in its transaction is not a lost connection.
+        django.validate_no_broken_transaction()
+        with django.wrap_database_errors:
+            self._cursor = django.connection.cursor()
+        self._raw = django.connection
 
 
 class SQLiteDriver(Driver):
@@ -112,7 +122,8 @@ class SQLiteDriver(Driver):
         if text is None:
             return None
         value = datetime.fromisoformat(text)
-        return datetime.combine(value, value.time(), self._django.timezone)
+        local = datetime.combine(value, value.time(), self._django.timezone)
+        return local.astimezone(UTC)
 
     def _spelled(self, statement: str) -> str:
         return _with_question_marks(statement)
@@ -132,7 +143,9 @@ class PostgresDriver(Driver):
         return value
 
     def read_time(self, text: str | None) -> datetime | None:
-        return None if text is None else datetime.fromisoformat(text)
+        if text is None:
+            return None
+        return datetime.fromisoformat(text).astimezone(UTC)
 
     def _execute(self, statement: str, row: Row) -> int:
         # psycopg's cursor begins the transaction when Django wants one.

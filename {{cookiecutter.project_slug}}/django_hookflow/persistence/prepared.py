@@ -5,9 +5,9 @@ libpq is asked itself: psycopg's cursor takes more of the CPU than the rest.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -36,7 +36,10 @@ class Prepared:
         name = self._names.get(statement) or self._prepare(statement)
         if name is None:
             return None
-        result = self._pgconn.exec_prepared(name, [*map(_as_text, row)])
+        values = [*map(_as_text, row)]
+        if any(b"\0" in value for value in values if value):
+            return None  # libpq would cut it off there; psycopg refuses it
+        result = self._pgconn.exec_prepared(name, values)
         if result.error_message:
             self._names.pop(statement)
             return None
@@ -47,10 +50,17 @@ class Prepared:
         threshold = self._threshold
         if threshold is None or self._executed[statement] <= threshold:
             return None
-        name = self._names[statement] = b"hookflow_%d" % next(_numbers)
-        # If it fails, so does the execution that follows.
+        name = self._names[statement] = _name(statement)
+        # If it fails, so does the execution that follows; unless the server
+        # has it from another client of its pooler, and then it is the same.
         self._pgconn.prepare(name, _numbered(statement))
         return name
+
+
+def _name(statement: str) -> bytes:
+    """The same on all connections, and no other statement's on any."""
+    digest = sha256(statement.encode()).hexdigest()
+    return f"hookflow_{digest[:32]}".encode()
 
 
 def _numbered(statement: str) -> bytes:
@@ -65,5 +75,4 @@ def _as_text(value: object) -> bytes | None:
     return None if value is None else str(value).encode()
 
 
-_numbers = itertools.count()
 _prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()

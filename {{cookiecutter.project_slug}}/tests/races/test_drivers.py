@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import DataError
+from django.db import OperationalError
 from django.db import connection
+from django.db import transaction
 
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import drivers
 from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.workflows.decorator import WorkflowWrapper
 from tests.races.actors import Actor
 from tests.races.actors import deliver
+from tests.races.actors import select
+from tests.races.actors import stand
 from tests.races.conftest import Threshold
 from tests.world import World
 
@@ -162,6 +171,157 @@ TRIGGER = """
 CREATE TRIGGER die BEFORE INSERT ON django_hookflow_stepexecution
 FOR EACH ROW EXECUTE FUNCTION die()
 """
+
+
+def test_a_connection_that_is_known_to_be_dead_ends_the_delivery(
+    world: World,
+) -> None:
+    def die() -> None:
+        with pytest.raises(OperationalError):
+            execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    found = run_with(world, die)
+
+    assert found.answer == (503, "lease lost")
+    assert found.calls == [*range(6)]
+
+
+def tasked() -> WorkflowWrapper:
+    @workflow
+    def tasked(ctx: WorkflowContext) -> str:
+        return "done"
+
+    return tasked
+
+
+def terminate() -> None:
+    """Cut the connection that does this, while it has nothing to do."""
+    (pid,) = select("SELECT pg_backend_pid()")[0]
+    Actor(
+        partial(select, "SELECT pg_terminate_backend(%s, 10000)", pid)
+    ).result()
+
+
+def test_a_connection_that_died_is_an_error_of_django_each_time(
+    world: World,
+) -> None:
+    task = tasked()
+
+    def trigger_twice() -> None:
+        terminate()
+        for _ in range(2):
+            with pytest.raises(OperationalError):
+                task.trigger()
+        assert connection.errors_occurred
+
+    Actor(trigger_twice).result()
+
+    assert not WorkflowRun.objects.exists()
+
+
+def test_a_connection_that_died_idle_is_replaced_where_health_is_checked(
+    world: World,
+) -> None:
+    task = tasked()
+
+    def trigger_and_deliver() -> tuple[int, str]:
+        begin_request()
+        task.trigger(run_id="run")
+        begin_request()
+        return deliver(MemoryTransport.waiting[0])
+
+    def begin_request() -> None:
+        """As Django does for a connection that it has kept."""
+        terminate()
+        connection.health_check_enabled = True
+        connection.health_check_done = False
+
+    assert Actor(trigger_and_deliver).result() == (200, "completed")
+
+
+def test_a_prepared_statement_waits_for_a_row_that_others_lock(
+    world: World,
+) -> None:
+    def wait(number: int) -> int:
+        if number == STEPS - 1:
+            stand()
+        return number
+
+    @workflow
+    def counting(ctx: WorkflowContext) -> list[int]:
+        return [ctx.step.run(f"step-{n}", wait, n) for n in range(STEPS)]
+
+    counting.trigger(run_id="run")
+    message = MemoryTransport.waiting[0]
+    worker = Actor(lambda: deliver(message)).reach()
+    with transaction.atomic():
+        WorkflowRun.objects.select_for_update().get(run_id="run")
+        worker.go().wait_until_blocked()
+
+    assert worker.result() == (200, "completed")
+    assert world.run_of("run").result == [*range(STEPS)]
+
+
+INSERT = "INSERT INTO texts SELECT %s"
+
+
+@pytest.fixture
+def texts() -> Iterator[None]:
+    execute("CREATE TABLE texts (text text)")
+    yield
+    execute("DROP TABLE texts")
+
+
+@pytest.mark.usefixtures("texts")
+def test_text_with_a_nul_is_refused_and_never_cut_off() -> None:
+    def insert() -> None:
+        driver = drivers.driver()
+        for text in ("a", "b", "\u20ac"):
+            driver.execute(INSERT, [text])
+        with pytest.raises(DataError):
+            driver.execute(INSERT, ["c\0d"])
+        with pytest.raises(UnicodeEncodeError):
+            driver.execute(INSERT, ["\ud800"])
+        driver.execute(INSERT, [None])
+
+    Actor(insert).result()
+
+    kept = [text for (text,) in select("SELECT text FROM texts")]
+    assert kept == ["a", "b", "\u20ac", None]
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_statement_has_one_name_on_all_connections() -> None:
+    def insert() -> list[tuple[str]]:
+        driver = drivers.driver()
+        for _ in range(2):
+            driver.execute(INSERT, ["text"])
+        return select("SELECT name FROM pg_prepared_statements")
+
+    first = Actor(insert).result()
+
+    assert len(first) == 1
+    assert Actor(insert).result() == first
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_name_that_a_pooler_gave_to_another_is_not_executed_twice() -> None:
+    """PgBouncer in transaction mode lends servers that others prepared on."""
+
+    def insert() -> None:
+        driver = drivers.driver()
+        driver.execute(INSERT, ["first"])
+        driver.execute(INSERT, ["second"])
+        ((name,),) = select("SELECT name FROM pg_prepared_statements")
+        execute(f"DEALLOCATE {name}")
+        driver.execute(INSERT, ["third"])
+        execute(f"PREPARE {name} AS {INSERT.replace('%s', '$1')}")
+        driver.execute(INSERT, ["fourth"])
+
+    Actor(insert).result()
+
+    kept = [text for (text,) in select("SELECT text FROM texts")]
+    assert kept == ["first", "second", "third", "fourth"]
 
 
 def test_what_is_in_a_transaction_stays_in_it(world: World) -> None:
