@@ -1,7 +1,7 @@
 """Every query that writes. Rows change nowhere else.
 
-Lock order, to be kept: a dead letter, the address of an event, then a run,
-its steps.
+Lock order, to be kept: a dead letter, the address of an event, the event, then
+a run, its steps.
 """
 
 from __future__ import annotations

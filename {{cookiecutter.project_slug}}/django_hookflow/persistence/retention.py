@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Count
@@ -21,6 +22,8 @@ from django_hookflow.persistence import database
 from django_hookflow.states import TERMINAL
 
 BATCH = 500
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +110,14 @@ def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
 
 
 def _erase(run_id: str, *, and_open: bool) -> Erased:
-    alias = database.using()
-    family = WorkflowRun.objects.using(alias).filter(
-        root_id__in=[run_id, *_roots(run_id)]
-    )
-    there = list(family.select_for_update().order_by("pk"))
+    _hold_letters(run_id)
+    family = _family(run_id)
+    _hold(Event.objects.using(family.db).filter(run__in=family))
+    there = _hold(family)
     still_open = tuple(r.run_id for r in there if r.status not in TERMINAL)
     if still_open and not and_open:
         return Erased(still_open=still_open)
-    names = {run_id, *(run.run_id for run in there)}
-    letters = DeadLetterEntry.objects.using(alias).filter(run_id__in=names)
+    letters = _letters(run_id)
     _, counts = family.delete()
     return Erased(
         runs=len(there),
@@ -126,7 +127,28 @@ def _erase(run_id: str, *, and_open: bool) -> Erased:
     )
 
 
-def _roots(run_id: str) -> list[str]:
-    """The run whose replay, or replay of a replay, this one is."""
+def _hold_letters(run_id: str) -> None:
+    """Wait for those who replay a letter; their runs may have one, too."""
+    held = -1
+    while len(letters := _hold(_letters(run_id))) > held:
+        held = len(letters)
+
+
+def _hold(rows: QuerySet[AnyModel]) -> list[AnyModel]:
+    """Lock rows for the rest of the transaction."""
+    return list(rows.select_for_update().order_by("pk"))
+
+
+def _letters(run_id: str) -> QuerySet[DeadLetterEntry]:
+    """Those of a run and its replays, as far as there are any now."""
+    names = {run_id, *_family(run_id).values_list("run_id", flat=True)}
+    return DeadLetterEntry.objects.using(database.using()).filter(
+        run_id__in=names
+    )
+
+
+def _family(run_id: str) -> QuerySet[WorkflowRun]:
+    """A run and its replays, or those of the run that it is a replay of."""
     runs = WorkflowRun.objects.using(database.using())
-    return list(runs.filter(run_id=run_id).values_list("root_id", flat=True))
+    roots = runs.filter(run_id=run_id).values_list("root_id", flat=True)
+    return runs.filter(root_id__in=[run_id, *roots])

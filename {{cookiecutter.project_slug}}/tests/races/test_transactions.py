@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from django_hookflow import WorkflowContext
@@ -10,6 +13,7 @@ from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
+from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows.decorator import WorkflowWrapper
@@ -169,6 +173,67 @@ def test_an_event_sent_while_its_run_is_replayed_reaches_the_replay(
 
     assert sender.result()
     assert world.finish(replayer.result()).result == "cash"
+
+
+def erase() -> str:
+    said = io.StringIO()
+    call_command("hookflow_erase", "run", "--open", stdout=said)
+    return said.getvalue()
+
+
+def assert_nothing_is_left() -> None:
+    for model in (WorkflowRun, StepExecution, Event, DeadLetterEntry):
+        assert not model._default_manager.exists()
+
+
+def test_a_run_that_is_erased_while_it_is_replayed_goes_with_its_replay(
+    world: World,
+) -> None:
+    letter = failed(world)
+    send(BY_RUN)
+
+    replayer = Actor(letter.replay, stop_after="FOR UPDATE").reach()
+    eraser = Actor(erase).wait_until_blocked()
+    replayer.go()
+
+    assert replayer.result()
+    assert eraser.result() == (
+        "Deleted 2 runs, 0 steps, 1 events and 1 dead letters of 'run'.\n"
+    )
+    assert_nothing_is_left()
+
+
+def test_a_letter_that_is_replayed_while_it_is_erased_is_gone(
+    world: World,
+) -> None:
+    letter = failed(world)
+    send(BY_RUN)
+
+    eraser = Actor(erase, stop_after="FOR UPDATE").reach()
+    replayer = Actor(letter.replay).wait_until_blocked()
+    eraser.go()
+
+    assert eraser.result().startswith("Deleted 1 runs")
+    with pytest.raises(DeadLetterEntry.DoesNotExist):
+        replayer.result()
+    assert_nothing_is_left()
+
+
+def test_a_run_that_is_erased_while_it_consumes_an_event(world: World) -> None:
+    waiting()
+    message = MemoryTransport.waiting.pop()
+    send(BY_RUN)
+
+    worker = Actor(
+        lambda: deliver(message), stop_after="FOR UPDATE OF"
+    ).reach()
+    eraser = Actor(erase).wait_until_blocked()
+    worker.go()
+
+    # Both want the row then, and either may be the next to get it.
+    assert worker.result() in ((200, "completed"), (503, "lease lost"))
+    assert eraser.result().startswith("Deleted 1 runs")
+    assert_nothing_is_left()
 
 
 def test_two_runs_that_wait_for_one_event_do_not_both_get_it(
