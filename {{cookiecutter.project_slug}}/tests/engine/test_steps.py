@@ -193,6 +193,31 @@ def test_failed_step_takes_the_same_branch_at_every_replay(
     assert calls == ["main"]
 
 
+def test_the_cause_of_a_failure_is_there_in_the_first_pass_only(
+    every: World,
+) -> None:
+    failure = ValueError("today")
+    seen: list[tuple[BaseException | None, str, str]] = []
+
+    def fail() -> None:
+        raise failure
+
+    @workflow
+    def looking(ctx: WorkflowContext) -> None:
+        try:
+            ctx.step.run("main", fail)
+        except WorkflowError as error:
+            seen.append((error.__cause__, error.error_type, error.error))
+        ctx.step.sleep("nap", 1)
+
+    every.finish(looking.trigger())
+
+    assert seen == [
+        (failure, "ValueError", "today"),
+        (None, "ValueError", "today"),
+    ]
+
+
 def test_retries_follow_the_policy_and_count_attempts(every: World) -> None:
     times: list[float] = []
 
