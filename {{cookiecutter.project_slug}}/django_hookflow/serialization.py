@@ -286,7 +286,17 @@ def _decode_pydantic(content: Any) -> Any:
     """By the names of its fields, whatever aliases it has for others."""
     dotted, fields = content
     kind = _load_class(dotted)
-    return kind.model_validate(fields, strict=False, by_name=True)
+    return kind.model_validate(fields, strict=False, **_by_name(kind))
+
+
+@functools.cache
+def _by_name(kind: Any) -> dict[str, bool]:
+    """What asks a model for the names; before Pydantic 2.11, nothing does.
+
+    Then one with aliases needs `populate_by_name`, or is refused at the write.
+    """
+    known = inspect.signature(kind.model_validate).parameters
+    return {"by_name": True} if "by_name" in known else {}
 
 
 def _encode_model(value: models.Model, place: Place) -> Any:

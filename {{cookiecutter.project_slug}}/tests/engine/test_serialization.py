@@ -84,6 +84,26 @@ class Pydanticish:
     __hash__ = None  # type: ignore[assignment]
 
 
+class Older(Pydanticish):
+    """As Pydantic before 2.11."""
+
+    @classmethod
+    def model_validate(  # type: ignore[override]
+        cls, fields: dict[str, Any], strict: bool
+    ) -> Pydanticish:
+        return cls(**fields)
+
+
+class OlderAliased(Pydanticish):
+    @classmethod
+    def model_validate(  # type: ignore[override]
+        cls, fields: dict[str, Any], strict: bool
+    ) -> Pydanticish:
+        if "fullName" not in fields:
+            raise ValueError("Field required")
+        return cls(fields["fullName"])
+
+
 class Aliased(Pydanticish):
     """`name: str = Field(alias="fullName")`."""
 
@@ -170,6 +190,7 @@ def test_every_value_comes_back_equal_and_of_its_type(value: Any) -> None:
         [Point(1, set())],
         Pydanticish("x"),
         Aliased("x"),
+        Older("x"),
         float("inf"),
         float("-inf"),
         {"b": 1, "a": 2},
@@ -284,6 +305,11 @@ def test_a_class_that_cannot_be_found_again_is_refused() -> None:
     ("value", "problem"),
     [
         (
+            OlderAliased("x"),
+            "tests.engine.test_serialization:OlderAliased does not take back "
+            "what it dumps",
+        ),
+        (
             Forgetful("x"),
             "tests.engine.test_serialization:Forgetful does not take back "
             "what it dumps",
@@ -300,7 +326,7 @@ def test_a_class_that_cannot_be_found_again_is_refused() -> None:
         ),
         ([10**5000], "an int in it has more than 4,300 digits"),
     ],
-    ids=["another model", "no model", "enum", "int"],
+    ids=["older model", "another model", "no model", "enum", "int"],
 )
 def test_what_could_not_be_read_again_is_not_recorded(
     value: Any, problem: str
