@@ -76,7 +76,21 @@ def claim_without_token(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def replay_that_forgets(sql: str, params: Any) -> tuple[str, Any]:
+    # A copy is written before anybody can have the lease of its run.
+    if sql.strip().startswith(ENTRY) and params[-1] == "":
+        params = ["waiting" if p == "completed" else p for p in params]
+    return sql, params
+
+
+def replay_again(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('UPDATE "django_hookflow_deadletterentry"'):
+        params = [False if p is True else p for p in params]
+    return sql, params
+
+
 WORK = ("work",)
+FAILS = ("work", "fatal", "work")
 WAITS = ("wait", "tell", "work")
 
 FAULTS = (
@@ -88,4 +102,6 @@ FAULTS = (
     Fault("event kept after it was consumed", event_kept, WAITS),
     Fault("event that wakes nobody", event_wakes_nobody, WAITS),
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
+    Fault("replay that forgets a step", replay_that_forgets, FAILS),
+    Fault("letter replayed again", replay_again, FAILS),
 )

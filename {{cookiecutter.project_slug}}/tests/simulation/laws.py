@@ -20,6 +20,7 @@ from django_hookflow.states import TERMINAL
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 from django_hookflow.transports.memory import post
+from tests.simulation.programs import FATAL
 from tests.simulation.programs import Call
 from tests.simulation.programs import Node
 from tests.simulation.programs import Spawn
@@ -33,6 +34,7 @@ from tests.simulation.world import LEDGER
 from tests.simulation.world import Violation
 from tests.simulation.world import World
 from tests.simulation.world import available_to
+from tests.simulation.world import letters_before
 
 LEGAL = {str(status) for status in CLAIMABLE} | {"completed", "failed"}
 
@@ -94,7 +96,8 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
         for entry in entries.values()
         if entry.kind == "wait_for_event" and entry.status in RECORDED
     }
-    end = interpret(program, run.run_id, waits)
+    replays = len(letters_before(run.run_id))
+    end = interpret(program, run.root_id, waits, replays)
     demand(
         (run.status, run.result) == (end.status, end.result),
         f"{run} is {run.status} with {run.result}, and should be {end}",
@@ -126,7 +129,7 @@ def _judge_rows(
     run: WorkflowRun, recorded: set[str], nodes: dict[str, Node]
 ) -> None:
     """Atomic steps left exactly their row, the others at least one."""
-    rows = _ledger(run.run_id)
+    rows = _ledger(run.root_id)
     for name in recorded:
         node = nodes[name]
         if isinstance(node, Spawn | Tell) or (
@@ -136,14 +139,22 @@ def _judge_rows(
         elif isinstance(node, Work):
             demand(rows[name] >= 1, f"{run} never did {name}")
         elif isinstance(node, Call):
-            asked = Provider.asked[f"{run.run_id}:{name}"]
+            asked = Provider.asked[f"{run.root_id}:{name}"]
             demand(asked > node.failures, f"{run} called {name} {asked} times")
-    for name in rows.keys() - recorded:
+    for name in rows.keys() - _recorded_in_all(run.root_id):
         node = nodes[name]
         atomic = isinstance(node, Spawn | Tell) or getattr(
             node, "atomic", False
         )
         demand(not atomic, f"{run} left rows of {name}, which is not done")
+
+
+def _recorded_in_all(root_id: str) -> set[str]:
+    """The steps that a run or its replays have recorded."""
+    steps = StepExecution.objects.filter(
+        workflow_run__root_id=root_id, status__in=RECORDED
+    )
+    return set(steps.values_list("step_id", flat=True))
 
 
 def _judge_messages(world: World, run: WorkflowRun) -> None:
@@ -161,13 +172,14 @@ def _judge_events(world: World) -> None:
     missing = world.notes.told.keys() - serials.keys()
     demand(not missing, f"Events were lost: {missing}")
     demand(max(serials.values(), default=1) == 1, f"Doubled: {serials}")
-    received = Counter(
-        (entry.workflow_run.run_id, str(entry.result))
+    waits = {  # those of a replay are copies
+        (entry.workflow_run.root_id, entry.step_id, str(entry.result))
         for entry in StepExecution.objects.select_related("workflow_run")
         if entry.kind == "wait_for_event" and entry.status == "completed"
-    )
+    }
+    received = Counter((root_id, data) for root_id, _, data in waits)
     consumed = Counter(
-        (event.consumed_by.run_id, event.data)
+        (event.consumed_by.root_id, event.data)
         for event in events
         if event.consumed_by is not None
     )
@@ -183,6 +195,49 @@ def _judge_letters(runs: list[WorkflowRun]) -> None:
     letters = Counter(DeadLetterEntry.objects.values_list("run_id", flat=True))
     failed = Counter(run.run_id for run in runs if run.status == "failed")
     demand(letters == failed, f"{failed} failed; dead letters are {letters}")
+    replays = {run.run_id: run for run in runs if run.run_id != run.root_id}
+    replayed = DeadLetterEntry.objects.filter(is_replayed=True)
+    begun = Counter(replayed.values_list("replayed_as", flat=True))
+    demand(
+        begun == Counter(replays.keys()),
+        f"Of the letters {begun} were begun again; there are {replays}",
+    )
+    for letter in replayed:
+        _judge_copies(letter, replays[letter.replayed_as])
+
+
+def _judge_copies(letter: DeadLetterEntry, replay: WorkflowRun) -> None:
+    """What had ended before is in the replay as it was, not done again."""
+    failed = WorkflowRun.objects.get(run_id=letter.run_id)
+    before = _ended_steps(failed)
+    before.pop(_culprit(failed), None)
+    there = _ended_steps(replay)
+    demand(
+        failed.root_id == replay.root_id and before.items() <= there.items(),
+        f"{replay} has {there}, and {failed} had {before}",
+    )
+
+
+def _culprit(failed: WorkflowRun) -> str | None:
+    """The step that the replay tries again."""
+    steps = failed.step_executions.filter(error_type=FATAL.__name__)
+    return steps.values_list("step_id", flat=True).first()
+
+
+def _ended_steps(run: WorkflowRun) -> Rows:
+    ended = run.step_executions.filter(status__in=RECORDED)
+    return {
+        step.step_id: (
+            step.status,
+            step.result,
+            step.error_type,
+            step.error_message,
+            step.position,
+            step.attempts,
+            step.executed_at,
+        )
+        for step in ended
+    }
 
 
 def _judge_old_messages(world: World, runs: list[WorkflowRun]) -> None:
@@ -236,16 +291,16 @@ def _recorded_entries() -> Rows:
 def _asked_in_recorded_calls() -> Rows:
     """How often each provider was asked whose answer is recorded."""
     rows = _select(
-        "SELECT r.run_id, e.step_id FROM django_hookflow_stepexecution e "
+        "SELECT r.root_id, e.step_id FROM django_hookflow_stepexecution e "
         "JOIN django_hookflow_workflowrun r ON r.id = e.workflow_run_id "
         "WHERE e.kind = 'call' AND e.status IN ('completed', 'failed')"
     )
     return {row: (Provider.asked[":".join(row)],) for row in rows}
 
 
-def _ledger(run_id: str) -> Counter[str]:
-    rows = _select(f"SELECT run_id, step_id FROM {LEDGER}")
-    return Counter(step for run, step in rows if run == run_id)
+def _ledger(root_id: str) -> Counter[str]:
+    rows = _select(f"SELECT root_id, step_id FROM {LEDGER}")
+    return Counter(step for root, step in rows if root == root_id)
 
 
 def _select(sql: str) -> list[tuple[Any, ...]]:

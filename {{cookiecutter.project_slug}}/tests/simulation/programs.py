@@ -24,6 +24,7 @@ LEASE = 36_000  # seconds; the real heartbeat never beats in a test
 DAY = 86_400
 DURATIONS = (1, 60, 600, LEASE // 2, LEASE, 2 * LEASE, 3 * DAY, 20 * DAY)
 KEYS = ("", "red", "blue")  # the empty one waits by run
+FATAL = KeyError  # no other step fails of it
 
 # A crash counts as an attempt, so a step that is to succeed may take many.
 PATIENT = RetryPolicy(retries=10_000, delay=60, factor=1)
@@ -36,6 +37,10 @@ class Stage(ABC):
     """What the world offers to the steps of one pass over a program."""
 
     ctx: WorkflowContext
+
+    @abstractmethod
+    def replays(self) -> int:
+        """How often the run has been begun again before this one."""
 
     @abstractmethod
     def between(self) -> None:
@@ -129,11 +134,14 @@ class Broken(Node):
 
 @dataclass(frozen=True)
 class Fatal(Node):
-    """A step that always fails, and takes the run with it."""
+    """A step that takes its run with it, until it is mended."""
+
+    runs: int = 1  # so many, the first one and its replays
 
     def perform(self, stage: Stage) -> list[Any]:
         step = stage.ctx.step.options(retry=BRIEF)
-        return [step.run(self.id, stage.work, self.id, error=KeyError)]
+        error = FATAL if stage.replays() < self.runs else None
+        return [step.run(self.id, stage.work, self.id, error=error)]
 
 
 @dataclass(frozen=True)
@@ -268,7 +276,9 @@ class Author:
         )
 
     def _fatal(self, name: str, depth: int) -> Node:
-        return Fatal(name) if self.choices.chance(50) else Work(name)
+        if not self.choices.chance(50):
+            return Work(name)
+        return Fatal(name, runs=1 + self.choices.below(2))
 
     def _stumble(self, name: str, depth: int) -> Node:
         return Stumble(name, times=1 + self.choices.below(2))

@@ -42,10 +42,13 @@ class _Stop(Exception):
 
 
 def interpret(
-    program: Program, run_id: str, waits: Mapping[str, object]
+    program: Program, root_id: str, waits: Mapping[str, object], replays: int
 ) -> End:
-    """`waits`: what each wait received by its step id, or LATE."""
-    walk = _Walk(run_id, waits)
+    """`waits`: what each wait received by its step id, or LATE.
+
+    `replays`: how often a dead letter of the run `root_id` was replayed.
+    """
+    walk = _Walk(root_id, waits, replays)
     try:
         result = walk.program(program)
     except _Stop as stop:
@@ -54,9 +57,12 @@ def interpret(
 
 
 class _Walk:
-    def __init__(self, run_id: str, waits: Mapping[str, object]) -> None:
-        self.run_id = run_id
+    def __init__(
+        self, root_id: str, waits: Mapping[str, object], replays: int
+    ) -> None:
+        self.root_id = root_id
         self.waits = waits
+        self.replays = replays
         self.steps: list[str] = []
 
     def program(self, program: Program) -> list[Any]:
@@ -77,7 +83,7 @@ class _Walk:
 
     @visit.register
     def _(self, node: Call) -> list[Any]:
-        done = {"done": f"{self.run_id}:{node.id}"}
+        done = {"done": f"{self.root_id}:{node.id}"}
         return [{"status_code": 200, "data": done}]
 
     @visit.register
@@ -89,6 +95,8 @@ class _Walk:
 
     @visit.register
     def _(self, node: Fatal) -> list[Any]:
+        if self.replays >= node.runs:
+            return [f"{node.id} done"]
         self.steps.append(node.id)
         raise _Stop("failed", node.id)
 
@@ -112,8 +120,8 @@ class _Walk:
 
     @visit.register
     def _(self, node: Spawn) -> list[Any]:
-        return [f"{self.run_id}/{node.id}"]
+        return [f"{self.root_id}/{node.id}"]
 
     @visit.register
     def _(self, node: Tell) -> list[Any]:
-        return [f"{self.run_id}/{node.id}"]
+        return [f"{self.root_id}/{node.id}"]

@@ -119,7 +119,7 @@ def simulation(
     """A simulation over a migrated database, which it leaves empty."""
     crew = [Worker(f"worker {letter}") for letter in "ABC"[:WORKERS]]
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE {LEDGER} (run_id TEXT, step_id TEXT)")
+        cursor.execute(f"CREATE TABLE {LEDGER} (root_id TEXT, step_id TEXT)")
     try:
         with (
             provider(),

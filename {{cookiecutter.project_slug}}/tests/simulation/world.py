@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ from django_hookflow import clock
 from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import RunNotFound
+from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
@@ -40,6 +43,7 @@ from tests.simulation.network import Network
 from tests.simulation.network import SimulatedTransport
 from tests.simulation.programs import DAY
 from tests.simulation.programs import EPOCH
+from tests.simulation.programs import FATAL
 from tests.simulation.programs import KEYS
 from tests.simulation.programs import KINDS
 from tests.simulation.programs import LEASE
@@ -255,7 +259,10 @@ class World:
         elif self.network.is_hostile and self.choices.chance(5):
             self.say("   the answer is lost")
             self.network.again(message)
-        self.say(f"   {response.status_code} {response.getvalue().decode()}")
+        answer = response.getvalue().decode()
+        self.say(f"   {response.status_code} {answer}")
+        if json.loads(answer).get("status") == "failed":
+            self._plan_replay(message.delivery.run_id)
 
     def _persist(self, job: Do) -> None:
         """A client that does not know whether it was heard asks again."""
@@ -267,6 +274,20 @@ class World:
         except RunNotFound:
             self.say("   there is no such run yet")
             self.jobs.append(job)
+
+    def _plan_replay(self, run_id: str) -> None:
+        """Somebody mends it and replays the letter, or two do."""
+        if self.choices.chance(70):
+            job = partial(self._replay, run_id)
+            self.jobs += [job] * (1 + self.choices.chance(50))
+
+    def _replay(self, run_id: str) -> None:
+        with unseen():
+            letter = DeadLetterEntry.objects.get(run_id=run_id)
+        try:
+            self.say(f"   begun again as {letter.replay()}")
+        except AlreadyReplayed as error:
+            self.say(f"   {error}")
 
     def _sweep(self) -> None:
         swept = engine.sweep()
@@ -366,6 +387,15 @@ class Pass(Stage):
     ctx: WorkflowContext
     world: World
 
+    @property
+    def root_id(self) -> str:
+        """The run that this one is, or is a replay of."""
+        return self.ctx.session.idempotency_root
+
+    def replays(self) -> int:
+        with unseen():
+            return len(letters_before(self.ctx.run_id))
+
     def between(self) -> None:
         self._boundary("between steps", atomic=False)
 
@@ -413,13 +443,13 @@ class Pass(Stage):
     def spawn(self, step: str, program: int) -> str:
         self._begin(step, atomic=True)
         self._write(step)
-        run_id = f"{self.ctx.run_id}/{step}"
+        run_id = f"{self.root_id}/{step}"
         return simulated.trigger(data={"program": program}, run_id=run_id)
 
     def tell(self, tell: Tell) -> str:
         self._begin(tell.id, atomic=True)
         self._write(tell.id)
-        serial = f"{self.ctx.run_id}/{tell.id}"
+        serial = f"{self.root_id}/{tell.id}"
         send_event(tell.name, serial, match=tell.match)
         return serial
 
@@ -429,6 +459,10 @@ class Pass(Stage):
         if self.world.is_exact and entry and entry.status in RECORDED:
             raise Violation(
                 f"{self.ctx.run_id} began {step} again after it was recorded"
+            )
+        if self.world.is_exact and self._ended_before(step):
+            raise Violation(
+                f"{self.ctx.run_id} began {step} of {self.root_id}"
             )
         if entry and entry.wake_at and entry.wake_at > self.world.now:
             raise Violation(f"{self.ctx.run_id} tried {step} again early")
@@ -445,12 +479,12 @@ class Pass(Stage):
     def _write(self, step: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO {LEDGER} (run_id, step_id) VALUES (%s, %s)",
-                [self.ctx.run_id, step],
+                f"INSERT INTO {LEDGER} (root_id, step_id) VALUES (%s, %s)",
+                [self.root_id, step],
             )
 
     def _reach(self, step: str) -> datetime:
-        key = self.ctx.run_id, step
+        key = self.root_id, step
         return self.world.notes.reached.setdefault(key, self.world.now)
 
     def _entry(self, step: str) -> StepExecution | None:
@@ -458,6 +492,21 @@ class Pass(Stage):
             return StepExecution.objects.filter(
                 workflow_run__run_id=self.ctx.run_id, step_id=step
             ).first()
+
+    def _ended_before(self, step: str) -> bool:
+        """Whether a run that this one replays has recorded a step.
+
+        The one that it failed of is tried again.
+        """
+        if self.ctx.run_id == self.root_id:
+            return False
+        with unseen():
+            steps = StepExecution.objects.filter(
+                workflow_run__root_id=self.root_id,
+                step_id=step,
+                status__in=RECORDED,
+            )
+            return steps.exclude(error_type=FATAL.__name__).exists()
 
     def _judge_timeout(
         self, wait: Wait, reached: datetime, moment: int
@@ -483,6 +532,16 @@ def available_to(run_id: str, wait: Wait) -> list[Event]:
         ).select_related("run")
         if (event.run and event.run.run_id == run_id)
         or (wait.match and event.match == wait.match)
+    ]
+
+
+def letters_before(run_id: str) -> list[DeadLetterEntry]:
+    """The letters whose replays have led to a run, the last one first."""
+    letters = DeadLetterEntry.objects.filter(replayed_as=run_id)
+    return [
+        before
+        for letter in letters
+        for before in [letter, *letters_before(letter.run_id)]
     ]
 
 
