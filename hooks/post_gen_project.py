@@ -22,6 +22,7 @@ CI_FILES = {"GitHub": ".github", "GitLab": ".gitlab-ci.yml"}
 def finish(project: Path, answers: Mapping[str, str]) -> str:
     """Make `project` the one the answers ask for; the farewell to print."""
     rename(project / "pyproject.toml", answers["project_slug"])
+    name_site(project / "config" / "name.txt", answers["project_name"])
     keep_licence(project, answers["licence"])
     keep_ci(project, answers["ci_provider"])
     return farewell(answers)
@@ -32,6 +33,11 @@ def rename(pyproject: Path, slug: str) -> None:
     text = pyproject.read_bytes().decode()
     renamed = text.replace(NAME_IN_TEMPLATE, f'name = "{slug}"', 1)
     pyproject.write_bytes(renamed.encode())
+
+
+def name_site(file: Path, name: str) -> None:
+    """Let the pages call the site what its owner typed."""
+    file.write_bytes(f"{name.strip()}\n".encode())
 
 
 def keep_licence(project: Path, licence: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tomllib
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,14 @@ EXTREMES = [
         "ci_provider": "none",
     },
 ]
+PAGE = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+import django
+django.setup()
+from django.test import Client
+print(Client().get("/nowhere/").content.decode())
+"""
 CI_FILES = {
     "GitHub": {
         ".github/dependabot.yml",
@@ -59,7 +69,7 @@ def test_a_bake_holds_the_files_of_the_template(
 
 
 @pytest.mark.parametrize("answers", EXTREMES)
-def test_only_three_files_and_the_name_differ_from_the_template(
+def test_only_three_files_and_the_names_differ_from_the_template(
     answers: dict[str, str], bake: Bake
 ) -> None:
     project = bake(**answers)
@@ -69,7 +79,9 @@ def test_only_three_files_and_the_name_differ_from_the_template(
         for name in files_of(project) - RENDERED
         if (project / name).read_bytes() != (TEMPLATE / name).read_bytes()
     }
-    assert differing == {"pyproject.toml"}
+    # By default the site is called what the template calls itself.
+    named_otherwise = {"config/name.txt"} if answers else set()
+    assert differing == {"pyproject.toml"} | named_otherwise
     named = tomllib.loads((project / "pyproject.toml").read_text())
     template = tomllib.loads((TEMPLATE / "pyproject.toml").read_text())
     assert named["project"].pop("name") == project.name
@@ -140,6 +152,17 @@ def test_the_readme_and_the_environment_carry_the_answers(bake: Bake) -> None:
     assert "https://b.example" in environment
 
 
+@pytest.mark.parametrize("name", ["Flower Shop ", EXTREMES[1]["project_name"]])
+def test_the_pages_carry_the_name_that_was_typed(
+    name: str, bake: Bake
+) -> None:
+    project = bake(project_name=name, project_slug="flowers", author="Ada")
+
+    page = run_python(project, PAGE)
+
+    assert f"<title>Nothing here | {escape(name.strip())}</title>" in page
+
+
 def test_git_is_given_no_secret(bake: Bake) -> None:
     project = bake()
     (project / ".env").write_text("DJANGO_SECRET_KEY=x\n")
@@ -187,6 +210,17 @@ def parse(path: Path) -> None:
         list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     elif path.suffix == ".json":
         json.loads(path.read_text(encoding="utf-8"))
+
+
+def run_python(folder: Path, code: str) -> str:
+    """What a script prints that runs in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    ).stdout
 
 
 def git(folder: Path, *arguments: str) -> str:

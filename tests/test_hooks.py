@@ -222,10 +222,12 @@ def test_finishing_renames_the_project_and_keeps_one_licence(
     pyproject = tomllib.loads((tmp_path / "pyproject.toml").read_text())
     chosen = PROJECT / f"LICENSE.{licence}"
     assert pyproject["project"]["name"] == "order_desk"
+    assert (tmp_path / "config/name.txt").read_bytes() == b"Order Desk\n"
     assert (tmp_path / "LICENSE").read_bytes() == chosen.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {
         ".github",
         "LICENSE",
+        "config",
         "pyproject.toml",
     }
 
@@ -256,6 +258,8 @@ def copy_what_is_finished(folder: Path) -> None:
     shutil.copy(PROJECT / "pyproject.toml", folder)
     shutil.copy(PROJECT / ".gitlab-ci.yml", folder)
     shutil.copytree(PROJECT / ".github", folder / ".github")
+    (folder / "config").mkdir()
+    shutil.copy(PROJECT / "config" / "name.txt", folder / "config")
 
 
 def test_the_farewell_says_what_is_next_in_five_lines() -> None:

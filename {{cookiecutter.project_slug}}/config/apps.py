@@ -1,8 +1,10 @@
-"""The project as an app: it has checks, and counts requests."""
+"""The project as an app: it has checks and a name, and counts requests."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.contrib import admin
 
 
 class SiteConfig(AppConfig):
@@ -12,3 +14,6 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401
+
+        admin.site.site_header = f"{settings.SITE_NAME} administration"
+        admin.site.site_title = f"{settings.SITE_NAME} admin"

@@ -14,6 +14,10 @@ from config.environment import variable
 
 OBSERVABILITY = "django_hookflow.contrib.observability"
 
+# What pages, the admin and the API call the site: a line of a file, since it
+# is the same wherever the site runs.
+SITE_NAME = (BASE_DIR / "config/name.txt").read_text(encoding="utf-8").strip()
+
 SECRET_KEY = variable("DJANGO_SECRET_KEY")
 DEBUG = False
 ALLOWED_HOSTS: list[str] = variable("DJANGO_ALLOWED_HOSTS")

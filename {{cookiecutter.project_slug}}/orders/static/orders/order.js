@@ -37,7 +37,7 @@ function show(order) {
   const run = order.run;
   const badge = put("status", titled(order.status));
   badge.dataset.status = order.status;
-  document.title = `Order ${order.status}`;
+  document.title = `Order ${order.status} | ${page.dataset.site}`;
   put("reason", order.reason).hidden = !order.reason;
   if (!run) return;
   put("trouble", run.trouble).hidden = !run.trouble;
