@@ -311,6 +311,33 @@ def test_the_tests_find_the_same_settings_on_every_machine(
     assert run.stdout == "admin/ 11000000 INFO\n", run.stderr
 
 
+def test_runserver_logs_no_static_file_or_probe_that_went_well() -> None:
+    told = (
+        "from django.core.servers.basehttp import WSGIRequestHandler\n"
+        "handler = object.__new__(WSGIRequestHandler)\n"
+        "handler.request = None\n"
+        "def tell(asked, status):\n"
+        "    handler.log_message('\"%s\" %s %s', asked, status, '5')\n"
+        "tell('GET /static/a.css HTTP/1.1', '200')\n"
+        "tell('GET /static/a.css HTTP/1.1', '304')\n"
+        "tell('GET /livez HTTP/1.1', '200')\n"
+        "tell('GET /readyz?all HTTP/1.1', '200')\n"
+        "tell('GET /static/b.css HTTP/1.1', '404')\n"
+        "tell('GET /readyz HTTP/1.1', '503')\n"
+        "tell('GET /?next=/static/ HTTP/1.1', '200')\n"
+        "handler.log_error('code %d, message %s', 400, 'Bad request')\n"
+    )
+
+    run = manage("local", "shell", LAPTOP, "-v", "0", "-c", told)
+
+    assert [line.split(" ", 2)[2] for line in run.stderr.splitlines()] == [
+        'WARNING django.server: "GET /static/b.css HTTP/1.1" 404 5',
+        'ERROR django.server: "GET /readyz HTTP/1.1" 503 5',
+        'INFO django.server: "GET /?next=/static/ HTTP/1.1" 200 5',
+        "INFO django.server: code 400, message Bad request",
+    ]
+
+
 def test_sqlite_in_production_can_be_allowed() -> None:
     allowed = {
         "DATABASE_URL": "sqlite://:memory:",

@@ -17,6 +17,13 @@ ORDERS_PAYMENT_TIMEOUT = variable("ORDERS_PAYMENT_TIMEOUT", LOCAL)
 
 SENTRY_ENVIRONMENT = variable("SENTRY_ENVIRONMENT", LOCAL)
 
+# The lines of style sheets would bury those of the workflows.
+LOGGING["filters"]["requests"] = {"()": "config.logs.RequestFilter"}
+LOGGING["loggers"]["django.server"] = {
+    "filters": ["requests"],
+    "propagate": True,  # Django's own handler is not ours
+}
+
 DEBUG = variable("DJANGO_DEBUG", LOCAL)
 ALLOWED_HOSTS = ["*"]
 INTERNAL_IPS = ["127.0.0.1"]
