@@ -30,13 +30,16 @@ class OrderParser(JSONParser):
 
 
 class ProductList(generics.ListAPIView[Product]):
+    """What there is to order."""
+
     queryset = Product.objects.all()
     serializer_class = ProductSerializer
 
 
 class OrderCreate(generics.GenericAPIView[Order]):
-    """Anybody may order, so a session gives nobody more rights here."""
+    """Place an order by a POST; the url in its answer shows how it goes."""
 
+    # Anybody may order, so a session gives nobody more rights here.
     authentication_classes = ()
     parser_classes = (OrderParser,)
     serializer_class = NewOrderSerializer

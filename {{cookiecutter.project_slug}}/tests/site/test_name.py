@@ -53,6 +53,7 @@ def test_a_page_has_the_name_of_the_site_in_title_and_text(
     assert f"<title>{title} | {SHOWN}</title>" in page
     assert f">{SHOWN}</" in page.split("</title>")[1]
     assert "Django REST framework" not in page
+    assert '<link rel="icon"' in page
 
 
 def test_the_admin_is_headed_by_the_name_of_the_site(client: Client) -> None:
@@ -60,6 +61,7 @@ def test_the_admin_is_headed_by_the_name_of_the_site(client: Client) -> None:
 
     assert f"<title>Log in | {escape(ours.SITE_NAME)} admin</title>" in page
     assert f">{escape(ours.SITE_NAME)} administration</a>" in page
+    assert '<link rel="icon"' in page
 
 
 def test_the_name_is_a_line_of_a_file() -> None:
