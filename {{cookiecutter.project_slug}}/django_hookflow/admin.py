@@ -57,11 +57,16 @@ def took(duration: timedelta | None) -> str:
 
 
 def pretty(value: Any) -> str | SafeString:
-    """JSON as JSON, a line for each of its members."""
+    """JSON as JSON, a line for each of its members.
+
+    A long one scrolls, so the keyboard can reach it.
+    """
     if value is None:
         return EMPTY
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return format_html('<pre class="hookflow-json">{}</pre>', text)
+    return format_html(
+        '<pre class="hookflow-json" tabindex="0">{}</pre>', text
+    )
 
 
 def failure(row: WorkflowRun | StepExecution | DeadLetterEntry) -> str:

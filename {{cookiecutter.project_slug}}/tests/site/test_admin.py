@@ -123,3 +123,12 @@ def test_the_pages_have_their_style(world: World, root: Client) -> None:
     assert f'href="/static/{sheet}"' in page
     assert finders.find(sheet)
     assert not re.search(r"<style|style=", page)
+
+
+def test_the_keyboard_reaches_what_scrolls(world: World, root: Client) -> None:
+    send_event("paid", {"by": "card"}, match="m")
+
+    page = page_of(root, Event.objects.get())
+
+    boxes = re.findall(r'<pre class="hookflow-json"[^>]*>', page)
+    assert boxes == ['<pre class="hookflow-json" tabindex="0">']
