@@ -14,9 +14,12 @@ from collections.abc import Mapping
 
 CONTEXT = r"""{{ cookiecutter | jsonify }}"""
 
-LONGEST_TEXT = 80
+LONGEST_NAME = 80
+LONGEST_AUTHOR = LONGEST_NAME + len(" authors")  # the default answer
 LONGEST_SLUG = 50  # as the first label of a domain it may have 63
 LONGEST_DOMAIN = 253
+
+EXAMPLES = {"project name": "Order Desk", "author": "Ada Lovelace"}
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -62,21 +65,22 @@ DEVICES = frozenset(
 def refusal(answers: Mapping[str, str]) -> str:
     """One sentence on the first bad answer; empty when all are good."""
     return (
-        bad_text("project name", answers["project_name"], "Order Desk")
+        bad_text("project name", answers["project_name"], LONGEST_NAME)
         or bad_slug(answers["project_slug"], answers["project_name"])
-        or bad_text("author", answers["author"], "Ada Lovelace")
+        or bad_text("author", answers["author"], LONGEST_AUTHOR)
         or bad_domain(answers["public_domain"])
     )
 
 
-def bad_text(what: str, text: str, example: str) -> str:
+def bad_text(what: str, text: str, longest: int) -> str:
     """Why `text` cannot stand in a README; empty when it can."""
+    example = EXAMPLES[what]
     if not text.strip():
         return f'The {what} is empty: give it a few words, e.g. "{example}".'
-    if len(text) > LONGEST_TEXT:
+    if len(text) > longest:
         return (
             f"The {what} has {len(text)} letters: take at most "
-            f'{LONGEST_TEXT}, e.g. "{example}".'
+            f'{longest}, e.g. "{example}".'
         )
     if not text.isprintable() or set(text) & set("{}"):
         return (

@@ -39,6 +39,7 @@ GOOD = {
         {"project_name": "Café Söhne"},
         {"project_name": """Alice's "Shop" \\ `$HOME` <b> & 'more'"""},
         {"author": "Søren & Søn"},
+        {"project_name": "x" * 80, "author": "x" * 80 + " authors"},
         {"public_domain": "xn--bcher-kva.example"},
         {"public_domain": "a.b.c.example.co.uk"},
     ],
@@ -61,6 +62,11 @@ def test_a_good_answer_is_not_refused(answers: dict[str, str]) -> None:
             "x" * 81,
             "The project name has 81 letters: take at most 80, "
             'e.g. "Order Desk".',
+        ),
+        (
+            "author",
+            "x" * 89,
+            'The author has 89 letters: take at most 88, e.g. "Ada Lovelace".',
         ),
         (
             "project_name",
