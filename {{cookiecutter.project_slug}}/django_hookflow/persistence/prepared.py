@@ -37,7 +37,7 @@ class Prepared:
         if name is None:
             return None
         values = [*map(_as_text, row)]
-        if any(b"\0" in value for value in values if value):
+        if b"\0" in b"".join(filter(None, values)):
             return None  # libpq would cut it off there; psycopg refuses it
         result = self._pgconn.exec_prepared(name, values)
         if result.error_message:
