@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from config.environment import kept_connections
+from config.environment import variable
 from config.settings import base
 from config.settings.base import *
 
@@ -21,3 +23,8 @@ DJANGO_HOOKFLOW_DOMAIN = os.environ.get(
 )
 if "DJANGO_HOOKFLOW_DOMAIN" not in os.environ:
     DJANGO_HOOKFLOW_TRANSPORT = "benchmarks.project.transport.DirectTransport"
+
+# As in production: a request does not begin with a new connection.
+DATABASES["default"] |= kept_connections(
+    DATABASES["default"], age=variable("DJANGO_CONN_MAX_AGE"), pool=0
+)

@@ -18,8 +18,9 @@ NOTE = (
     "the embedded server: a trigger on its own, with its COMMIT and its "
     "message accepted by the server; and the wake-up, "
     "from the call of send_event, its COMMIT and its message included, "
-    "until the step behind the wait runs under gunicorn. Each round is the "
-    "median of its calls."
+    "until the step behind the wait runs under gunicorn; it is sent when the "
+    "delivery that led to the wait is over. Each round is the median of its "
+    "calls."
 )
 TRIGGER = "trigger in a transaction"
 PUBLISH = "trigger, COMMIT, message sent"
