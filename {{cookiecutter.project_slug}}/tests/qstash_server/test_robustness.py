@@ -16,6 +16,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from qstash import QStash
 
 from django_hookflow.contrib.qstash_server.clock import ManualClock
@@ -358,6 +359,28 @@ def test_storm_of_messages_due_at_once_is_delivered_once_each(
         deadline=600,
     )
     assert sorted(int(one.body) for one in received) == list(range(STORM))
+
+
+def test_claim_is_two_statements_and_takes_the_earliest(
+    client: QStash, clock: ManualClock
+) -> None:
+    ids = [
+        client.message.publish(url="http://localhost:9/", delay=f"{n}m")
+        for n in (3, 1, 2)
+    ]
+
+    with writing(), CaptureQueriesContext(connection) as statements:
+        claimed = claim(
+            "another",
+            clock.now() + 181_000,
+            Shares(lanes=0, free=2, besides=()),
+        ).deliveries
+
+    assert len(statements) == 2
+    assert [one.message_id for one in claimed] == [
+        ids[1].message_id,
+        ids[2].message_id,
+    ]
 
 
 def test_large_bodies_are_claimed_a_few_at_a_time(

@@ -154,17 +154,22 @@ class Dispatcher:
         with writing():
             self._recover()
             store.record(ended, self._owner, now, wake=self._to_wake)
-            claims, moment = self._claim(now, room)
+            moments = self._earliest(room)
+            claims = self._claim(now, room, moments)
+        self._note(ended, claims)
+        self._is_full = len(claims.deliveries) >= room.total
+        if claims.deliveries:
+            self._launch(claims.deliveries)
+        return self._next_moment(now, room, moments)
+
+    def _note(self, ended: Sequence[Attempt], claims: Claims) -> None:
+        """Remember what is committed now."""
         self._in_doubt = False
         self._to_wake = claims.to_wake
-        claimed = claims.deliveries
         del self._ended[: len(ended)]
         self.attempts += len(ended)
         self._flights.end(attempt.delivery.pk for attempt in ended)
-        self._flights.begin(claimed)
-        if claimed:
-            self._launch(claimed)
-        return 0 if self._to_wake else moment
+        self._flights.begin(claims.deliveries)
 
     def _recover(self) -> None:
         """Give back claims that nobody serves.
@@ -185,21 +190,26 @@ class Dispatcher:
             more = purge.old(now, self._config)
             self._purge_at = now if more else now + PURGE_EVERY
 
-    def _claim(self, now: int, room: Room) -> tuple[Claims, int]:
-        """What to deliver now, and when to look again."""
-        self._is_full = not room.total
-        moments = self._earliest(room)
+    def _claim(self, now: int, room: Room, moments: Moments) -> Claims:
+        """What to deliver now."""
         if moments.first > now or not room.total:
-            return Claims(), moments.first if room.total else NEVER
+            return Claims()
         self._lanes_first = not self._lanes_first
         shares = store.shares(
             room, now, moments, lanes_first=self._lanes_first
         )
-        claims = store.claim(self._owner, now, shares)
-        # Without room, the next attempt that ends wakes us.
-        self._is_full = len(claims.deliveries) >= room.total
-        next_moment = self._earliest(room).first
-        return claims, NEVER if self._is_full else next_moment
+        return store.claim(self._owner, now, shares)
+
+    def _next_moment(self, now: int, room: Room, before: Moments) -> int:
+        """When to look again, unless something happens before.
+
+        Asked only when what was claimed is on its way: it need not wait.
+        """
+        if self._to_wake:
+            return 0
+        if self._is_full:
+            return NEVER  # the next attempt that ends wakes us
+        return (self._earliest(room) if before.first <= now else before).first
 
     def _earliest(self, room: Room) -> Moments:
         """Lanes without room are woken by the attempt that makes some."""

@@ -184,9 +184,11 @@ def with_defaults(defaults: Pairs, asked: Asked) -> Pairs:
 
 def check_queues(call: Call, names: Iterable[str]) -> None:
     """Whether these queues, which are made if needed, are not too many."""
+    wanted = set(filter(None, names))
+    if not wanted:
+        return
     most = call.service.config.quotas.max_queues
     queues = lanes.lanes_of(call.account, Lane.Kind.QUEUE)
-    wanted = set(filter(None, names))
     new = wanted - set(
         queues.filter(name__in=wanted).values_list("name", flat=True)
     )

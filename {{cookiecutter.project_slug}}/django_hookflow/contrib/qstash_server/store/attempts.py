@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from django.db.models import QuerySet
-
 from ..callbacks import Outcome
 from ..callbacks import callbacks_after
 from ..flights import Room
@@ -54,15 +52,16 @@ def claim(owner: str, now: int, shares: Shares) -> Claims:
     Inside the transaction of the caller. A claim ends with `record`, or when
     the next process starts and calls `release`.
     """
-    keys, to_wake = _admitted(lanes.turns(now, shares.lanes))
-    due = Message.objects.filter(
-        state=State.WAITING, lane=None, due__lte=now
-    ).order_by("due", "id")
-    if shares.besides:
-        due = due.exclude(host__in=shares.besides)
-    if shares.free:
-        keys += _within_budget(due, shares.free)
-    taken = statements.take(keys, owner, now) if keys else []
+    turns = lanes.turns(now, shares.lanes) if shares.lanes else []
+    keys, to_wake = _admitted(turns)
+    taken = statements.take(keys, owner, now)
+    taken += statements.take_due(
+        owner,
+        now,
+        room=shares.free,
+        budget=CLAIM_BUDGET,
+        besides=shares.besides,
+    )
     return Claims(taken, to_wake)
 
 
@@ -287,16 +286,3 @@ def _placed(turn: lanes.Turn) -> dict[int, int]:
         rows.filter(pk=row.pk).update(lane=flow)
         held[row.pk] = flow.pk
     return held
-
-
-def _within_budget(due: QuerySet[Message], room: int) -> list[int]:
-    """The keys of the first messages whose bodies fit into memory."""
-    keys: list[int] = []
-    total = 0
-    found = due.select_for_update(skip_locked=True)
-    for pk, size in found.values_list("pk", "size")[:room]:
-        total += size
-        if keys and total > CLAIM_BUDGET:
-            break
-        keys.append(pk)
-    return keys

@@ -8,6 +8,7 @@ done for each message stays with the ORM.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -43,12 +44,26 @@ LOG_CREATED = """
 TAKE = """
     UPDATE qstash_server_message
     SET state = 'active', claimed_by = %s
-    WHERE id IN ({marks})
+    WHERE id IN ({keys})
     RETURNING
         id, message_id, account, kind, url, body, options, retried,
         max_retries, created_at, not_before, caller_ip, topic_name,
-        endpoint_name, schedule_id, lane_id, place_id
+        endpoint_name, schedule_id, lane_id, place_id, due
 """
+# Materialized, so that PostgreSQL looks for rows to lock only once.
+DUE = """
+    WITH due AS MATERIALIZED (
+        SELECT id, due, size FROM qstash_server_message
+        WHERE state = 'waiting' AND lane_id IS NULL AND due <= %s {besides}
+        ORDER BY due, id LIMIT %s {lock}
+    ), counted AS MATERIALIZED (
+        SELECT id,
+            ROW_NUMBER() OVER (ORDER BY due, id) AS place,
+            SUM(size) OVER (ORDER BY due, id) AS total
+        FROM due
+    )
+"""
+FITTING = "SELECT id FROM counted WHERE total <= %s OR place = 1"
 LOG_ACTIVE = """
     INSERT INTO qstash_server_event (account, message_id, time, state, error)
     SELECT account, id, %s, 'ACTIVE', ''
@@ -87,13 +102,51 @@ def insert(drafts: Sequence[Draft], gates: Iterable[int | None]) -> None:
 
 def take(keys: Sequence[int], owner: str, now: int) -> list[Delivery]:
     """Claim these messages and log that they are on their way."""
-    with connection.cursor() as cursor:
-        cursor.execute(_marked(TAKE, keys), [owner, *keys])
-        rows = cursor.fetchall()
-        cursor.execute(_marked(LOG_ACTIVE, keys), [now, *keys])
+    if not keys:
+        return []
+    marks = ", ".join("%s" for _ in keys)
+    statement = TAKE.format(keys=marks)
+    rows = _taken(statement, [owner, *keys], now)
     order = {key: position for position, key in enumerate(keys)}
-    rows.sort(key=lambda row: order[row[0]])
-    return [_delivery(row) for row in rows]
+    return [_delivery(row) for row in sorted(rows, key=lambda r: order[r[0]])]
+
+
+def take_due(
+    owner: str, now: int, *, room: int, budget: int, besides: Collection[str]
+) -> list[Delivery]:
+    """Find and claim messages outside all lanes, the earliest first.
+
+    At most `room`, and as many as have `budget` bytes together, or one. None
+    to the hosts in `besides`, and none that somebody else is about to take.
+    """
+    if not room:
+        return []
+    statement = _due(besides) + TAKE.format(keys=FITTING)
+    values = [now, *besides, room, owner, budget]
+    rows = _taken(statement, values, now)
+    return [
+        _delivery(row) for row in sorted(rows, key=lambda r: (r[-1], r[0]))
+    ]
+
+
+def _due(besides: Collection[str]) -> str:
+    marks = ", ".join("%s" for _ in besides)
+    can_skip = connection.features.has_select_for_update_skip_locked
+    return DUE.format(
+        besides=f"AND host NOT IN ({marks})" if besides else "",
+        lock="FOR UPDATE SKIP LOCKED" if can_skip else "",
+    )
+
+
+def _taken(statement: str, values: list[Any], now: int) -> list[Any]:
+    """The rows that a statement takes, once they are in the log."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows = cursor.fetchall()
+        keys = [row[0] for row in rows]
+        if keys:
+            cursor.execute(_marked(LOG_ACTIVE, keys), [now, *keys])
+    return list(rows)
 
 
 def deliver(attempts: Sequence[Attempt], owner: str, now: int) -> set[int]:
