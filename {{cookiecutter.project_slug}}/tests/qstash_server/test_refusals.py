@@ -14,6 +14,7 @@ from qstash import QStash
 from qstash.errors import QStashError
 
 from django_hookflow.contrib.qstash_server.accounts import PUBLIC_USERS
+from django_hookflow.contrib.qstash_server.clock import ManualClock
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import Quotas
 from django_hookflow.contrib.qstash_server.errors import ConfigurationError
@@ -22,6 +23,8 @@ from django_hookflow.contrib.qstash_server.router import Router
 from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.conftest import TOKEN
 from tests.qstash_server.helpers import until
+
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.mark.parametrize(
@@ -332,23 +335,37 @@ def test_connection_ends_when_the_client_asks_for_it(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-def keys_of(server: Server) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    return httpx.get(f"{server.url}/v2/keys", headers=headers)
+def serves(server: Server) -> bool:
+    """Whether a client gets an answer; one that is too slow gets none."""
+    try:
+        answer = httpx.get(f"{server.url}/v2/keys", headers=AUTHORIZED)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200
 
 
-class TestSmallServer:
-    """One that has little patience and little room."""
+class TestImpatientServer:
+    """One whose clients are all dropped, unless they are quick."""
 
     @pytest.fixture
     def config(self, config: Config) -> Config:
         return replace(
-            config,
-            quotas=Quotas(max_batch_size=10),
-            max_connections=2,
-            idle_seconds=0.2,
-            read_seconds=0.2,
+            config, max_connections=2, idle_seconds=0.2, read_seconds=0.2
         )
+
+    @pytest.fixture
+    def long_log(
+        self, transactional_db: None, config: Config, clock: ManualClock
+    ) -> None:
+        """What fills every buffer, published to a server with patience."""
+        patient = replace(config, idle_seconds=75.0, read_seconds=60.0)
+        with Server(config=patient, clock=clock) as server:
+            for _ in range(20):
+                httpx.post(
+                    f"{server.url}/v2/publish/http://localhost:9/",
+                    content=b"x" * 60_000,
+                    headers=AUTHORIZED | {"Upstash-Delay": "1h"},
+                ).raise_for_status()
 
     @pytest.mark.parametrize(
         "begun", [b"", b"POST /v2/batch HTTP/1.1\r\nHost: x\r\n"]
@@ -357,29 +374,6 @@ class TestSmallServer:
         self, server: Server, begun: bytes
     ) -> None:
         assert talk(server, begun) == b""
-
-    def test_client_that_never_reads_its_answer_is_dropped(
-        self, http: httpx.Client, server: Server
-    ) -> None:
-        for _ in range(20):
-            http.post(
-                "/v2/publish/http://localhost:9/",
-                content=b"x" * 60_000,
-                headers={"Upstash-Delay": "1h"},
-            ).raise_for_status()
-        http.close()
-        address = urlsplit(server.url)
-        silent = [socket.socket() for _ in range(2)]
-        for peer in silent:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            peer.connect((address.hostname, address.port))
-            head = f"GET /v2/events?qstash_token={TOKEN} HTTP/1.1\r\nHost: x"
-            peer.sendall(f"{head}\r\n\r\n".encode() * 8)
-
-        # There is room for two connections, and these two had it.
-        until(lambda: keys_of(server).status_code == 200)
-        for peer in silent:
-            peer.close()
 
     def test_client_that_never_ends_its_body_is_dropped(
         self, server: Server
@@ -390,6 +384,32 @@ class TestSmallServer:
         )
 
         assert talk(server, begun) == b""
+
+    def test_client_that_never_reads_its_answer_is_dropped(
+        self, long_log: None, server: Server
+    ) -> None:
+        address = urlsplit(server.url)
+        silent = [socket.socket() for _ in range(2)]
+        for peer in silent:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect((address.hostname, address.port))
+            head = f"GET /v2/events?qstash_token={TOKEN} HTTP/1.1\r\nHost: x"
+            peer.sendall(f"{head}\r\n\r\n".encode() * 8)
+
+        # There is room for two connections, and these two had it.
+        until(lambda: serves(server))
+        for peer in silent:
+            peer.close()
+
+
+class TestSmallServer:
+    """One that has little room, and patience."""
+
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(
+            config, quotas=Quotas(max_batch_size=10), max_connections=2
+        )
 
     def test_body_without_a_length_has_a_limit_too(
         self, server: Server
