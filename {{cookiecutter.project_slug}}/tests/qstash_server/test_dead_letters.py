@@ -7,6 +7,8 @@ import pytest
 from qstash import QStash
 from qstash.errors import QStashError
 
+from django_hookflow.contrib.qstash_server.clock import ManualClock
+from django_hookflow.contrib.qstash_server.models import Message
 from tests.qstash_server.helpers import Answer
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
@@ -88,6 +90,64 @@ def test_retry_is_a_new_message_with_the_old_content(
     assert second.headers["upstash-retried"] == "0"
     assert client.dlq.list().messages == []
     assert http.post(f"/v2/dlq/retry/{dlq_id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/dlq/retry/{}", "/v2/dlq/retry?dlqIds={}"]
+)
+def test_headers_of_a_retry_configure_the_new_message(
+    client: QStash,
+    http: httpx.Client,
+    clock: ManualClock,
+    destination: Destination,
+    path: str,
+) -> None:
+    dlq_id = give_up(
+        client, destination, "again", method="PUT", label="old", timeout="9s"
+    )
+
+    http.post(
+        path.format(dlq_id),
+        headers={
+            "Content-Type": "text/plain",
+            "Upstash-Method": "POST",
+            "Upstash-Retries": "2",
+            "Upstash-Label": "new",
+            "Upstash-Delay": "1h",
+            "Upstash-Forward-X-Late": "not part of the message",
+        },
+    ).raise_for_status()
+
+    (row,) = Message.objects.filter(state="waiting")
+    message = client.message.get(row.message_id)
+    assert (message.method, message.max_retries) == ("POST", 2)
+    assert (message.label, message.body) == ("new", "again")
+    assert message.not_before == clock.now() + 3_600_000
+    assert not message.headers
+    assert row.options["timeout"] == 9_000  # as it was
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Upstash-Retries": "-1"}, 400),
+        ({"Upstash-Callback": "http://elsewhere.example.com/"}, 400),
+        ({"Upstash-Delay": "9999d"}, 412),
+    ],
+)
+def test_retry_with_a_refused_header_leaves_the_letter(
+    client: QStash,
+    http: httpx.Client,
+    destination: Destination,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    dlq_id = give_up(client, destination)
+
+    answer = http.post(f"/v2/dlq/retry/{dlq_id}", headers=headers)
+
+    assert answer.status_code == status
+    assert client.dlq.get(dlq_id).dlq_id == dlq_id
 
 
 def test_many_are_retried_or_deleted_by_id(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from typing import Any
 
 from . import expression
@@ -133,6 +134,44 @@ class Options:
             **{**redacted, "headers": tuple(redacted["headers"])}
         )
         return cls(**values)
+
+
+# What a retry of a dead letter may change, by header: how to deliver, not
+# what. A delay is not stored; it only puts off the new message.
+CONFIGURATION = {
+    "upstash-method": "method",
+    "upstash-timeout": "timeout",
+    "upstash-retries": "retries",
+    "upstash-retry-delay": "retry_delay",
+    "upstash-label": "labels",
+    "upstash-flow-control-key": "flow",
+    "upstash-callback": "callback",
+    "upstash-failure-callback": "failure_callback",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """Options of a retry, and which of them are to replace the old ones."""
+
+    options: Options = field(default_factory=Options)
+    fields: tuple[str, ...] = ()
+
+    def on(self, old: Options) -> Options:
+        changed = {name: getattr(self.options, name) for name in self.fields}
+        return replace(old, **changed)
+
+
+AS_IT_WAS = Overrides()
+
+
+def parse_overrides(headers: Pairs) -> Overrides:
+    """The configuration in a request to retry, or BadRequestError."""
+    given = {name.lower() for name, _ in headers}
+    fields = tuple(
+        field for name, field in CONFIGURATION.items() if name in given
+    )
+    return Overrides(options=parse_options(headers), fields=fields)
 
 
 def parse_options(

@@ -13,6 +13,8 @@ from ..filters import read_filter
 from ..filters import split
 from ..filters import where
 from ..models import DeadLetter
+from ..options import Overrides
+from ..options import parse_overrides
 from ..paging import Page
 from ..paging import page_of
 from ..replies import Reply
@@ -21,6 +23,7 @@ from ..replies import done
 from ..service import Call
 from ..store import dead_letters
 from ..views import dead_letter_view
+from .publishing import check_options
 
 MOST = 100
 FIELDS = (
@@ -63,7 +66,7 @@ def delete_many(call: Call) -> Reply:
 
 
 def retry(call: Call) -> Reply:
-    ids = dead_letters.retry(_named(call), call.now)
+    ids = dead_letters.retry(_named(call), call.now, _overrides(call))
     if not ids:
         raise NotFoundError("dlq message", call.names[0])
     call.service.ring()
@@ -76,11 +79,18 @@ def retry_many(call: Call) -> Reply:
     page = _page(call, wanted)
     if "dlqIds" in wanted.values and not page.rows:
         raise NotFoundError("dlq message", ",".join(wanted.values["dlqIds"]))
-    ids = dead_letters.retry(page.rows, call.now)
+    ids = dead_letters.retry(page.rows, call.now, _overrides(call))
     call.service.ring()
     views = [{"messageId": message_id} for message_id in ids]
     # Here, unlike in lists, the clients expect "" at the end.
     return answer({"cursor": page.cursor, "responses": views}, 201)
+
+
+def _overrides(call: Call) -> Overrides:
+    """What the headers say besides, with the checks of a publish."""
+    overrides = parse_overrides(call.request.headers)
+    check_options(call, overrides.options, body=b"")
+    return overrides
 
 
 def _named(call: Call) -> list[DeadLetter]:

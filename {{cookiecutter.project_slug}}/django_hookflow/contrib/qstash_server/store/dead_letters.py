@@ -11,7 +11,10 @@ from ..ids import new_id
 from ..messages import Draft
 from ..models import DeadLetter
 from ..models import Kind
+from ..options import AS_IT_WAS
 from ..options import Options
+from ..options import Overrides
+from ..publish import wait
 from .messages import add
 from .writing import written
 
@@ -46,14 +49,16 @@ def delete(letters: Sequence[DeadLetter]) -> int:
 
 
 @written
-def retry(letters: Sequence[DeadLetter], now: int) -> list[str]:
-    """Publish each again as a new message, due now; the new ids.
+def retry(
+    letters: Sequence[DeadLetter], now: int, overrides: Overrides = AS_IT_WAS
+) -> list[str]:
+    """Publish each again as a new message; the new ids.
 
     The entry goes in the same transaction, so a letter that two people
     retry at once is published once.
     """
     still_there = _locked(letters)
-    drafts = [_draft(letter, now) for letter in still_there]
+    drafts = [_draft(letter, now, overrides) for letter in still_there]
     add(drafts)
     _removed(still_there)
     return [draft.message_id for draft in drafts]
@@ -74,18 +79,18 @@ def _removed(letters: Sequence[DeadLetter]) -> int:
     return DeadLetter.objects.filter(pk__in=keys).delete()[0]
 
 
-def _draft(letter: DeadLetter, now: int) -> Draft:
-    message = letter.message
+def _draft(letter: DeadLetter, now: int, overrides: Overrides) -> Draft:
+    message, retries = letter.message, overrides.options.retries
     return Draft(
         message_id=new_id("msg"),
         account=letter.account,
         kind=Kind(message.kind),
         url=message.url,
         body=bytes(message.body),
-        options=Options.from_json(message.options),
-        max_retries=message.max_retries,
+        options=overrides.on(Options.from_json(message.options)),
+        max_retries=message.max_retries if retries is None else retries,
         created_at=now,
-        not_before=now,
+        not_before=now + wait(overrides.options, now),
         caller_ip=message.caller_ip,
         topic_name=message.topic_name,
         endpoint_name=message.endpoint_name,
