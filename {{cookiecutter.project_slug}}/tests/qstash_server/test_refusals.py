@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -400,6 +401,73 @@ class TestImpatientServer:
         until(lambda: serves(server))
         for peer in silent:
             peer.close()
+
+
+class TestServerWithoutMemory:
+    """One body nearly fills it; for a second one there is no room."""
+
+    SIZE = 1024 * 1024
+
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(
+            config, quotas=Quotas(max_batch_size=10), max_bodies=self.SIZE
+        )
+
+    @pytest.fixture
+    def unfinished(self, server: Server) -> Iterator[socket.socket]:
+        """A client that has sent all of its body but one byte."""
+        parts = urlsplit(server.url)
+        with socket.create_connection((parts.hostname, parts.port)) as sock:
+            sock.sendall(
+                b"POST /v2/publish/http://localhost:9/ HTTP/1.1\r\nHost: x\r\n"
+                b"Upstash-Delay: 1h\r\n"
+                + f"Authorization: Bearer {TOKEN}\r\n".encode()
+                + f"Content-Length: {self.SIZE}\r\n\r\n".encode()
+                + b"x" * (self.SIZE - 1)
+            )
+            yield sock
+
+    def publish(self, server: Server) -> httpx.Response:
+        return httpx.post(
+            f"{server.url}/v2/publish/http://localhost:9/",
+            content=b"x" * 100,
+            headers=AUTHORIZED | {"Upstash-Delay": "1h"},
+        )
+
+    def refused(self, server: Server) -> httpx.Response | None:
+        answer = self.publish(server)
+        return answer if answer.status_code == 503 else None
+
+    def test_body_without_room_is_503_until_the_other_is_answered(
+        self, server: Server, unfinished: socket.socket
+    ) -> None:
+        answer = until(lambda: self.refused(server))
+
+        unfinished.sendall(b"x")
+
+        assert answer.json() == {"error": "too many bytes of other requests"}
+        assert answer.headers["retry-after"] == "1"
+        assert unfinished.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert self.publish(server).status_code == 200
+
+    def test_client_that_goes_away_leaves_its_room(
+        self, server: Server, unfinished: socket.socket
+    ) -> None:
+        until(lambda: self.refused(server))
+
+        unfinished.close()
+
+        until(lambda: self.publish(server).status_code == 200)
+
+    def test_bodies_of_strangers_take_no_room(
+        self, server: Server, unfinished: socket.socket
+    ) -> None:
+        until(lambda: self.refused(server))
+
+        answer = httpx.post(f"{server.url}/v2/batch", content=b"x" * 100)
+
+        assert answer.status_code == 401
 
 
 class TestSmallServer:

@@ -61,6 +61,9 @@ class Config:
     deduplicate_for: int = 10 * MINUTE
     max_response: int = MEGABYTE  # bytes kept of an answer
     max_connections: int = 512  # of clients
+    # Bytes of the requests that are read or answered at the same time. What
+    # has no room is answered with 503; the largest request always has some.
+    max_bodies: int = 256 * MEGABYTE
     idle_seconds: float = 75.0  # that a client may keep a connection idle
     read_seconds: float = 60.0  # that a client may take for a request
     keep_seconds: float = 30.0  # that a connection to a destination may idle

@@ -7,9 +7,11 @@ a worker thread only when all of it is there, so slow clients cost nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -60,9 +62,14 @@ class Listener:
     handle: Handle
     worth: Worth
     config: Config
+    _bodies: _Budget = field(init=False)
     _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(
         default_factory=dict
     )
+
+    def __post_init__(self) -> None:
+        most = max(self.config.max_bodies, self.config.max_request)
+        self._bodies = _Budget(most)
 
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -93,23 +100,74 @@ class Listener:
         keep = True
         while keep:
             try:
-                request = await peer.request()
-            except (h11.RemoteProtocolError, _TooLargeError) as error:
+                reply = await self._reply(peer)
+            except REFUSED as error:
                 await peer.reply(self._refusal(error))
                 return
-            if request is None:
+            if reply is None:
                 return
-            keep = await peer.reply(await self.handle(request))
+            keep = await peer.reply(reply)
+
+    async def _reply(self, peer: _Peer) -> Reply | None:
+        """To the next request, whose body is forgotten then; None at the end.
+
+        Who reads the answer slowly must not keep a body in memory.
+        """
+        with self._bodies.share() as share:
+            request = await peer.request(share)
+            return None if request is None else await self.handle(request)
 
     def _refusal(self, error: Exception) -> Reply:
         if isinstance(error, h11.RemoteProtocolError):
             return failed(error.error_status_hint, str(error))
+        if isinstance(error, _NoMemoryError):
+            busy = failed(503, "too many bytes of other requests")
+            return busy.with_headers((("Retry-After", "1"),))
         most = self.config.max_request
         return failed(413, f"a request has at most {most} bytes")
 
 
 class _TooLargeError(Exception):
     """A body beyond all quotas."""
+
+
+class _NoMemoryError(Exception):
+    """The bodies of other requests leave no room for this one."""
+
+
+REFUSED = (h11.RemoteProtocolError, _TooLargeError, _NoMemoryError)
+
+
+@dataclass
+class _Budget:
+    """Bytes that the bodies of all requests may have together."""
+
+    left: int
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[_Share]:
+        """What one request takes, and gives back when it is answered."""
+        share = _Share(self)
+        try:
+            yield share
+        finally:
+            self.left += share.taken
+
+
+@dataclass
+class _Share:
+    budget: _Budget
+    taken: int = 0
+
+    def take(self, size: int) -> None:
+        """So many bytes more, or _NoMemoryError.
+
+        Nobody waits for bytes: those who hold them could wait for each other.
+        """
+        if size > self.budget.left:
+            raise _NoMemoryError
+        self.budget.left -= size
+        self.taken += size
 
 
 class _Peer:
@@ -132,7 +190,7 @@ class _Peer:
         self._client = str(address[0]) if address else ""
         self._head_only = False  # whether the request is a HEAD
 
-    async def request(self) -> Request | None:
+    async def request(self, share: _Share) -> Request | None:
         """The next request, or None when the client has none."""
         async with asyncio.timeout(self._config.idle_seconds):
             head = await self._event()
@@ -145,7 +203,7 @@ class _Peer:
             await self._go_on()
         request = _request(head, self._client)
         async with asyncio.timeout(self._config.read_seconds):
-            body = await self._body(self._worth(request))
+            body = await self._body(self._worth(request), share)
         return replace(request, body=body)
 
     async def reply(self, reply: Reply) -> bool:
@@ -182,13 +240,14 @@ class _Peer:
             return False  # one of us wants to close
         return True
 
-    async def _body(self, keep: int) -> bytes:
+    async def _body(self, keep: int, share: _Share) -> bytes:
         parts, size = [], 0
         while isinstance(event := await self._event(), h11.Data):
             size += len(event.data)
             if size > self._config.max_request:
                 raise _TooLargeError
             if size <= keep:
+                share.take(len(event.data))
                 parts.append(bytes(event.data))
         return b"".join(parts)
 

@@ -54,5 +54,6 @@ class Pool:
         try:
             while (job := self._jobs.get()) is not None:
                 job()
+                del job  # it holds a request until the next one comes
         finally:
             connections.close_all()
