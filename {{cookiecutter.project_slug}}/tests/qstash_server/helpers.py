@@ -81,6 +81,7 @@ class Destination:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # a burst of connections resets none
 
     def handle_error(self, *args: Any) -> None:
         """Clients may go away before they have been answered."""

@@ -15,22 +15,26 @@ from tests.qstash_server.helpers import until
 
 
 def give_up(
-    client: QStash, destination: Destination, body: str = "x", **options: str
+    client: QStash,
+    destination: Destination,
+    body: str = "x",
+    answer: bytes = b"broken",
+    **options: str,
 ) -> str:
     """Publish a message that fails; the id of its dead letter."""
-    destination.answers += [Answer(500, (("X-Why", "no"),), b"broken")]
+    destination.answers += [Answer(500, (("X-Why", "no"),), answer)]
     published = client.message.publish(
         url=destination.url, body=body, retries=0, **options
     )
 
-    def found() -> list[str]:
-        return [
-            letter.dlq_id
-            for letter in client.dlq.list().messages
-            if letter.message_id == published.message_id
-        ]
-
-    return until(found)[0]
+    found = until(
+        lambda: (
+            client.dlq.list(
+                filter={"message_id": published.message_id}
+            ).messages
+        )
+    )
+    return found[0].dlq_id
 
 
 def test_dead_letter_shows_the_message_and_the_last_answer(
@@ -197,6 +201,38 @@ def test_pages_follow_the_cursor_until_it_is_absent(
     assert [m["dlqId"] for m in backwards["messages"]] == [ids[2], ids[1]]
     assert [m["dlqId"] for m in rest["messages"]] == [ids[0]]
     assert "cursor" not in rest
+
+
+def test_page_of_large_letters_ends_early_and_goes_on(
+    client: QStash, http: httpx.Client, destination: Destination
+) -> None:
+    sizes = (9_000_000, 1_000_000, 10_000_000, 1)
+    ids = [give_up(client, destination, "x" * size) for size in sizes]
+
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = http.get("/v2/dlq", params={"cursor": cursor}).json()
+        pages.append([letter["dlqId"] for letter in page["messages"]])
+        cursor = page.get("cursor")
+
+    assert pages == [ids[:2], ids[2:]]
+
+
+def test_letter_larger_than_a_page_is_a_page(
+    client: QStash, http: httpx.Client, destination: Destination
+) -> None:
+    answers = b"y" * 1_000_000
+    ids = [
+        give_up(client, destination, "x" * 10_400_000, answer=answers)
+        for _ in range(2)
+    ]
+
+    first = client.dlq.list()
+    second = client.dlq.list(cursor=first.cursor)
+
+    assert [letter.dlq_id for letter in first.messages] == ids[:1]
+    assert [letter.dlq_id for letter in second.messages] == ids[1:]
+    assert second.cursor is None
 
 
 @pytest.mark.parametrize(

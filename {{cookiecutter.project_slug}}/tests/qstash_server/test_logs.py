@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from base64 import b64encode
+from typing import Any
 
 import httpx
 import pytest
@@ -13,10 +15,47 @@ from tests.qstash_server.helpers import Answer
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
+SHOWN = ("body", "responseBody")
+
 
 def delivered(http: httpx.Client, message_id: str) -> None:
     query = {"messageId": message_id, "state": "DELIVERED"}
     until(lambda: http.get("/v2/events", params=query).json()["events"])
+
+
+def test_page_of_long_lines_ends_early_and_goes_on(
+    http: httpx.Client, destination: Destination
+) -> None:
+    body, answers = b"x" * 60_000, b"y" * 60_000
+    items = [
+        {"destination": destination.url, "body": body.decode()}
+        for _ in range(60)
+    ]
+    destination.answers += [Answer(body=answers) for _ in items]
+    http.post("/v2/batch", json=items).raise_for_status()
+    query = {"state": "DELIVERED", "count": "1000"}
+    until(lambda: len(lines(http, query)) == 60)
+
+    page = http.get("/v2/logs", params={"count": "1000"}).json()
+
+    sizes = [
+        sum(len(b64decode(line.get(name, ""))) for name in SHOWN)
+        for line in page["logs"]
+    ]
+    assert 10_200_000 < sum(sizes) <= 10 * 1024 * 1024
+    everything = lines(http, {"count": "1000"})
+    assert len(everything) == 180  # CREATED, ACTIVE, DELIVERED
+    assert everything[: len(sizes)] == page["logs"]
+
+
+def lines(http: httpx.Client, query: dict[str, str]) -> list[Any]:
+    """The lines of all pages."""
+    found, cursor = [], ""
+    while cursor is not None:
+        page = http.get("/v2/logs", params=query | {"cursor": cursor}).json()
+        found += page["logs"]
+        cursor = page.get("cursor")
+    return found
 
 
 def test_log_line_shows_message_and_answer_in_both_spellings(

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic
 from typing import TypeVar
 
 from django.db.models import Model
 from django.db.models import QuerySet
+from django.db.models import Value
+from django.db.models.expressions import Combinable
 
 from .errors import BadRequestError
 
 # It looks like the ids of Redis streams that the service uses.
 CURSOR = re.compile(r"\d{1,16}-(\d{1,18})", re.ASCII)
+
+MOST_BYTES = 10 * 1024 * 1024  # of the bodies on one page, before encoding
+NO_SIZE = Value(0)
 
 M = TypeVar("M", bound=Model)
 
@@ -25,17 +31,30 @@ class Page(Generic[M]):
 
 
 def page_of(
-    rows: QuerySet[M], *, cursor: str, count: int, newest_first: bool
+    rows: QuerySet[M],
+    *,
+    cursor: str,
+    count: int,
+    newest_first: bool,
+    size: Combinable = NO_SIZE,
 ) -> Page[M]:
-    """At most `count` rows after `cursor`, in the order of their keys."""
+    """At most `count` rows after `cursor`, in the order of their keys.
+
+    A page ends early where the next row's `size` in bytes would make it too
+    long, but it has one row.
+    """
     if cursor:
         bound = "pk__lt" if newest_first else "pk__gt"
         rows = rows.filter(**{bound: _position(cursor)})
     order = "-pk" if newest_first else "pk"
-    found = list(rows.order_by(order)[: count + 1])
-    if len(found) <= count:
+    sized = rows.annotate(page_bytes=size).order_by(order)
+    found: list[M] = list(sized[: count + 1])
+    sizes = accumulate(vars(row)["page_bytes"] for row in found)
+    fitting = sum(total <= MOST_BYTES for total in sizes)
+    end = min(count, max(1, fitting))
+    if len(found) <= end:
         return Page(found, "")
-    return Page(found[:count], f"0-{found[count - 1].pk}")
+    return Page(found[:end], f"0-{found[end - 1].pk}")
 
 
 def _position(cursor: str) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from django.db.models import F
 from django.db.models import Q
 from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Length
 
 from ..errors import NotFoundError
 from ..filters import MESSAGE_FIELDS
@@ -15,6 +18,7 @@ from ..filters import where
 from ..models import DeadLetter
 from ..options import Overrides
 from ..options import parse_overrides
+from ..paging import NO_SIZE
 from ..paging import Page
 from ..paging import page_of
 from ..replies import Reply
@@ -26,6 +30,7 @@ from ..views import dead_letter_view
 from .publishing import check_options
 
 MOST = 100
+SHOWN = F("message__size") + Length("response_body")  # bytes of a view
 FIELDS = (
     *MESSAGE_FIELDS,
     "dlqIds",
@@ -41,7 +46,8 @@ FIELDS = (
 
 
 def list_all(call: Call) -> Reply:
-    page = _page(call, read_filter(call.target.parameters(), FIELDS))
+    wanted = read_filter(call.target.parameters(), FIELDS)
+    page = _page(call, wanted, size=SHOWN)
     rows = dead_letters.with_bodies(page.rows)
     views = [dead_letter_view(letter) for letter in rows]
     # At the end the cursor is absent; the clients test for that.
@@ -106,13 +112,18 @@ def _requested(call: Call) -> Filter:
     return read_filter(pairs, FIELDS)
 
 
-def _page(call: Call, wanted: Filter) -> Page[DeadLetter]:
+def _page(
+    call: Call,
+    wanted: Filter,
+    size: Combinable = NO_SIZE,
+) -> Page[DeadLetter]:
     order = wanted.choice("order", "earliestFirst", "latestFirst")
     return page_of(
         _wanted(call.account, wanted),
         cursor=wanted.first("cursor"),
         count=wanted.count(most=MOST, default=MOST) or MOST,
         newest_first=order == "latestFirst",
+        size=size,
     )
 
 
