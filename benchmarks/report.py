@@ -99,6 +99,7 @@ def comparable(figures: Sequence[Figure]) -> list[Figure]:
 
 
 WIDTH, ROW, LEFT, RIGHT = 760, 22, 230, 110
+LONGEST = 25.0  # the ratio that a bar can show; beyond, its number tells
 NUMBER = 70  # what "0.89 ×" takes, and some room
 
 
@@ -109,6 +110,7 @@ def as_svg(title: str, figures: Sequence[Figure]) -> str:
     """
     groups = dict.fromkeys(figure.what for figure in figures)
     largest = max(1.0, *(median(f.ratios) for f in figures))
+    largest = min(largest, LONGEST)  # else the others could not be seen
     scale = (WIDTH - LEFT - RIGHT) / largest
     rows: list[str] = []
     top = 46
@@ -140,15 +142,17 @@ def bar(figure: Figure, top: float, scale: float) -> Iterator[str]:
     """Its name, the median as a bar, the spread as a line in it."""
     middle, ratios = median(figure.ratios), figure.ratios
     kind = "ours" if figure.who == "hookflow" else "peer"
-    low, high = LEFT + min(ratios) * scale, LEFT + max(ratios) * scale
-    high = min(high, WIDTH - NUMBER)
+    end = WIDTH - NUMBER
+    low = min(LEFT + min(ratios) * scale, end)
+    high = min(LEFT + max(ratios) * scale, end)
+    length = min(middle * scale, end - LEFT)
     yield text(LEFT - 10, top + 15, figure.who, "who")
     yield (
         f'<rect class="{kind}" x="{LEFT}" y="{top + 3}" '
-        f'width="{middle * scale:.1f}" height="{ROW - 6}" rx="2"/>'
+        f'width="{length:.1f}" height="{ROW - 6}" rx="2"/>'
     )
     yield f'<path class="spread" d="M{low:.1f} {top + 11}H{high:.1f}"/>'
-    at = max(LEFT + middle * scale, high) + 6
+    at = max(LEFT + length, high) + 6
     if at < LEFT + scale < at + NUMBER:
         at = LEFT + scale + 6  # behind the line of the limit
     yield text(at, top + 15, f"{readable(middle)} ×", "value")
