@@ -142,17 +142,17 @@ def bar(figure: Figure, top: float, scale: float) -> Iterator[str]:
     """Its name, the median as a bar, the spread as a line in it."""
     middle, ratios = median(figure.ratios), figure.ratios
     kind = "ours" if figure.who == "hookflow" else "peer"
-    end = WIDTH - NUMBER
-    low = min(LEFT + min(ratios) * scale, end)
-    high = min(LEFT + max(ratios) * scale, end)
-    length = min(middle * scale, end - LEFT)
+    low, tip, high = (
+        min(LEFT + ratio * scale, WIDTH - NUMBER)
+        for ratio in (min(ratios), middle, max(ratios))
+    )
     yield text(LEFT - 10, top + 15, figure.who, "who")
     yield (
         f'<rect class="{kind}" x="{LEFT}" y="{top + 3}" '
-        f'width="{length:.1f}" height="{ROW - 6}" rx="2"/>'
+        f'width="{tip - LEFT:.1f}" height="{ROW - 6}" rx="2"/>'
     )
     yield f'<path class="spread" d="M{low:.1f} {top + 11}H{high:.1f}"/>'
-    at = max(LEFT + length, high) + 6
+    at = high + 6
     if at < LEFT + scale < at + NUMBER:
         at = LEFT + scale + 6  # behind the line of the limit
     yield text(at, top + 15, f"{readable(middle)} ×", "value")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.contender import PROJECT
+from benchmarks.contenders.wire import free_ports
 
 HOST = "127.0.0.1"
 THREADS = 4  # of each gunicorn worker
@@ -22,12 +23,7 @@ PATIENCE = 60.0  # seconds until both have to listen
 
 def addresses() -> dict[str, str]:
     """The variables that point to two free ports of this machine."""
-    with ExitStack() as held:  # both, so that none is picked twice
-        ports = [
-            held.enter_context(socket.create_server((HOST, 0)))
-            for _ in range(2)
-        ]
-        site, qstash = [port.getsockname()[1] for port in ports]
+    site, qstash = free_ports(2)
     return {
         "DJANGO_HOOKFLOW_DOMAIN": f"http://{HOST}:{site}",
         "QSTASH_URL": f"http://{HOST}:{qstash}",

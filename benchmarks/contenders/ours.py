@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
@@ -15,11 +14,11 @@ from typing import Any
 
 import django
 
-from benchmarks.contenders.wire import PATIENCE
 from benchmarks.contenders.wire import Marks
 from benchmarks.contenders.wire import serve
 from benchmarks.contenders.wire import start_worker
 from benchmarks.contenders.wire import throughput
+from benchmarks.contenders.wire import wait_for
 
 django.setup()
 
@@ -44,6 +43,7 @@ from benchmarks.project.workflows import bench_steps  # noqa: E402
 sent = DirectTransport.sent
 MODULE = "benchmarks.contenders.ours"
 THREADS = 4  # that trigger, as the requests of a site do
+PAUSE = 0.005  # seconds between two looks at the database
 
 
 def migrate() -> None:
@@ -134,7 +134,7 @@ def wake(count: int, path: str) -> list[float]:
 
 def wait_until(run_id: str, status: str) -> None:
     runs = WorkflowRun.objects.filter(run_id=run_id, status=status)
-    wait_for(runs.exists, f"{run_id} is not {status}")
+    wait_for(runs.exists, f"{run_id} is not {status}", PAUSE)
 
 
 def wait_until_quiet() -> None:
@@ -144,15 +144,7 @@ def wait_until_quiet() -> None:
     and sharing two cores with it would be measured as latency of an event.
     """
     active = Message.objects.filter(state=State.ACTIVE)
-    wait_for(lambda: not active.exists(), "a delivery does not end")
-
-
-def wait_for(is_so: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(otherwise)
-        time.sleep(0.005)
+    wait_for(lambda: not active.exists(), "a delivery does not end", PAUSE)
 
 
 def trigger(count: int) -> list[float]:

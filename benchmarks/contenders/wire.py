@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 MARKS = "BENCH_MARKS"
@@ -93,15 +95,34 @@ class Marks:
 
     def wait_for(self, ended: int, pause: float = 0.001) -> None:
         """Until so many runs have ended; TimeoutError after PATIENCE."""
-        deadline = time.monotonic() + PATIENCE
-        while len(self.times(b"e")) < ended:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{ended} runs did not end")
-            time.sleep(pause)
+        wait_for(
+            lambda: len(self.times(b"e")) >= ended,
+            f"{ended} runs did not end",
+            pause,
+        )
 
     def elapsed(self) -> float:
         """Seconds from the first step of all to the last."""
         return max(self.times(b"e")) - min(self.times(b"b"))
+
+
+def wait_for(is_so: Callable[[], bool], otherwise: str, pause: float) -> None:
+    """Look again every `pause` seconds; TimeoutError after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(otherwise)
+        time.sleep(pause)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens at."""
+    with ExitStack() as held:  # all, so that none is picked twice
+        ports = [
+            held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(count)
+        ]
+        return [port.getsockname()[1] for port in ports]
 
 
 def throughput(

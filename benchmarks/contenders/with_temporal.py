@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -29,6 +29,7 @@ from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
     from benchmarks.contenders.wire import PATIENCE
+    from benchmarks.contenders.wire import free_ports
     from benchmarks.contenders.wire import serve
     from benchmarks.contenders.wire import start_worker
     from benchmarks.contenders.wire import throughput
@@ -118,12 +119,8 @@ def worker_of(client: Client) -> Worker:
 @contextmanager
 def development_server() -> Iterator[str]:
     """Its address, while it runs on a file of its own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-temporal-") as folder,
-        socket.create_server(("127.0.0.1", 0)) as free,
-    ):
-        port = free.getsockname()[1]
-        free.close()
+    with tempfile.TemporaryDirectory(prefix="bench-temporal-") as folder:
+        (port,) = free_ports(1)
         command = Path(sysconfig.get_path("scripts"), "temporal")
         server = subprocess.Popen(
             [command, "server", "start-dev", "--headless", "--port", str(port),
@@ -140,10 +137,8 @@ def development_server() -> Iterator[str]:
 
 def main() -> None:
     """Serve, with the server that is at hand or one of our own."""
-    if ADDRESS in os.environ:
-        serve({"steps": steps, "many": many})
-        return
-    with development_server() as address:
+    at_hand = os.environ.get(ADDRESS)
+    with nullcontext(at_hand) if at_hand else development_server() as address:
         os.environ[ADDRESS] = address
         serve({"steps": steps, "many": many})
 

@@ -25,7 +25,6 @@ if "DJANGO_HOOKFLOW_DOMAIN" not in os.environ:
     DJANGO_HOOKFLOW_TRANSPORT = "benchmarks.project.transport.DirectTransport"
 
 # As in production: a request does not begin with a new connection.
-DATABASE = base.DATABASES["default"]
-DATABASE |= kept_connections(
-    DATABASE, age=variable("DJANGO_CONN_MAX_AGE"), pool=0
+base.DATABASES["default"] |= kept_connections(
+    base.DATABASES["default"], age=variable("DJANGO_CONN_MAX_AGE"), pool=0
 )

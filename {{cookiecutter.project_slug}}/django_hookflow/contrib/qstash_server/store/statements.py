@@ -44,7 +44,7 @@ LOG_CREATED = """
 TAKE = """
     UPDATE qstash_server_message
     SET state = 'active', claimed_by = %s
-    WHERE id IN ({keys})
+    WHERE id IN ({marks})
     RETURNING
         id, message_id, account, kind, url, body, options, retried,
         max_retries, created_at, not_before, caller_ip, topic_name,
@@ -104,9 +104,7 @@ def take(keys: Sequence[int], owner: str, now: int) -> list[Delivery]:
     """Claim these messages and log that they are on their way."""
     if not keys:
         return []
-    marks = ", ".join("%s" for _ in keys)
-    statement = TAKE.format(keys=marks)
-    rows = _taken(statement, [owner, *keys], now)
+    rows = _taken(_marked(TAKE, keys), [owner, *keys], now)
     order = {key: position for position, key in enumerate(keys)}
     return [_delivery(row) for row in sorted(rows, key=lambda r: order[r[0]])]
 
@@ -121,7 +119,7 @@ def take_due(
     """
     if not room:
         return []
-    statement = _due(besides) + TAKE.format(keys=FITTING)
+    statement = _due(besides) + TAKE.format(marks=FITTING)
     values = [now, *besides, room, owner, budget]
     rows = _taken(statement, values, now)
     return [
@@ -130,10 +128,11 @@ def take_due(
 
 
 def _due(besides: Collection[str]) -> str:
-    marks = ", ".join("%s" for _ in besides)
     can_skip = connection.features.has_select_for_update_skip_locked
     return DUE.format(
-        besides=f"AND host NOT IN ({marks})" if besides else "",
+        besides=_marked("AND host NOT IN ({marks})", besides)
+        if besides
+        else "",
         lock="FOR UPDATE SKIP LOCKED" if can_skip else "",
     )
 
