@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.admin.utils import quote
 from django.core.management import CommandError
 from django.core.management import call_command
 from django.test import Client
@@ -384,7 +385,7 @@ def test_charges_are_in_the_admin(
 
     pages = [
         admin_client.get(admin),
-        admin_client.get(f"{admin}{created['id']}/change/"),
+        admin_client.get(f"{admin}{quote(created['id'])}/change/"),
     ]
 
     assert [page.status_code for page in pages] == [200, 200]
