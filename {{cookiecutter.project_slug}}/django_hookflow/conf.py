@@ -38,6 +38,10 @@ class Settings:
     DJANGO_HOOKFLOW_LEASE: float = 30
     # Seconds an open run may be overdue before the sweeper rings again.
     DJANGO_HOOKFLOW_SWEEP_AFTER: float = 60
+    # Seconds after which a run that waits for an event without a time limit
+    # is replayed all the same: a deploy may have changed what it waits for.
+    # 0 never does; then run "hookflow_sweep --waiting" after each deploy.
+    DJANGO_HOOKFLOW_LOOK_AGAIN: float = 24 * 3600
     # Deliveries in a row that may die silently before the run is failed.
     DJANGO_HOOKFLOW_MAX_CRASHES: int = 5
     # Seconds to wait for QStash when publishing; the sweeper sends the rest.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -119,10 +120,29 @@ def send_event(
 
 
 def sweep(limit: int = 1000) -> int:
-    """Ring again for the runs that are overdue; returns how many."""
+    """Send again for runs that are overdue; returns how many.
+
+    With what is left of `limit`, look again at runs that have waited without
+    a time for DJANGO_HOOKFLOW_LOOK_AGAIN seconds.
+    """
     messages = WorkflowPersistence.sweep(limit)
     for message in messages:
         _signal(signals.run_swept, message)
+        _send(message)
+    swept, pause = len(messages), conf.DJANGO_HOOKFLOW_LOOK_AGAIN
+    if pause and swept < limit:
+        before = clock.now() - timedelta(seconds=pause)
+        swept += look_again(limit - swept, before)
+    return swept
+
+
+def look_again(limit: int, before: datetime) -> int:
+    """Replay runs that wait without a time, unless replayed since `before`.
+
+    Returns how many. One that still waits for the same suspends again.
+    """
+    messages = WorkflowPersistence.look_again(limit, before)
+    for message in messages:
         _send(message)
     return len(messages)
 

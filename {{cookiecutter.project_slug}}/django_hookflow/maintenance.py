@@ -85,6 +85,14 @@ def sweep(limit: int = SWEEP_LIMIT, seconds: float | None = None) -> Swept:
     return Swept(rung, left, oldest)
 
 
+def look_again() -> int:
+    """Have every run that waits without a time replayed; returns how many."""
+    start, total = clock.now(), 0
+    while found := engine.look_again(SWEEP_BATCH, start):
+        total += found
+    return total
+
+
 def clean(days_old: int = KEEP_DAYS, seconds: float | None = None) -> Cleaned:
     """Delete what ended long ago, for about `seconds`."""
     until = None if seconds is None else _later(seconds)

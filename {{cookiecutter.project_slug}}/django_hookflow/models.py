@@ -79,6 +79,12 @@ class WorkflowRun(models.Model):
                 fields=["sweep_at"],
                 condition=Q(sweep_at__isnull=False),
             ),
+            # Waiting without a time limit: when each was replayed last.
+            models.Index(
+                name="hookflow_timeless",
+                fields=["claimed_at"],
+                condition=Q(status=RunStatus.WAITING, wake_at=None),
+            ),
         )
 
     def __str__(self) -> str:

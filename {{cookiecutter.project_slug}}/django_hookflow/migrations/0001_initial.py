@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-created_at', '-id'),
-                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue')],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('status', 'waiting'), ('wake_at', None)), fields=['claimed_at'], name='hookflow_timeless')],
                 'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id')],
             },
         ),

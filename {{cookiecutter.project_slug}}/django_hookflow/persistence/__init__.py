@@ -29,6 +29,7 @@ class WorkflowPersistence:
     send_event = staticmethod(events.send)
     replay = staticmethod(letters.replay)
     sweep = staticmethod(sweeping.sweep)
+    look_again = staticmethod(sweeping.look_again)
     hasten = staticmethod(sweeping.hasten)
     overdue_count = staticmethod(sweeping.overdue_count)
     overdue_seconds = staticmethod(sweeping.overdue_seconds)

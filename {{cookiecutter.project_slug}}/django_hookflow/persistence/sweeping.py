@@ -19,6 +19,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
 from django_hookflow.states import CLAIMABLE
+from django_hookflow.states import RunStatus
 
 LONGEST_PAUSE = timedelta(hours=1)
 
@@ -37,6 +38,24 @@ def sweep(limit: int) -> list[Delivery]:
             .order_by("sweep_at")[:limit]
         )
         return [_ring(run, now) for run in overdue]
+
+
+def look_again(limit: int, before: datetime) -> list[Delivery]:
+    """Wake runs that wait without a time, last replayed before `before`.
+
+    The code may have changed since: what its row says that a run waits for
+    is what the code asked for then.
+    """
+    with database.atomic():
+        timeless = (
+            runs.rows()
+            .filter(status=RunStatus.WAITING, wake_at=None)
+            .filter(claimed_at__lte=before)
+            .select_for_update(skip_locked=True)
+            .order_by("claimed_at")[:limit]
+        )
+        woken = [runs.wake(run) for run in timeless]
+    return [delivery for delivery in woken if delivery is not None]
 
 
 def hasten() -> int:

@@ -35,10 +35,16 @@ class Command(RepeatingCommand):
             "--now", action="store_true",
             help="all that is overdue, also what was rung for in vain",
         )  # fmt: skip
+        how_many.add_argument(
+            "--waiting", action="store_true",
+            help="the same, and replay every run that waits for an event "
+            "without a time limit: run it after a deploy",
+        )  # fmt: skip
 
     def prepare(self, **options: Any) -> None:
         self.limit: int = options["limit"]
-        self.now: bool = options["now"]
+        self.waiting: bool = options["waiting"]
+        self.now: bool = options["now"] or self.waiting
         if self.limit < 1:
             raise CommandError("--limit must be 1 or more.")
         self.talks = options["verbosity"] > 1
@@ -50,10 +56,22 @@ class Command(RepeatingCommand):
         if swept.rung or self.talks:
             self.say(_told(swept))
         if not swept.left:
+            self.look_again()
             return False
         again = "going on." if loops else "run it again."
         self.say(f"{swept.left:,} more are overdue: {again}")
         return True
+
+    def look_again(self) -> None:
+        """Once: a loop leaves it to DJANGO_HOOKFLOW_LOOK_AGAIN."""
+        if not self.waiting:
+            return
+        self.waiting = False
+        count = maintenance.look_again()
+        runs = "run waits" if count == 1 else "runs wait"
+        self.say(
+            f"Looking again at what {count:,} {runs} for without a time limit."
+        )
 
 
 def _told(swept: Swept) -> str:
