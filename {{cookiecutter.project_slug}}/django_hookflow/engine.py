@@ -90,8 +90,8 @@ def advance(delivery: Delivery) -> Advance:
     if not isinstance(claim, Claim):
         return claim
     with tracing.delivery(claim.run) as work:
-        verdict, message = _move(workflow, claim, work)
-        if message is not None:
+        verdict, messages = _move(workflow, claim, work)
+        for message in messages:
             _send(message)
     return verdict
 
@@ -128,6 +128,10 @@ def sweep(limit: int = 1000) -> int:
     messages = WorkflowPersistence.sweep(limit)
     for message in messages:
         _signal(signals.run_swept, message)
+        _send(message)
+    # What they were to take may be waiting for them in vain.
+    late = [message.run_id for message in messages]
+    for message in WorkflowPersistence.pass_over(late) if late else ():
         _send(message)
     swept, pause = len(messages), conf.DJANGO_HOOKFLOW_LOOK_AGAIN
     if pause and swept < limit:
@@ -221,7 +225,7 @@ def _workflow_of(delivery: Delivery) -> WorkflowWrapper:
 
 def _move(
     workflow: WorkflowWrapper, claim: Claim, work: Work
-) -> tuple[Verdict, Delivery | None]:
+) -> tuple[Verdict, list[Delivery]]:
     run = claim.run
     _signal(signals.run_claimed, run, delivery=run.deliveries)
     with beating(run):
@@ -232,10 +236,10 @@ def _move(
             policy=workflow.retry,
             now=clock.now(),
         )
-        message = WorkflowPersistence.commit(run, verdict)
+        messages = WorkflowPersistence.commit(run, verdict, claim.journal)
     error = outcome.error if isinstance(outcome, Raised | Waiting) else None
     _signal(signals.run_committed, run, verdict=verdict, error=error)
-    return verdict, message
+    return verdict, messages
 
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:

@@ -67,6 +67,11 @@ class Entry(NamedTuple):
         return not (self.failure or self.wake_at or self.event_name)
 
     @property
+    def address(self) -> tuple[str, str]:
+        """Name and match of the event it waits for."""
+        return self.event_name, self.event_match
+
+    @property
     def is_recorded(self) -> bool:
         return self.status in RECORDED
 
@@ -127,6 +132,20 @@ class Journal:
     def add(self, entry: Entry) -> None:
         self._entries[entry.step_id] = entry
         self._end = max(self._end, entry.position + 1)
+
+    def abandoned(self, waits: Entry | None) -> list[Entry]:
+        """Waits for an event at which the run does not stand any more.
+
+        `waits`: the step it waits for now, if it does.
+        """
+        stands_at = waits and (waits.step_id, waits.address)
+        return [
+            entry
+            for entry in self._entries.values()
+            if entry.event_name
+            and entry.status == StepStatus.WAITING
+            and (entry.step_id, entry.address) != stands_at
+        ]
 
     @property
     def last_recorded(self) -> str:

@@ -135,7 +135,7 @@ class StepExecution(models.Model):
         indexes = (
             models.Index(
                 name="hookflow_waiting_for_event",
-                fields=["event_name", "event_match"],
+                fields=["event_name", "event_match", "id"],
                 condition=Q(status=StepStatus.WAITING) & ~Q(event_name=""),
             ),
         )

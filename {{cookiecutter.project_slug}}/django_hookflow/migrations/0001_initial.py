@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('position',),
-                'indexes': [models.Index(condition=models.Q(('status', 'waiting'), models.Q(('event_name', ''), _negated=True)), fields=['event_name', 'event_match'], name='hookflow_waiting_for_event')],
+                'indexes': [models.Index(condition=models.Q(('status', 'waiting'), models.Q(('event_name', ''), _negated=True)), fields=['event_name', 'event_match', 'id'], name='hookflow_waiting_for_event')],
                 'constraints': [models.UniqueConstraint(fields=('workflow_run', 'step_id'), name='hookflow_one_entry_per_step')],
             },
         ),

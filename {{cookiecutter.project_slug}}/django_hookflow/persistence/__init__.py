@@ -27,6 +27,7 @@ class WorkflowPersistence:
     commit = staticmethod(commits.commit)
     recorder = JournalRecorder
     send_event = staticmethod(events.send)
+    pass_over = staticmethod(events.pass_over)
     replay = staticmethod(letters.replay)
     sweep = staticmethod(sweeping.sweep)
     look_again = staticmethod(sweeping.look_again)

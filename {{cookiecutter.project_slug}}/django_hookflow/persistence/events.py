@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from collections.abc import Iterable
+from datetime import datetime
+from datetime import timedelta
+from itertools import chain
 
 from django.db.models import Q
 from django.db.models import QuerySet
 
 from django_hookflow import clock
+from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import RunNotFound
@@ -34,22 +40,63 @@ def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
             event.run = _receiver(run_id)
         if not _insert(event):
             return False, []
-        woken = [runs.wake(run) for run in _waiting_for(event)]
-    return True, [delivery for delivery in woken if delivery is not None]
+        if event.run is None:
+            return True, _wake_next(event.name, event.match)
+        return True, _wake(_waiting_at(event.run, event.name))
+
+
+def pass_on(run: WorkflowRun, abandoned: list[Entry]) -> list[Delivery]:
+    """Let others have the events that a run may have been woken for.
+
+    It does not stand at these waits any more, so no event looks for it there.
+    """
+    _steps(run, abandoned).update(event_name="", event_match="")
+    addresses = {entry.address for entry in abandoned if entry.event_match}
+    woken = [_wake_next(*address) for address in sorted(addresses)]
+    return list(chain.from_iterable(woken))
+
+
+def addresses_of(run_ids: Collection[str]) -> list[tuple[str, str]]:
+    """What runs wait for by a match, where others may wait, too."""
+    waits = _waits().filter(workflow_run__run_id__in=run_ids)
+    found = waits.exclude(event_match="").order_by("event_name", "event_match")
+    return list(found.values_list("event_name", "event_match").distinct())
+
+
+def offer(addresses: Iterable[tuple[str, str]], most: int) -> list[Delivery]:
+    """Wake up to `most` others at each where a run did not come to look."""
+    messages: list[Delivery] = []
+    for name, match in addresses:
+        with database.atomic():
+            _take_turns(_by_match(name, match))
+            messages += _wake_next(name, match, most)
+    return messages
+
+
+def pass_over(late: Collection[str]) -> list[Delivery]:
+    """Let others have what overdue runs, by id, may have been woken for."""
+    return offer(addresses_of(late), len(late))
+
+
+def take_turns_of(run: WorkflowRun, waits: Iterable[Entry | None]) -> None:
+    """Wait for those who send an event to where a run waits, or waited.
+
+    All in one order, so that no two wait for each other.
+    """
+    entries = [entry for entry in waits if entry and entry.event_name]
+    if entries:
+        _take_turns(_by_run(run))
+    for address in sorted({e.address for e in entries if e.event_match}):
+        _take_turns(_by_match(*address))
 
 
 def has_come(run: WorkflowRun, entry: Entry) -> bool:
     """Whether the event is there that a run is about to wait for.
 
-    If it is not, its sender finds the run waiting once this transaction has
-    committed.
+    Ask in its turn. If it is not, its sender finds the run waiting once this
+    transaction has committed.
     """
-    if not entry.event_name:
-        return False
-    _take_turns(_by_run(run))
-    if entry.event_match:
-        _take_turns(_by_match(entry.event_name, entry.event_match))
-    return next_for(run, entry) is not None
+    return bool(entry.event_name) and next_for(run, entry) is not None
 
 
 def next_for(run: WorkflowRun, entry: Entry) -> Event | None:
@@ -160,18 +207,67 @@ def _take_turns(address: str) -> None:
             )
 
 
-def _waiting_for(event: Event) -> QuerySet[WorkflowRun]:
-    """The runs to wake. One that executes looks for itself."""
-    steps = StepExecution.objects.using(database.using()).filter(
-        status=StepStatus.WAITING, event_name=event.name
+def _wake_next(name: str, match: str, most: int = 1) -> list[Delivery]:
+    """Wake as many as there are events for, those that wait for longest.
+
+    Ask in the turn of the address, which keeps others from coming. The events
+    are counted before those who are awake: who consumes one meanwhile has
+    another woken in vain, and never leaves one asleep.
+    """
+    now = clock.now()
+    due = Q(workflow_run__wake_at__lte=now)
+    standing = _standing(name, match, now)
+    asleep = standing.filter(workflow_run__status=RunStatus.WAITING)
+    next_ones = list(asleep.exclude(due).order_by("pk")[:most])
+    if not next_ones:
+        return []
+    awake = standing.filter(due | Q(workflow_run__status=RunStatus.RUNNING))
+    there = _events().filter(name=name, match=match, consumed_at=None)
+    found = there[: awake.count() + most].count()
+    wanted = max(0, found - awake.count())
+    return _wake(step.workflow_run for step in next_ones[:wanted])
+
+
+def _wake(waiting: Iterable[WorkflowRun]) -> list[Delivery]:
+    woken = [runs.wake(run) for run in waiting]
+    return [delivery for delivery in woken if delivery is not None]
+
+
+def _standing(name: str, match: str, now: datetime) -> QuerySet[StepExecution]:
+    """Waits for an event whose runs sleep at them, or come to look for it.
+
+    Without those that are overdue: they may never come.
+    """
+    since = now - timedelta(seconds=conf.DJANGO_HOOKFLOW_SWEEP_AFTER)
+    sleeping = Q(workflow_run__status=RunStatus.WAITING) & ~Q(
+        workflow_run__wake_at__lte=since
     )
-    if event.run is None:
-        steps = steps.filter(event_match=event.match)
-    else:
-        steps = steps.filter(workflow_run=event.run)
-    return runs.rows().filter(
-        status=RunStatus.WAITING, step_executions__in=steps
+    looking = Q(workflow_run__status=RunStatus.RUNNING) & Q(
+        workflow_run__lease_until__gt=now
     )
+    return (
+        _waits()
+        .filter(sleeping | looking, event_name=name, event_match=match)
+        .select_related("workflow_run")
+    )
+
+
+def _waits() -> QuerySet[StepExecution]:
+    steps = StepExecution.objects.using(database.using())
+    return steps.filter(status=StepStatus.WAITING).exclude(event_name="")
+
+
+def _waiting_at(run: WorkflowRun, name: str) -> QuerySet[WorkflowRun]:
+    """The run, if it waits for an event of this name."""
+    waits = _waits().filter(event_name=name)
+    return runs.rows().filter(pk=run.pk, step_executions__in=waits)
+
+
+def _steps(
+    run: WorkflowRun, waits: Iterable[Entry]
+) -> QuerySet[StepExecution]:
+    step_ids = [entry.step_id for entry in waits]
+    return _waits().filter(workflow_run=run, step_id__in=step_ids)
 
 
 def _events() -> QuerySet[Event]:

@@ -19,6 +19,7 @@ from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
+from django_hookflow.persistence import events
 from django_hookflow.states import TERMINAL
 
 BATCH = 500
@@ -102,10 +103,15 @@ def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
     A message that still rings for one of them finds nothing, and a worker
     that holds one has lost its lease.
     """
+    family = _family(run_id).values_list("run_id", flat=True)
+    addresses = events.addresses_of(list(family))
     with database.atomic():
         erased = _erase(run_id, and_open=and_open)
         if dry_run:
             transaction.set_rollback(True, database.using())
+    if erased.runs and not dry_run:
+        # The sweeper sends what this asks for.
+        events.offer(addresses, erased.runs)
     return erased
 
 

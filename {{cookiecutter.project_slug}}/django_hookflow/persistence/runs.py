@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import F
+from django.db.models import Q
 from django.db.models import QuerySet
 
 from django_hookflow import clock
@@ -147,11 +148,16 @@ def renew(run: WorkflowRun) -> bool:
 
 
 def wake(run: WorkflowRun) -> Delivery | None:
-    """Ring for a waiting run with a new token; None if it does not wait."""
+    """Ring for a waiting run with a new token.
+
+    None if it does not wait, or is due already: then its message is on its
+    way, or the sweeper sends it.
+    """
     token = database.new_token()
     now = clock.now()
     woken = (
         rows()
+        .filter(Q(wake_at=None) | Q(wake_at__gt=now))
         .filter(pk=run.pk, status=RunStatus.WAITING)
         .update(
             wake_token=token,
