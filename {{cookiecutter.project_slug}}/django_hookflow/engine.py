@@ -34,6 +34,8 @@ from django_hookflow.journal import Failure
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
+from django_hookflow.names import NAME_LENGTH
+from django_hookflow.names import UNFIT
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import using
 from django_hookflow.persistence.runs import Busy
@@ -57,8 +59,6 @@ from django_hookflow.workflows.decorator import WorkflowWrapper
 from django_hookflow.workflows.registry import get_workflow
 
 Advance: TypeAlias = Verdict | Stale | Busy
-
-NAME_LENGTH = 255
 
 
 def trigger(
@@ -203,11 +203,13 @@ def _or_random(name: str | None) -> str:
 
 
 def _checked(what: str, value: str) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f"{what} is {value!r}. Use printable text.")
+    if not isinstance(value, str) or not value or UNFIT.search(value):
+        raise ValueError(
+            f"{what} is {value!r}. Use text without control characters."
+        )
     if len(value) > NAME_LENGTH:
         raise ValueError(
-            f"{what} has {len(value)} letters. Use at most {NAME_LENGTH}."
+            f"{what} has {len(value)} characters. Use at most {NAME_LENGTH}."
         )
     return value
 

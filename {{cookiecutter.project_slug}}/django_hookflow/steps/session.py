@@ -20,11 +20,12 @@ from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
+from django_hookflow.names import NAME_LENGTH
+from django_hookflow.names import is_name
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.states import StepStatus
 from django_hookflow.tracing import Work
 
-STEP_ID_LENGTH = 255
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -72,7 +73,7 @@ class Session:
         if not isinstance(step_id, str):
             raise _bad_name(step_id)
         entry = self.journal.get(step_id)
-        if entry is None and not _is_good_name(step_id):
+        if entry is None and not is_name(step_id):
             raise _bad_name(step_id)
         return entry
 
@@ -148,25 +149,21 @@ def _attempts(prior: Entry | None) -> int:
     return prior.attempts + (1 if prior.failure else 0)
 
 
-def _is_good_name(step_id: str) -> bool:
-    return 0 < len(step_id) <= STEP_ID_LENGTH and step_id.isprintable()
-
-
 def _bad_name(step_id: object) -> MisusedStep:
     if not isinstance(step_id, str) or not step_id:
         return MisusedStep(
             str(step_id), "has no name", "Give each step a text as id."
         )
-    if len(step_id) > STEP_ID_LENGTH:
+    if len(step_id) > NAME_LENGTH:
         return MisusedStep(
             step_id,
-            f"has a name of {len(step_id)} letters",
-            f"Use at most {STEP_ID_LENGTH}.",
+            f"has a name of {len(step_id)} characters",
+            f"Use at most {NAME_LENGTH}.",
         )
     return MisusedStep(
         step_id,
-        "has a name that cannot be printed",
-        "Use letters that can be seen.",
+        "has a control character or a line break in its name",
+        "Leave it out; letters of all languages are fine.",
     )
 
 

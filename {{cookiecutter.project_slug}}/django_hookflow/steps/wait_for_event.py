@@ -12,12 +12,12 @@ from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
+from django_hookflow.names import NAME_LENGTH
+from django_hookflow.names import is_name
 from django_hookflow.steps.base import Options
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import after
-
-NAME_LENGTH = 255
 
 
 class WaitForEventStep(Step):
@@ -54,11 +54,12 @@ class WaitForEventStep(Step):
     def refuse_misuse(self) -> None:
         """What send_event refuses to send can never come."""
         for text in (self.name, self.match or "any"):
-            if not 0 < len(text) <= NAME_LENGTH or not text.isprintable():
+            if not is_name(text):
                 raise MisusedStep(
                     self.step_id,
-                    f"waits for {text[:50]!r}, of {len(text)} letters",
-                    f"Use 1 to {NAME_LENGTH} that can be printed.",
+                    f"waits for {text[:50]!r}, of {len(text)} characters",
+                    f"Use 1 to {NAME_LENGTH}, without control characters and "
+                    "line breaks.",
                 )
 
     def is_early(self, prior: Entry) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import overload
 
+from django_hookflow.names import is_name
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.retry import checked_policy
 from django_hookflow.workflows.context import WorkflowContext
@@ -23,7 +24,7 @@ WorkflowFunction = Callable[[WorkflowContext], Any]
 
 # It stands in an address: anything but slashes, what cannot be seen, and the
 # dots that mean a folder and the one around it. Nobody finds a lambda by name.
-WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z|<lambda>\Z)[^/\x00-\x1f\x7f]{1,200}")
+WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z|<lambda>\Z)[^/]{1,200}")
 
 
 class WorkflowWrapper:
@@ -114,7 +115,11 @@ def workflow(
 
 
 def _checked_id(workflow_id: object) -> str:
-    if isinstance(workflow_id, str) and WORKFLOW_ID.fullmatch(workflow_id):
+    if (
+        isinstance(workflow_id, str)
+        and is_name(workflow_id)
+        and WORKFLOW_ID.fullmatch(workflow_id)
+    ):
         return workflow_id
     raise ValueError(
         f"{workflow_id!r} is no workflow id. "

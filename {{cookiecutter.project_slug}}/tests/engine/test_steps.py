@@ -387,12 +387,13 @@ def test_a_workflow_without_steps_completes(every: World) -> None:
         ),
         (
             lambda ctx: ctx.step.run("x" * 256, str),
-            f"Step {'x' * 256!r} has a name of 256 letters. Use at most 255.",
+            f"Step {'x' * 256!r} has a name of 256 characters. "
+            "Use at most 255.",
         ),
         (
             lambda ctx: ctx.step.run("a\0b", str),
-            "Step 'a\\x00b' has a name that cannot be printed. "
-            "Use letters that can be seen.",
+            "Step 'a\\x00b' has a control character or a line break in its "
+            "name. Leave it out; letters of all languages are fine.",
         ),
     ],
 )

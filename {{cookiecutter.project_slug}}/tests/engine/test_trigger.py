@@ -151,10 +151,18 @@ def test_data_keeps_its_types(every: World) -> None:
         (
             {"run_id": "a\nb"},
             ValueError,
-            "run_id is 'a\\nb'. Use printable text.",
+            "run_id is 'a\\nb'. Use text without control characters.",
         ),
-        ({"run_id": 17}, ValueError, "run_id is 17. Use printable text."),
-        ({"run_id": ""}, ValueError, "run_id is ''. Use printable text."),
+        (
+            {"run_id": 17},
+            ValueError,
+            "run_id is 17. Use text without control characters.",
+        ),
+        (
+            {"run_id": ""},
+            ValueError,
+            "run_id is ''. Use text without control characters.",
+        ),
     ],
 )
 def test_bad_input_starts_nothing(

@@ -383,22 +383,22 @@ def test_an_event_that_comes_while_the_run_executes_is_found(
         (
             {"name": "", "match": "m"},
             ValueError,
-            "name is ''. Use printable text.",
+            "name is ''. Use text without control characters.",
         ),
         (
             {"name": "x", "match": "m", "event_id": ""},
             ValueError,
-            "event_id is ''. Use printable text.",
+            "event_id is ''. Use text without control characters.",
         ),
         (
             {"name": "a\0b", "match": "m"},
             ValueError,
-            "name is 'a\\x00b'. Use printable text.",
+            "name is 'a\\x00b'. Use text without control characters.",
         ),
         (
             {"name": "x", "match": "m" * 256},
             ValueError,
-            "match has 256 letters. Use at most 255.",
+            "match has 256 characters. Use at most 255.",
         ),
         (
             {"name": "x", "match": "m", "data": [object()]},
