@@ -141,12 +141,17 @@ class AlreadyReplayed(HookflowError):
 
 
 class SerializationError(HookflowError, TypeError):
-    """A value cannot be kept in the journal."""
+    """A value cannot be kept in the journal, or not be read from it."""
 
-    def __init__(self, where: str, problem: str) -> None:
+    def __init__(
+        self, where: str, problem: str, *, is_reading: bool = False
+    ) -> None:
         self.where = where
         super().__init__(
-            f"{where} cannot be recorded: {problem}. Use plain data, a "
+            f"{where} cannot be read any more: {problem}. Deploy code that "
+            "can read it, and replay the dead letter."
+            if is_reading
+            else f"{where} cannot be recorded: {problem}. Use plain data, a "
             "dataclass or an id, and load the rest again where it is used."
         )
 

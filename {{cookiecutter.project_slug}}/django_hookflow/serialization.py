@@ -5,8 +5,11 @@ the one key "$type", for example `{"$decimal": "9.99"}`:
 
     $datetime $date $time $timedelta $decimal $uuid $bytes $float $path
     $tuple $set $frozenset $dict     containers JSON lacks
-    $enum $flag $dataclass $pydantic by dotted path
+    $enum $flag $dataclass $namedtuple $pydantic    by dotted path
     $model                           a reference: [label, database, key]
+
+A subclass that adds nothing but methods is kept as its plain base: SafeString
+as str, OrderedDict as dict.
 
 The text is kept as text: jsonb would reorder keys and refuse NUL.
 """
@@ -24,6 +27,8 @@ import math
 import sys
 import uuid
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from pathlib import PurePath
@@ -32,6 +37,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.utils.module_loading import import_string
 
@@ -43,6 +49,21 @@ COMPACT = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 DECODER = json.JSONDecoder()
 PLAIN = frozenset({str, int, bool, type(None)})
 STRINGS = frozenset({str})
+# Subclasses of these that add nothing are kept as them, made by their own
+# methods: str() of a SafeString is a SafeString.
+BASES: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    list: list.copy,
+    dict: dict.copy,
+}
+# These bring their state along, or are a reference to it.
+STATEFUL: tuple[type, ...] = (enum.Enum, enum.Flag, PurePath, models.Model)
+# What the data of a REST serializer leads back to.
+DROPPED = frozenset({"serializer"})
+# Where another process finds a script of its own.
+SCRIPTS = frozenset({"__main__", "__mp_main__"})
 
 # Where a value stands: a sentence, or the place around it, in which form its
 # key there is shown, and the key. Made into text for an error only.
@@ -84,7 +105,22 @@ def loads(text: str | None) -> Any:
         return None
     value, _ = DECODER.raw_decode(text)
     # Every tag begins with "$": most text holds none.
-    return _decode(value) if "$" in text else value
+    return _read(value) if "$" in text else value
+
+
+def _read(value: Any) -> Any:
+    """The value of tagged JSON; whatever its class raises is one error."""
+    try:
+        return _decode(value)
+    except (SerializationError, ObjectDoesNotExist):
+        raise
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise _unreadable("A recorded value", problem) from error
+
+
+def _unreadable(what: str, problem: str) -> SerializationError:
+    return SerializationError(what, problem, is_reading=True)
 
 
 def _json(encoded: Any, where: Place) -> str:
@@ -158,14 +194,34 @@ def _looks_tagged(value: dict[str, Any]) -> bool:
 
 
 def _encode_tagged(value: Any, place: Place) -> Any:
-    for kind, (tag, encode) in ENCODERS.items():
-        if isinstance(value, kind):
+    for tag, fits, encode in BY_CLASS:
+        if fits(type(value)):
             return {tag: encode(value, place)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {"$dataclass": _encode_dataclass(value, place)}
-    if hasattr(type(value), "model_validate"):
-        return {"$pydantic": _encode_pydantic(value, place)}
+    for kind, (tag, encode) in ENCODERS.items():
+        if isinstance(value, kind) and _adds_nothing(value, kind):
+            return {tag: encode(value, place)}
+    for kind, plain in BASES.items():
+        if isinstance(value, kind) and _adds_nothing(value, kind):
+            return _encode(plain(value), place)
     raise SerializationError(_shown(place), _problem(value))
+
+
+def _adds_nothing(value: Any, base: type) -> bool:
+    """Whether an instance of a subclass holds no more than its base does."""
+    kind = type(value)
+    if kind is base or base in STATEFUL:
+        return True
+    added = kind.__mro__[: kind.__mro__.index(base)]
+    return _attributes(value).keys() <= DROPPED and not any(
+        vars(each).get("__slots__") or "__missing__" in vars(each)
+        for each in added
+    )
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """The attributes of an instance; none where it has but slots."""
+    found: dict[str, Any] = getattr(value, "__dict__", {})
+    return found
 
 
 def _problem(value: Any) -> str:
@@ -192,6 +248,12 @@ def _decode(value: Any) -> Any:
 
 def _class_path(kind: type, place: Place) -> str:
     dotted = f"{kind.__module__}:{kind.__qualname__}"
+    if kind.__module__ in SCRIPTS:
+        raise SerializationError(
+            _shown(place),
+            f"{kind.__qualname__} is a class of the script that runs here, "
+            "which no other process can find. Move it into a module",
+        )
     if _lookup(dotted) is not kind:
         raise SerializationError(
             _shown(place), f"{dotted} cannot be found again by its name"
@@ -213,7 +275,7 @@ def _lookup(dotted: str) -> Any:
 def _load_class(dotted: str) -> Any:
     found = _lookup(dotted)
     if found is None:
-        raise SerializationError(
+        raise _unreadable(
             f"A recorded {dotted}", "the class has been moved or removed"
         )
     return found
@@ -232,7 +294,7 @@ def _decode_enum(content: Any) -> enum.Enum:
     dotted, name = content
     member: enum.Enum | None = _load_class(dotted).__members__.get(name)
     if member is None:
-        raise SerializationError(
+        raise _unreadable(
             f"A recorded {dotted}.{name}",
             "the member has been renamed or removed",
         )
@@ -245,35 +307,108 @@ def _encode_flag(value: enum.Flag, place: Place) -> Any:
 
 
 def _encode_dataclass(value: Any, place: Place) -> Any:
-    fields = {
-        field.name: _encode(
-            getattr(value, field.name), (place, FIELD, field.name)
+    kind = type(value)
+    names = [field.name for field in dataclasses.fields(value)]
+    if lost := _lost(value, names):
+        raise SerializationError(
+            _shown(place), f"{lost} of {kind.__qualname__} is not a field"
         )
-        for field in dataclasses.fields(value)
+    return [_class_path(kind, place), _encode_fields(value, names, place)]
+
+
+def _encode_fields(value: Any, names: Iterable[str], place: Place) -> Any:
+    missing = [name for name in names if not hasattr(value, name)]
+    if missing:
+        raise SerializationError(
+            _shown(place), f"its field {missing[0]!r} has no value"
+        )
+    return {
+        name: _encode(getattr(value, name), (place, FIELD, name))
+        for name in names
     }
-    return [_class_path(type(value), place), fields]
+
+
+def _lost(value: Any, names: Collection[str]) -> str:
+    """What a dataclass holds beside its fields; empty for nothing.
+
+    What it keeps of its cached properties is found again.
+    """
+    kind = type(value)
+    for base in BASES:
+        if isinstance(value, base):
+            return f"the {base.__name__}"
+    for name in _attributes(value):
+        cached = getattr(kind, name, None)
+        if name not in names and not hasattr(cached, "__get__"):
+            return f"the attribute {name!r}"
+    return ""
 
 
 def _decode_dataclass(content: Any) -> Any:
-    """Made as copy does: no __init__, so `init=False` fields come back."""
-    dotted, fields = content
+    """Made as copy does: no __init__, so `init=False` fields come back.
+
+    A field that the class has lost is left out; one it has gained since gets
+    its default.
+    """
+    dotted, recorded = content
     kind = _load_class(dotted)
     made = object.__new__(kind)
-    for name, value in fields.items():
-        object.__setattr__(made, name, _decode(value))
+    for field in dataclasses.fields(kind):
+        if field.name in recorded:
+            value = _decode(recorded[field.name])
+        else:
+            value = _default(field, dotted)
+        object.__setattr__(made, field.name, value)
     return made
 
 
+def _default(field: dataclasses.Field[Any], dotted: str) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    raise _unreadable(
+        f"A recorded {dotted}",
+        f"it was recorded without the field {field.name!r}, which has no "
+        "default",
+    )
+
+
+def _encode_namedtuple(value: Any, place: Place) -> Any:
+    names = type(value)._fields
+    fields = _encode_fields(value, names, place)
+    return [_class_path(type(value), place), fields]
+
+
+def _decode_namedtuple(content: Any) -> Any:
+    """By the names of its fields, as a dataclass."""
+    dotted, recorded = content
+    kind = _load_class(dotted)
+    kept = {k: _decode(v) for k, v in recorded.items() if k in kind._fields}
+    made = {**kind._field_defaults, **kept}
+    for name in kind._fields:
+        if name not in made:
+            raise _unreadable(
+                f"A recorded {dotted}",
+                f"it was recorded without the field {name!r}, which has no "
+                "default",
+            )
+    return kind._make(made[name] for name in kind._fields)
+
+
 def _encode_pydantic(value: Any, place: Place) -> Any:
+    """Compared as values: a dump hides secrets, and what subclasses add."""
     dotted = _class_path(type(value), place)
-    fields = _dump(value)
     try:
-        is_same = _dump(_decode_pydantic([dotted, fields])) == fields
-    except ValueError:
+        fields = _dump(value)
+        is_same = _decode_pydantic([dotted, fields]) == value
+    except (ValueError, SerializationError):
         is_same = False
     if not is_same:
         raise SerializationError(
-            _shown(place), f"{dotted} does not take back what it dumps"
+            _shown(place),
+            f"{dotted} does not come back equal from its own JSON (a secret, "
+            "or a subclass in a field of its base?)",
         )
     return [dotted, fields]
 
@@ -286,7 +421,13 @@ def _decode_pydantic(content: Any) -> Any:
     """By the names of its fields, whatever aliases it has for others."""
     dotted, fields = content
     kind = _load_class(dotted)
-    return kind.model_validate(fields, strict=False, **_by_name(kind))
+    try:
+        return kind.model_validate(fields, strict=False, **_by_name(kind))
+    except ValueError as error:
+        # Its text would show the values.
+        raise _unreadable(
+            f"A recorded {dotted}", "its fields are not valid any more"
+        ) from error
 
 
 @functools.cache
@@ -363,6 +504,25 @@ def _microseconds(value: dt.timedelta, place: Place) -> int:
     return value // dt.timedelta(microseconds=1)
 
 
+def _is_namedtuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
+def _is_dataclass(kind: type) -> bool:
+    return dataclasses.is_dataclass(kind) and not issubclass(kind, enum.Enum)
+
+
+def _is_pydantic(kind: type) -> bool:
+    return hasattr(kind, "model_validate")
+
+
+# What is found again by the name of its class.
+BY_CLASS: list[tuple[str, Callable[[type], bool], Encoder]] = [
+    ("$namedtuple", _is_namedtuple, _encode_namedtuple),
+    ("$dataclass", _is_dataclass, _encode_dataclass),
+    ("$pydantic", _is_pydantic, _encode_pydantic),
+]
+
 # In the order they are tried: a datetime is a date, a flag is an enum.
 ENCODERS: dict[type, tuple[str, Encoder]] = {
     enum.Flag: ("$flag", _encode_flag),
@@ -398,6 +558,7 @@ DECODERS: dict[str, Decoder] = {
     "$dict": _pairs,
     "$path": Path,
     "$dataclass": _decode_dataclass,
+    "$namedtuple": _decode_namedtuple,
     "$pydantic": _decode_pydantic,
     "$model": _decode_model,
 }
