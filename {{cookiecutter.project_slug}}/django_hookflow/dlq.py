@@ -13,6 +13,8 @@ class DeadLetterEntry(models.Model):
 
     workflow_id = models.CharField(max_length=255)
     run_id = models.CharField(max_length=255)
+    # The first run of those that this one is a replay of; or itself.
+    root_id = models.CharField(max_length=255)
     # {"data": …, "root_id": …, "completed_steps": [entry, …]}
     payload = JSONTextField()
     error_type = models.CharField(max_length=255)
@@ -29,6 +31,7 @@ class DeadLetterEntry(models.Model):
         indexes = (
             models.Index(fields=["is_replayed", "created_at"]),
             models.Index(fields=["run_id"]),
+            models.Index(fields=["root_id"]),
         )
 
     def __str__(self) -> str:

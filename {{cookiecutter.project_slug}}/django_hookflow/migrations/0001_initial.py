@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('workflow_id', models.CharField(max_length=255)),
                 ('run_id', models.CharField(max_length=255)),
+                ('root_id', models.CharField(max_length=255)),
                 ('payload', django_hookflow.fields.JSONTextField()),
                 ('error_type', models.CharField(max_length=255)),
                 ('error_message', models.TextField()),
@@ -30,7 +31,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'dead letter entries',
                 'ordering': ('-created_at',),
-                'indexes': [models.Index(fields=['is_replayed', 'created_at'], name='django_hook_is_repl_ff47de_idx'), models.Index(fields=['run_id'], name='django_hook_run_id_8534d1_idx')],
+                'indexes': [models.Index(fields=['is_replayed', 'created_at'], name='django_hook_is_repl_ff47de_idx'), models.Index(fields=['run_id'], name='django_hook_run_id_8534d1_idx'), models.Index(fields=['root_id'], name='django_hook_root_id_365600_idx')],
             },
         ),
         migrations.CreateModel(

@@ -24,6 +24,7 @@ from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
+from django_hookflow.persistence.sql import RUNS
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
@@ -163,7 +164,10 @@ def _address(event: Event) -> tuple[str, str]:
 
 
 def _receiver(run_id: str) -> WorkflowRun:
-    """The run of this id, or the last of its replays; it is its turn now."""
+    """The run of this id, or the last of its replays; it is its turn now.
+
+    Its row stays until the COMMIT, else that would fail for an event of none.
+    """
     found = runs.rows().filter(run_id=run_id).first()
     if found is None:
         raise RunNotFound(run_id)
@@ -171,7 +175,25 @@ def _receiver(run_id: str) -> WorkflowRun:
     while (replay := _replay_of(found)) is not None:
         found = replay
         _take_turns(_by_run(found))
+    if not _is_held(found):
+        raise RunNotFound(run_id)
     return found
+
+
+def _is_held(run: WorkflowRun) -> bool:
+    """Keep a run from being deleted until the COMMIT; all else goes on.
+
+    False when it is gone. SQLite has one writer anyway.
+    """
+    django = database.connection()
+    if django.vendor != "postgresql":
+        return True
+    with django.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {RUNS} WHERE id = %s FOR KEY SHARE",  # noqa: S608
+            [run.pk],
+        )
+        return cursor.fetchone() is not None
 
 
 def _replay_of(run: WorkflowRun) -> WorkflowRun | None:

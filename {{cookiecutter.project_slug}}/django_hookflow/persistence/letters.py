@@ -34,6 +34,7 @@ def bury(run: WorkflowRun, verdict: Verdict) -> None:
     letter = DeadLetterEntry(
         workflow_id=run.workflow_id,
         run_id=run.run_id,
+        root_id=run.root_id,
         error_type=failure.type,
         error_message=failure.message,
         created_at=clock.now(),

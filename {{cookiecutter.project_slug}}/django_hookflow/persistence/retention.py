@@ -38,7 +38,9 @@ class Expired:
 
     def runs_by_status(self) -> dict[str, int]:
         counted = (
-            self.runs.order_by().values_list("status").annotate(Count("pk"))
+            self.runs.values_list("status")
+            .annotate(Count("pk"))
+            .order_by("status")
         )
         return dict(counted)
 
@@ -89,12 +91,22 @@ def delete(rows: QuerySet[Any]) -> Iterator[int]:
 
     Counts the rows asked for, not those that go with them.
     """
+    while deleted := _delete_batch(rows):
+        yield deleted
+
+
+def _delete_batch(rows: QuerySet[Any]) -> int:
+    """How many it had.
+
+    They are held first, so that no event is sent to a run between the look
+    for its events and its end; those that one is sent to are left out.
+    """
     model: type[Model] = rows.model
-    while batch := list(
-        rows.order_by("pk").values_list("pk", flat=True)[:BATCH]
-    ):
+    with transaction.atomic(rows.db):
+        held = rows.order_by("pk").select_for_update(skip_locked=True)
+        batch = list(held.values_list("pk", flat=True)[:BATCH])
         model._default_manager.using(rows.db).filter(pk__in=batch).delete()
-        yield len(batch)
+    return len(batch)
 
 
 def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
@@ -146,15 +158,22 @@ def _hold(rows: QuerySet[AnyModel]) -> list[AnyModel]:
 
 
 def _letters(run_id: str) -> QuerySet[DeadLetterEntry]:
-    """Those of a run and its replays, as far as there are any now."""
-    names = {run_id, *_family(run_id).values_list("run_id", flat=True)}
-    return DeadLetterEntry.objects.using(database.using()).filter(
-        run_id__in=names
-    )
+    """Those of a run and its replays, whose rows may be gone."""
+    letters = DeadLetterEntry.objects.using(database.using())
+    return letters.filter(root_id__in=_roots(run_id))
 
 
 def _family(run_id: str) -> QuerySet[WorkflowRun]:
     """A run and its replays, or those of the run that it is a replay of."""
     runs = WorkflowRun.objects.using(database.using())
-    roots = runs.filter(run_id=run_id).values_list("root_id", flat=True)
-    return runs.filter(root_id__in=[run_id, *roots])
+    return runs.filter(root_id__in=_roots(run_id))
+
+
+def _roots(run_id: str) -> set[str]:
+    """The first runs that a run, or one that had its id, is a replay of."""
+    roots = {run_id}
+    models: tuple[Any, ...] = (WorkflowRun, DeadLetterEntry)
+    for model in models:
+        rows = model.objects.using(database.using()).filter(run_id=run_id)
+        roots |= set(rows.values_list("root_id", flat=True))
+    return roots

@@ -479,3 +479,59 @@ def test_a_loop_waits_between_two_times(world: World) -> None:
     lines = stream.getvalue().splitlines()
     assert set(lines[1:-1]) == {"Rang again for 0 overdue runs."}
     assert lines[-1] == "Stopped."
+
+
+def test_counts_of_what_is_deleted_are_in_the_order_of_their_names(
+    world: World,
+) -> None:
+    @workflow
+    def ends(ctx: WorkflowContext) -> None:
+        if ctx.data["fails"]:
+            raise ValueError
+
+    for fails in (True, False, True):
+        ends.trigger({"fails": fails})
+    world.deliver()
+    world.advance("31d")
+
+    said = out("cleanup_workflows", dry_run=True)
+
+    assert "(1 completed, 2 failed)" in said
+
+
+def failed_twice(world: World) -> str:
+    """The id of a replay that failed, too; both runs are cleaned away."""
+
+    @workflow
+    def failing(ctx: WorkflowContext) -> None:
+        raise ValueError("no")
+
+    failing.trigger({"name": "Ada"}, run_id="order-ada")
+    world.deliver()
+    again = DeadLetterEntry.objects.get().replay()
+    world.deliver()
+    world.advance("31d")
+    out("cleanup_workflows", workflows_only=True)
+    assert WorkflowRun.objects.count() == 0
+    return again
+
+
+@pytest.mark.parametrize("by_replay", [False, True])
+def test_the_letter_of_a_replay_is_erased_when_the_runs_are_gone(
+    world: World, by_replay: bool
+) -> None:
+    again = failed_twice(world)
+
+    said = out("hookflow_erase", again if by_replay else "order-ada")
+
+    assert "0 runs, 0 steps, 0 events and 2 dead letters" in said
+    assert DeadLetterEntry.objects.count() == 0
+
+
+def test_a_letter_of_another_family_is_not_erased(world: World) -> None:
+    failed_twice(world)
+
+    with pytest.raises(CommandError, match="Nothing is kept"):
+        call_command("hookflow_erase", "order-bob")
+
+    assert DeadLetterEntry.objects.count() == 2

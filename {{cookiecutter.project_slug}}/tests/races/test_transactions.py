@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
@@ -11,6 +12,7 @@ from django.db import transaction
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.exceptions import RunNotFound
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -279,3 +281,65 @@ def test_a_run_triggered_twice_at_once_is_one(
     assert len(MemoryTransport.waiting) == 1
     run = world.finish("run")
     assert (run.status, run.deliveries) == ("completed", 1)
+
+
+def erase_run() -> str:
+    call_command("hookflow_erase", "run", "--open", stdout=io.StringIO())
+    return "erased"
+
+
+def clean() -> str:
+    call_command("cleanup_workflows", "--days-old=0", stdout=io.StringIO())
+    return "cleaned"
+
+
+@pytest.mark.parametrize("delete", [erase_run, clean])
+def test_a_run_is_not_deleted_under_an_event_that_is_sent_to_it(
+    world: World, delete: Callable[[], str]
+) -> None:
+    ended(world, delete)
+
+    def slow() -> None:
+        with transaction.atomic():
+            send(BY_RUN)
+            stand()
+
+    sender = Actor(slow).reach()
+    eraser = Actor(delete)
+    if delete is erase_run:
+        eraser.wait_until_blocked()
+    else:  # it leaves the run out, until the next time
+        eraser.result()
+    sender.go().result()
+
+    assert eraser.result()
+    if delete is clean:
+        assert Event.objects.count() == 1
+        delete()
+    assert (WorkflowRun.objects.count(), Event.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("delete", [erase_run, clean])
+def test_an_event_for_a_run_that_is_being_deleted_finds_none(
+    world: World, delete: Callable[[], str]
+) -> None:
+    ended(world, delete)
+
+    eraser = Actor(delete, stop_after="DELETE FROM").reach()
+    sender = Actor(lambda: send(BY_RUN)).wait_until_blocked()
+    eraser.go().result()
+
+    with pytest.raises(RunNotFound):
+        sender.result()
+    assert Event.objects.count() == 0
+
+
+def ended(world: World, delete: Callable[[], str]) -> None:
+    """A run that may be deleted so."""
+    waiting()
+    world.deliver()
+    if delete is clean:
+        send_event("payment", "cash", run_id="run")
+        world.deliver()
+        Event.objects.all().delete()
+        world.advance("1d")
