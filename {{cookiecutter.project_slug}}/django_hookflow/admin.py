@@ -64,6 +64,8 @@ def pretty(value: Any) -> str | SafeString:
     if value is None:
         return EMPTY
     text = json.dumps(value, indent=2, ensure_ascii=False)
+    # A lone surrogate, of a file's name perhaps, does not fit into a page.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return format_html(
         '<pre class="hookflow-json" tabindex="0">{}</pre>', text
     )

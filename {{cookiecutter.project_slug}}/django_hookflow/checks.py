@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage
 from django.core.checks import Error
+from django.core.checks import Tags
 from django.core.checks import Warning as CheckWarning
 from django.core.checks import register
 from django.urls import NoReverseMatch
@@ -16,6 +19,12 @@ from django_hookflow.persistence.database import connection
 from django_hookflow.transports import get_transport
 
 SUPPORTED = ("postgresql", "sqlite")
+# READ UNCOMMITTED and READ COMMITTED, by psycopg's numbers. To PostgreSQL
+# they are the same.
+FIT = (1, 2)
+ISOLATION = re.compile(
+    r"default_transaction_isolation=['\"]?(repeatable.{0,2}read|serializable)"
+)
 
 
 @register("hookflow")
@@ -87,3 +96,42 @@ def check_database(**_: Any) -> list[CheckMessage]:
             id="django_hookflow.E008",
         )
     ]
+
+
+@register("hookflow")
+def check_isolation(**_: Any) -> list[CheckMessage]:
+    """What the settings say; checks of this kind make no connection."""
+    django = connection()
+    options = django.settings_dict["OPTIONS"]
+    level = options.get("isolation_level")
+    asked = ISOLATION.search(str(options.get("options", "")))
+    if django.vendor != "postgresql" or (level in (None, *FIT) and not asked):
+        return []
+    name = asked[1] if asked else getattr(level, "name", level)
+    return [_wrong_isolation(f"is asked for the isolation level {name}")]
+
+
+@register(Tags.database)
+def check_default_isolation(
+    databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """What the database itself says: `migrate` and `check --database` ask."""
+    django = connection()
+    if django.vendor != "postgresql" or django.alias not in (databases or ()):
+        return []
+    with django.cursor() as cursor:
+        cursor.execute("SHOW default_transaction_isolation")
+        (name,) = cursor.fetchone()
+    if name in ("read committed", "read uncommitted"):
+        return []
+    return [_wrong_isolation(f"has the isolation level {name!r}")]
+
+
+def _wrong_isolation(what: str) -> CheckMessage:
+    return Error(
+        f"The database of the runs {what}: an event and the run that waits "
+        "for it can miss each other.",
+        hint="Use PostgreSQL's default, READ COMMITTED: remove the level from "
+        "OPTIONS in DATABASES, and what ALTER ROLE or ALTER DATABASE has set.",
+        id="django_hookflow.E009",
+    )

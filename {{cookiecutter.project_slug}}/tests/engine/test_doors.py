@@ -25,6 +25,7 @@ from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import StepCompleted
+from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows.context import StepManager
@@ -257,6 +258,66 @@ def test_a_database_without_known_locks_is_refused(settings: Any) -> None:
         del vars(database)["vendor"]
 
 
+ISOLATED = ": an event and the run that waits for it can miss each other."
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, ""),
+        ({"isolation_level": 2}, ""),
+        ({"options": "-c search_path=shop"}, ""),
+        ({"isolation_level": 3}, "is asked for the isolation level 3"),
+        (
+            {"options": "-c default_transaction_isolation=serializable"},
+            "is asked for the isolation level serializable",
+        ),
+        (
+            {"options": r"-c default_transaction_isolation=repeatable\ read"},
+            r"is asked for the isolation level repeatable\ read",
+        ),
+    ],
+)
+def test_an_isolation_in_which_events_are_missed_is_refused(
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    problem: str,
+) -> None:
+    database = connections["default"]
+    with monkeypatch.context() as patched:
+        patched.setitem(vars(database), "vendor", "postgresql")
+        patched.setitem(database.settings_dict, "OPTIONS", options)
+        found = problems(settings)
+
+    expected = f"The database of the runs {problem}{ISOLATED}"
+    assert found == ([("E009", expected)] if problem else [])
+
+
+def test_an_isolation_that_the_database_itself_asks_for_is_refused() -> None:
+    database = connections["default"]
+    if database.vendor != "postgresql":
+        assert (
+            checks.run_checks(tags=["database"], databases=["default"]) == []
+        )
+        return
+    with database.cursor() as cursor:
+        cursor.execute("SET default_transaction_isolation = 'serializable'")
+    try:
+        found = checks.run_checks(tags=["database"], databases=["default"])
+    finally:
+        database.close()
+
+    assert [(message.id, message.msg) for message in found] == [
+        (
+            "django_hookflow.E009",
+            "The database of the runs has the isolation level 'serializable'"
+            + ISOLATED,
+        )
+    ]
+    assert checks.run_checks(tags=["database"], databases=["default"]) == []
+
+
 def staff(*permissions: str) -> Client:
     user = User.objects.create(username="ann", is_staff=True)
     user.user_permissions.set(
@@ -438,3 +499,28 @@ def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(
 
     assert [m.retried for m in MemoryTransport.dead] == [3]
     assert MemoryTransport.next_due() is None
+
+
+def test_the_admin_shows_text_that_is_no_utf_8(
+    world: World, admin_client: Client
+) -> None:
+    name = os.fsdecode(b"caf\xe9.pdf")
+
+    @workflow
+    def scan(ctx: WorkflowContext) -> Any:
+        ctx.step.run("list", lambda: {name: [name]})
+        ctx.step.wait_for_event("go", "go")
+        raise ValueError(name)
+
+    run_id = scan.trigger({"file": name})
+    world.deliver()
+    send_event("go", name, run_id=run_id)
+    run = world.finish(run_id)
+
+    for row in (run, Event.objects.get(), DeadLetterEntry.objects.get()):
+        label = row._meta.model_name
+        page = admin_client.get(
+            f"/admin/django_hookflow/{label}/{row.pk}/change/"
+        )
+        assert page.status_code == 200
+        assert "caf\\udce9.pdf" in page.content.decode()
