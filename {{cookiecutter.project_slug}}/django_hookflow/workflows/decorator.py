@@ -69,8 +69,15 @@ class WorkflowWrapper:
     def replay(self, letter: DeadLetterEntry) -> str:
         """Begin the run of a dead letter again behind its completed steps.
 
-        Returns the id of the new run. Raises AlreadyReplayed the second time.
+        Returns the id of the new run. Raises AlreadyReplayed the second time,
+        and ValueError for the letter of another workflow.
         """
+        if letter.workflow_id != self.workflow_id:
+            raise ValueError(
+                f"The dead letter of run {letter.run_id!r} is of the workflow "
+                f"{letter.workflow_id!r}, not of {self.workflow_id!r}. Call "
+                "letter.replay(), which finds its workflow."
+            )
         begun: str = _engine().replay(letter)
         return begun
 

@@ -450,3 +450,25 @@ def test_cleanup_deletes_in_batches_and_shows_progress(world: World) -> None:
 def test_cleanup_refuses_a_negative_age() -> None:
     with pytest.raises(CommandError, match="must be 0 to 36500"):
         call_command("cleanup_workflows", "--days-old", "-1")
+
+
+def test_a_letter_is_replayed_by_its_own_workflow_alone(every: World) -> None:
+    @workflow
+    def failing(ctx: WorkflowContext) -> None:
+        raise ValueError("no")
+
+    @workflow
+    def other(ctx: WorkflowContext) -> None: ...
+
+    every.finish(failing.trigger(run_id="r1"))
+
+    with pytest.raises(
+        ValueError, match=r"'failing', not of 'other'"
+    ) as caught:
+        other.replay(DeadLetterEntry.objects.get())
+
+    assert str(caught.value) == (
+        "The dead letter of run 'r1' is of the workflow 'failing', not of "
+        "'other'. Call letter.replay(), which finds its workflow."
+    )
+    assert not DeadLetterEntry.objects.get().is_replayed
