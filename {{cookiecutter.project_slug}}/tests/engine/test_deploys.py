@@ -14,6 +14,8 @@ from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.models import WorkflowRun
+from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.workflows import registry
 from django_hookflow.workflows.registry import get_workflow
 from tests.world import World
 
@@ -175,3 +177,27 @@ def test_runs_that_wait_until_a_time_are_not_looked_at(world: World) -> None:
         "Looking again at what 0 runs wait for without a time limit.\n"
     )
     assert WorkflowRun.objects.get().deliveries == 1
+
+
+def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
+    world: World,
+) -> None:
+    deploy(lambda ctx: ctx.step.run("ship", lambda: "shipped"))
+    run_id = get_workflow("order").trigger()
+    known = registry.get_all_workflows()
+    registry._workflows.clear()
+    for _ in range(12):
+        world.advance("1h")
+        engine.sweep()
+        world.deliver()
+
+    registry._workflows.update(known)
+    MemoryTransport.reset()
+    world.advance("2m")
+    put_off = engine.sweep()
+    said = sweep("--waiting")
+    world.deliver()
+
+    assert put_off == 0
+    assert said.startswith("Rang again for 1 overdue run;")
+    assert world.run_of(run_id).status == "completed"
