@@ -23,6 +23,7 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.states import StepStatus
 
 EMPTY = "-"
 
@@ -106,11 +107,17 @@ class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
         return moment(step.started_at, step.workflow_run.created_at)
 
     def took(self, step: StepExecution) -> str:
-        """How long it took, or until when it waits."""
-        if step.duration is not None or step.wake_at is None:
+        """How long it took, or for what and until when it waits."""
+        if step.duration is not None or step.status != StepStatus.WAITING:
             return took(step.duration)
-        until = moment(step.wake_at, step.workflow_run.created_at)
-        return f"until {until}"
+        waits = []
+        if step.event_name:
+            to = f" with {step.event_match}" if step.event_match else ""
+            waits.append(f"for {step.event_name}{to}")
+        if step.wake_at is not None:
+            until = moment(step.wake_at, step.workflow_run.created_at)
+            waits.append(f"until {until}")
+        return " ".join(waits) or EMPTY
 
     @admin.display(description="attempts / deliveries")
     def tries(self, step: StepExecution) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 
 from django_hookflow import WorkflowContext
 from django_hookflow import engine
@@ -201,3 +202,23 @@ def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
     assert put_off == 0
     assert said.startswith("Rang again for 1 overdue run;")
     assert world.run_of(run_id).status == "completed"
+
+
+@pytest.mark.parametrize("match", ["7", None])
+def test_the_admin_shows_what_a_run_was_asked_to_wait_for(
+    world: World, admin_client: Client, match: str | None
+) -> None:
+    deploy(wait("paid", match))
+    run = world.run_of(trigger(world))
+    address = f"/admin/django_hookflow/workflowrun/{run.pk}/change/"
+
+    before = admin_client.get(address).content.decode()
+    deploy(wait("settled", match, step="x"))
+    sweep("--waiting")
+    world.deliver()
+    after = admin_client.get(address).content.decode()
+
+    to = " with 7" if match else ""
+    assert f"for paid{to}<" in before
+    assert f"for settled{to}<" in after
+    assert f"for paid{to}<" not in after
