@@ -20,6 +20,7 @@ from django.dispatch import Signal
 
 from django_hookflow import clock
 from django_hookflow import signals
+from django_hookflow import stopping
 from django_hookflow import tracing
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
@@ -225,7 +226,9 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         return Raised(WorkerCrashed(run.crashes, last))
     try:
         ctx = _context(workflow, claim, work)
-    except Exception as error:
+    except BaseException as error:
+        if stopping.stops(error):
+            raise
         # What the run was given cannot be read any more: a row is gone.
         return Raised(error)
     return replay_function(workflow.function, ctx)

@@ -46,7 +46,7 @@ def _committed(
     workflow_id: str,
     run_id: str,
     verdict: Verdict,
-    error: Exception | None,
+    error: BaseException | None,
     **_: Any,
 ) -> None:
     failure = verdict.failure
@@ -93,7 +93,7 @@ def _swept(workflow_id: str, run_id: str, **_: Any) -> None:
     )
 
 
-def _printable(error: Exception | None) -> Exception | None:
+def _printable(error: BaseException | None) -> BaseException | None:
     """`error`, unless its traceback holds what no log can keep."""
     try:
         "".join(traceback.format_exception(error)).encode()

@@ -23,6 +23,7 @@ from django.http import Http404
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.exceptions import members
 from django_hookflow.http import is_retryable_status
 
 # The same input fails the same way tomorrow: wrong values, wrong code, things
@@ -54,6 +55,7 @@ PERMANENT: tuple[type[Exception], ...] = (
     NotSupportedError,
     ProgrammingError,
     httpx.InvalidURL,
+    httpx.LocalProtocolError,
     httpx.UnsupportedProtocol,
     HookflowError,
 )
@@ -120,10 +122,13 @@ def _refuse_no_measure(name: str, value: object) -> None:
 
 
 def _wanted(error: BaseException) -> float | None:
-    """Seconds that the error itself asks for.
+    """Seconds that the error itself asks for; of a group, the longest."""
+    asked = [*map(_asked, (error, *members(error)))]
+    return max((s for s in asked if s is not None), default=None)
 
-    The attribute of another library may be a timedelta, or no number at all.
-    """
+
+def _asked(error: BaseException) -> float | None:
+    """The attribute of another library may be a timedelta, or no number."""
     wanted = getattr(error, "retry_after", None)
     if isinstance(wanted, timedelta):
         return wanted.total_seconds()
@@ -136,9 +141,22 @@ def _within_reason(seconds: float) -> float:
 
 
 def is_retryable_error(error: BaseException) -> bool:
-    """Whether another attempt may succeed, judged by type, never by text."""
-    if isinstance(error, WorkflowError) and error.__cause__ is not None:
-        return is_retryable_error(error.__cause__)
+    """Whether another attempt may succeed, judged by type, never by text.
+
+    A group may if all of its members may: the next attempt meets them again.
+    """
+    seen: set[int] = set()
+    while isinstance(error, WorkflowError) and error.__cause__ is not None:
+        if id(error) in seen:
+            return False
+        seen.add(id(error))
+        error = error.__cause__
+    return all(map(_may_pass, members(error)))
+
+
+def _may_pass(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return is_retryable_status(error.response.status_code)
+    if not isinstance(error, Exception):
+        return False
     return isinstance(error, TRANSIENT) or not isinstance(error, PERMANENT)

@@ -25,6 +25,7 @@ from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.transports.memory import post
 from django_hookflow.transports.signature import body_hash
 from django_hookflow.transports.signature import sign
+from tests.world import Died
 from tests.world import World
 
 
@@ -457,21 +458,19 @@ def test_workers_that_die_too_often_end_the_run(
 ) -> None:
     settings.DJANGO_HOOKFLOW_MAX_CRASHES = 2
 
-    class Death(BaseException): ...
-
     @workflow
     def deadly(ctx: WorkflowContext) -> None:
         ctx.step.run("fine", str)
 
         def die() -> None:
-            raise Death
+            raise Died
 
         ctx.step.run("deadly", die)
 
     run_id = deadly.trigger()
     message = MemoryTransport.waiting[0].delivery
     for _ in range(2):
-        with pytest.raises(Death):
+        with pytest.raises(Died):
             engine.advance(message)
         world.advance("31s")
     engine.advance(message)
@@ -491,12 +490,10 @@ def test_a_step_under_which_the_worker_died_counts_the_attempt(
 ) -> None:
     deaths: list[int] = []
 
-    class Death(BaseException): ...
-
     def die_once() -> None:
         if not deaths:
             deaths.append(1)
-            raise Death
+            raise Died
 
     @workflow
     def dying(ctx: WorkflowContext) -> None:
@@ -505,7 +502,7 @@ def test_a_step_under_which_the_worker_died_counts_the_attempt(
 
     run_id = dying.trigger()
     message = MemoryTransport.waiting[0].delivery
-    with pytest.raises(Death):
+    with pytest.raises(Died):
         engine.advance(message)
     every.advance("31s")
     every.deliver()

@@ -159,7 +159,7 @@ async def colored() -> int:
         ),
         (
             colored,
-            "WorkflowError",
+            "SerializationError",
             "Step 'a' was tried once and failed: SerializationError: The "
             "result of step 'a' cannot be recorded: it is a coroutine: call "
             "asgiref.sync.async_to_sync(fn). Use plain data, a dataclass or "

@@ -25,6 +25,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.decorator import WorkflowWrapper
+from tests.world import Died
 from tests.world import World
 
 
@@ -52,7 +53,7 @@ def test_a_failure_makes_one_dead_letter_and_no_message_more(
     letter = DeadLetterEntry.objects.get()
     assert len(calls) == 4
     assert (letter.run_id, letter.workflow_id) == (run.run_id, "failing")
-    assert letter.error_type == "WorkflowError"
+    assert letter.error_type == run.error_type == "TimeoutError"
     assert letter.error_message == run.error_message
     assert letter.payload == {
         "data": {"n": 1},
@@ -247,14 +248,12 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
 
 
 def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
-    class Death(BaseException): ...
-
     deaths: list[int] = []
 
     def die_once() -> str:
         if not deaths:
             deaths.append(1)
-            raise Death
+            raise Died
         return "alive"
 
     @workflow
@@ -263,7 +262,7 @@ def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
 
     run_id = dying.trigger()
     message = MemoryTransport.waiting.pop().delivery
-    with pytest.raises(Death):
+    with pytest.raises(Died):
         engine.advance(message)
 
     assert engine.sweep() == 0
