@@ -276,11 +276,18 @@ def _send_after_commit(messages: Iterable[Delivery]) -> None:
 
 
 def _send(message: Delivery) -> None:
-    """Send now, or leave it to the sweeper: it is due in the row."""
+    """Send now, or leave it to the sweeper: it is due in the row.
+
+    The row is committed, so whatever goes wrong here is no news to the
+    caller, who would trigger it again.
+    """
     try:
         get_transport().send(message)
     except TransportError as error:
         _signal(signals.send_failed, message, error=error)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        _signal(signals.send_failed, message, error=TransportError(said))
 
 
 def _recorded(run: WorkflowRun, entry: Entry) -> None:

@@ -98,9 +98,10 @@ class StepManager:
     ) -> dict[str, Any]:
         """Make an HTTP request: `{"status_code": int, "data": …}`.
 
-        `data` is the JSON of the answer, else its text, None if it is empty.
-        5xx, 408, 425, 429 and lost connections are tried again, with the
-        same Idempotency-Key; other statuses are returned. `timeout`: seconds.
+        `data` is read by the Content-Type of the answer: JSON, text, else
+        bytes, and None if it is empty. 5xx, 408, 425, 429 and lost
+        connections are tried again, with the same Idempotency-Key; other
+        statuses are returned. `timeout`: seconds, for the whole call.
         """
         call = Call(url, method, body, headers or {}, timeout)
         step = CallStep(self._session, step_id, self._options, call)

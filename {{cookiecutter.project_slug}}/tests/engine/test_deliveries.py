@@ -625,3 +625,26 @@ def test_a_tls_proxy_in_front_makes_no_difference(
     )
 
     assert response.json()["status"] == "completed"
+
+
+def test_an_answer_that_is_expected_is_no_error_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    statuses: list[int] = []
+
+    @workflow
+    def working(ctx: WorkflowContext) -> None:
+        ctx.step.run("ring", lambda: statuses.append(ring()))
+
+    def ring() -> int:
+        return post(message).status_code
+
+    working.trigger()
+    message = MemoryTransport.waiting[0].delivery
+    with caplog.at_level("INFO"):
+        world.deliver()
+        unknown = Delivery(run_id="r1", workflow_id="emtpy", token="t")
+        statuses.append(post(unknown).status_code)
+
+    assert statuses == [409, 503]
+    assert [r for r in caplog.records if r.name == "django.request"] == []
