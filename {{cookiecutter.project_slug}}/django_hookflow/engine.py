@@ -24,17 +24,21 @@ from django_hookflow import stopping
 from django_hookflow import tracing
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import RunConflict
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
+from django_hookflow.heartbeat import give_back
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.database import is_ill
+from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.database import using
 from django_hookflow.persistence.runs import Busy
 from django_hookflow.persistence.runs import Claim
@@ -86,14 +90,14 @@ def advance(delivery: Delivery) -> Advance:
     LeaseLost when nobody knows what was written: both mean "come again".
     """
     workflow = _workflow_of(delivery)
-    claim = WorkflowPersistence.claim(delivery)
-    if not isinstance(claim, Claim):
-        return claim
-    with tracing.delivery(claim.run) as work:
-        verdict, message = _move(workflow, claim, work)
-        if message is not None:
-            _send(message)
-    return verdict
+    lease = new_token()
+    try:
+        return _advance(workflow, delivery, lease)
+    except LeaseLost as lost:
+        cause = lost.__cause__
+        if cause is not None and is_ill(cause):
+            give_back(delivery.run_id, lease, cause)
+        raise
 
 
 def send_event(
@@ -198,6 +202,19 @@ def _workflow_of(delivery: Delivery) -> WorkflowWrapper:
             delivery, Failure.of(error)
         )
         raise
+
+
+def _advance(
+    workflow: WorkflowWrapper, delivery: Delivery, lease: str
+) -> Advance:
+    claim = WorkflowPersistence.claim(delivery, lease)
+    if not isinstance(claim, Claim):
+        return claim
+    with tracing.delivery(claim.run) as work:
+        verdict, message = _move(workflow, claim, work)
+        if message is not None:
+            _send(message)
+    return verdict
 
 
 def _move(
