@@ -22,6 +22,7 @@ from django_hookflow import clock
 from django_hookflow import signals
 from django_hookflow import stopping
 from django_hookflow import tracing
+from django_hookflow.ambience import in_its_own
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
@@ -92,7 +93,7 @@ def advance(delivery: Delivery) -> Advance:
     workflow = _workflow_of(delivery)
     lease = new_token()
     try:
-        return _advance(workflow, delivery, lease)
+        return in_its_own(_advance, workflow, delivery, lease)
     except LeaseLost as lost:
         cause = lost.__cause__
         if cause is not None and is_ill(cause):
