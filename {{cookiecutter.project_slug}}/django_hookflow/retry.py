@@ -63,6 +63,11 @@ PERMANENT: tuple[type[Exception], ...] = (
 # Seconds: neither a server nor a policy may ask for a longer pause.
 LONGEST = 30 * 24 * 3600.0
 
+# SQLSTATEs of statements that a pooler's other server has not prepared, or has
+# already: on the next connection they work.
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+UNPREPARED = frozenset({"26000", "42P05"})
+
 # Exceptions to the list above.
 TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
 
@@ -159,4 +164,12 @@ def _may_pass(error: BaseException) -> bool:
         return is_retryable_status(error.response.status_code)
     if not isinstance(error, Exception):
         return False
+    if _sqlstate(error) in UNPREPARED:
+        return True
     return isinstance(error, TRANSIENT) or not isinstance(error, PERMANENT)
+
+
+def _sqlstate(error: BaseException) -> object:
+    """That of a driver's error, which Django's has as its cause."""
+    own = getattr(error, "sqlstate", None)
+    return own or getattr(error.__cause__, "sqlstate", None)

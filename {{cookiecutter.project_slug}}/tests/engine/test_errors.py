@@ -12,6 +12,7 @@ from typing import Any
 from typing import NoReturn
 
 import pytest
+from django.db import ProgrammingError
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
@@ -347,3 +348,29 @@ def test_failures_of_the_function_count_while_no_step_is_recorded(
     run = every.finish(stuck.trigger())
 
     assert (run.status, run.attempts, len(passes)) == ("failed", 4, 4)
+
+
+class Stated(Exception):
+    """An error of a driver."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "attempts"), [("26000", 4), ("42P05", 4), ("42P01", 1)]
+)
+def test_a_statement_that_a_pooler_has_not_prepared_is_tried_again(
+    every: World, sqlstate: str, attempts: int
+) -> None:
+    def ask() -> None:
+        raise ProgrammingError("no") from Stated(sqlstate)
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        ctx.step.run("ask", ask)
+
+    run = every.finish(asking.trigger())
+
+    assert run.step_executions.get().attempts == attempts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -209,3 +210,34 @@ def test_the_last_failure_is_logged_with_where_it_happened(
         if record.levelname in {"WARNING", "ERROR"}
     ]
     assert told == [("WARNING", False), ("WARNING", False), ("ERROR", True)]
+
+
+def test_a_decorator_may_give_the_rest_of_the_arguments() -> None:
+    def with_tenant(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(ctx: WorkflowContext) -> Any:
+            return function(ctx, "acme")
+
+        return inner
+
+    @workflow
+    @with_tenant
+    def renew(ctx: WorkflowContext, tenant: str) -> str:
+        return tenant
+
+    context: Any = None
+    assert renew(context) == "acme"
+
+
+def test_a_decorator_that_takes_too_much_is_refused() -> None:
+    def odd(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(ctx: WorkflowContext, tenant: str) -> Any:
+            return function(ctx)
+
+        return inner
+
+    def renew(ctx: WorkflowContext) -> None: ...
+
+    with pytest.raises(TypeError, match="cannot be called with a context"):
+        workflow(odd(renew))
