@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from datetime import tzinfo
 from functools import partial
 from typing import TypeAlias
 
@@ -22,6 +23,19 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
 def now() -> datetime:
     """The present moment, aware, in UTC."""
     return _source()
+
+
+def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    """An aware time there; the first or last there is, when it has none.
+
+    The end of the year 9999 has no UTC where the sun sets later.
+    """
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        if moment.year == 1:
+            return datetime.min.replace(tzinfo=zone)
+        return datetime.max.replace(tzinfo=zone)
 
 
 @contextmanager

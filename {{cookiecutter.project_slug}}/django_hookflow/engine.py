@@ -21,14 +21,18 @@ from django.dispatch import Signal
 
 from django_hookflow import clock
 from django_hookflow import signals
+from django_hookflow import stopping
 from django_hookflow import tracing
+from django_hookflow.ambience import in_its_own
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import RunConflict
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
+from django_hookflow.heartbeat import give_back
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.models import DeadLetterEntry
@@ -37,6 +41,8 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import UNFIT
 from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.database import is_ill
+from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.database import using
 from django_hookflow.persistence.runs import Busy
 from django_hookflow.persistence.runs import Claim
@@ -86,14 +92,14 @@ def advance(delivery: Delivery) -> Advance:
     LeaseLost when nobody knows what was written: both mean "come again".
     """
     workflow = _workflow_of(delivery)
-    claim = WorkflowPersistence.claim(delivery)
-    if not isinstance(claim, Claim):
-        return claim
-    with tracing.delivery(claim.run) as work:
-        verdict, messages = _move(workflow, claim, work)
-        for message in messages:
-            _send(message)
-    return verdict
+    lease = new_token()
+    try:
+        return in_its_own(_advance, workflow, delivery, lease)
+    except LeaseLost as lost:
+        cause = lost.__cause__
+        if cause is not None and is_ill(cause):
+            give_back(delivery.run_id, lease, cause)
+        raise
 
 
 def send_event(
@@ -225,6 +231,19 @@ def _workflow_of(delivery: Delivery) -> WorkflowWrapper:
         raise
 
 
+def _advance(
+    workflow: WorkflowWrapper, delivery: Delivery, lease: str
+) -> Advance:
+    claim = WorkflowPersistence.claim(delivery, lease)
+    if not isinstance(claim, Claim):
+        return claim
+    with tracing.delivery(claim.run) as work:
+        verdict, messages = _move(workflow, claim, work)
+        for message in messages:
+            _send(message)
+    return verdict
+
+
 def _move(
     workflow: WorkflowWrapper, claim: Claim, work: Work
 ) -> tuple[Verdict, list[Delivery]]:
@@ -251,7 +270,9 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         return Raised(WorkerCrashed(run.crashes, last))
     try:
         ctx = _context(workflow, claim, work)
-    except Exception as error:
+    except BaseException as error:
+        if stopping.stops(error):
+            raise
         # What the run was given cannot be read any more: a row is gone.
         return Raised(error)
     return replay_function(workflow.function, ctx)
@@ -299,11 +320,18 @@ def _send_after_commit(messages: Iterable[Delivery]) -> None:
 
 
 def _send(message: Delivery) -> None:
-    """Send now, or leave it to the sweeper: it is due in the row."""
+    """Send now, or leave it to the sweeper: it is due in the row.
+
+    The row is committed, so whatever goes wrong here is no news to the
+    caller, who would trigger it again.
+    """
     try:
         get_transport().send(message)
     except TransportError as error:
         _signal(signals.send_failed, message, error=error)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        _signal(signals.send_failed, message, error=TransportError(said))
 
 
 def _recorded(run: WorkflowRun, entry: Entry) -> None:

@@ -28,6 +28,7 @@ workflow cannot swallow the end of a delivery.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -216,7 +217,9 @@ class StepWaiting(Suspension):
     `error`: what it is tried again for, if it is.
     """
 
-    def __init__(self, entry: Entry, error: Exception | None = None) -> None:
+    def __init__(
+        self, entry: Entry, error: BaseException | None = None
+    ) -> None:
         super().__init__()
         self.entry = entry
         self.error = error
@@ -224,3 +227,32 @@ class StepWaiting(Suspension):
 
 class LeaseLost(Suspension):
     """Another delivery owns the run, or nobody knows: write nothing more."""
+
+
+def origins(error: BaseException | None) -> Iterator[BaseException]:
+    """`error`, the members of a group, and the causes of all; each once.
+
+    Authors make these chains, and `raise error from error` makes a ring.
+    """
+    seen: set[int] = set()
+    ahead = [error]
+    while ahead:
+        origin = ahead.pop()
+        if origin is None or id(origin) in seen:
+            continue
+        seen.add(id(origin))
+        yield origin
+        ahead.append(origin.__cause__)
+        if isinstance(origin, BaseExceptionGroup):
+            ahead.extend(reversed(origin.exceptions))
+
+
+def members(error: BaseException) -> Iterator[BaseException]:
+    """The errors that a group holds, however deep; without one, `error`."""
+    ahead = [error]
+    while ahead:
+        member = ahead.pop()
+        if isinstance(member, BaseExceptionGroup):
+            ahead.extend(reversed(member.exceptions))
+        else:
+            yield member

@@ -15,6 +15,7 @@ from django.core.signals import setting_changed
 from django.db import Error
 
 from django_hookflow.conf import conf
+from django_hookflow.journal import Failure
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import connection
@@ -22,6 +23,8 @@ from django_hookflow.persistence.database import connection
 logger = logging.getLogger("django_hookflow")
 
 _held: dict[str, WorkflowRun] = {}
+_left: dict[str, str] = {}  # run_id by the token of a lease to give back
+MOST_LEFT = 1000  # the oldest are forgotten, and count as crashes
 _changed = threading.Condition()
 _thread: threading.Thread | None = None
 
@@ -39,6 +42,28 @@ def beating(run: WorkflowRun) -> Iterator[None]:
             _held.pop(run.lease_token, None)
 
 
+def give_back(run_id: str, token: str, error: BaseException) -> None:
+    """End a lease because the database failed, so that it is no crash.
+
+    Where that cannot be written either, each beat tries again.
+    """
+    failure = Failure(
+        type=type(error).__name__,
+        message=f"The journal could not be written: {error}. The run goes on "
+        "when the database can be written to again.",
+    )
+    try:
+        connection().close_if_unusable_or_obsolete()
+        WorkflowPersistence.give_back(run_id, token, failure)
+    except Error as again:
+        logger.warning("%s keeps a lease that ended: %s", run_id, again)
+        with _changed:
+            _left[token] = run_id
+            while len(_left) > MOST_LEFT:
+                _left.pop(next(iter(_left)))
+            _ensure_thread()
+
+
 def _ensure_thread() -> None:
     global _thread
     if _thread is None or not _thread.is_alive():
@@ -53,6 +78,7 @@ def _beat() -> None:
     try:
         while _wait():
             _renew_all()
+            _give_back_all()
     finally:
         connection().close()
 
@@ -70,9 +96,10 @@ def _wait() -> bool:
     global _thread
     with _changed:
         _changed.wait(conf.DJANGO_HOOKFLOW_LEASE / 3)
-        if not _held:
+        is_needed = bool(_held or _left)
+        if not is_needed:
             _thread = None
-        return bool(_held)
+        return is_needed
 
 
 def _renew_all() -> None:
@@ -86,3 +113,16 @@ def _renew_all() -> None:
             # next beat tries again, with a new connection.
             logger.warning("%s keeps its old lease: %s", run.run_id, error)
             connection().close()
+
+
+def _give_back_all() -> None:
+    with _changed:
+        left = list(_left.items())
+    for token, run_id in left:
+        try:
+            WorkflowPersistence.give_back(run_id, token, None)
+        except Error:
+            connection().close()
+            return
+        with _changed:
+            _left.pop(token, None)

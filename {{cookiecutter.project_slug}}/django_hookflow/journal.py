@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 from typing import Protocol
 
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.exceptions import members
+from django_hookflow.exceptions import origins
 from django_hookflow.states import RECORDED
 from django_hookflow.states import StepStatus
 
@@ -21,19 +24,21 @@ FAILURES: dict[str, type[WorkflowError]] = {
 }
 
 
+TYPE_LENGTH = 255
 MESSAGE_LENGTH = 10_000
+MEMBERS_SHOWN = 20  # of a group of errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    type: str  # the class, for example "KeyError"
+    type: str  # the class, for example "KeyError"; of a step, its own
     message: str
     step_id: str = ""  # the step it comes from; empty is the function itself
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         return cls(
-            type=type(error).__name__,
+            type=_type_of(error),
             message=_text(error),
             step_id=_step_of(error),
         )
@@ -182,20 +187,35 @@ class Recorder(Protocol):
         """`entry` completed by the event it waits for; None if none came."""
 
 
-def _step_of(error: BaseException | None) -> str:
+def _type_of(error: BaseException) -> str:
+    """The class of an error; for a failed step, of what the step raised."""
+    if isinstance(error, WorkflowError):
+        return str(error.error_type)[:TYPE_LENGTH]
+    return type(error).__name__[:TYPE_LENGTH]
+
+
+def _step_of(error: BaseException) -> str:
     """The step whose failure this is, or was raised from."""
-    while error is not None:
-        if isinstance(error, WorkflowError | MisusedStep):
-            return error.step_id
-        error = error.__cause__
+    for origin in origins(error):
+        if isinstance(origin, WorkflowError | MisusedStep):
+            return origin.step_id
     return ""
 
 
 def _text(error: BaseException) -> str:
     """What an error says, as any database can keep it."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "an error that cannot be printed"
+    text = _said(error)
+    if isinstance(error, BaseExceptionGroup):
+        held = islice(members(error), MEMBERS_SHOWN)
+        text += ": " + "; ".join(
+            f"{type(member).__name__}: {_said(member)}" for member in held
+        )
     kept = text[:MESSAGE_LENGTH].replace("\0", "\\0")
     return kept.encode("utf-8", "backslashreplace").decode()
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)[:MESSAGE_LENGTH]
+    except Exception:
+        return "an error that cannot be printed"

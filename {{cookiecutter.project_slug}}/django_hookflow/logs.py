@@ -10,6 +10,7 @@ from django.dispatch import receiver
 
 from django_hookflow import signals
 from django_hookflow.exceptions import TransportError
+from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Entry
 from django_hookflow.settle import Verdict
 from django_hookflow.states import RunStatus
@@ -46,27 +47,24 @@ def _committed(
     workflow_id: str,
     run_id: str,
     verdict: Verdict,
-    error: Exception | None,
+    error: BaseException | None,
     **_: Any,
 ) -> None:
     failure = verdict.failure
     if failure is None:
         logger.info("%s %s %s", workflow_id, run_id, verdict.status)
         return
-    level = (
-        logging.ERROR
-        if verdict.status == RunStatus.FAILED
-        else logging.WARNING
-    )
+    # An attempt that is followed by another is a line, the last one a stack.
+    is_last = verdict.status == RunStatus.FAILED
     logger.log(
-        level,
+        logging.ERROR if is_last else logging.WARNING,
         "%s %s %s: %s: %s",
         workflow_id,
         run_id,
         verdict.status,
         failure.type,
         failure.message,
-        exc_info=_printable(error),
+        exc_info=_printable(_raised(error)) if is_last else None,
     )
 
 
@@ -93,7 +91,18 @@ def _swept(workflow_id: str, run_id: str, **_: Any) -> None:
     )
 
 
-def _printable(error: Exception | None) -> Exception | None:
+def _raised(error: BaseException | None) -> BaseException | None:
+    """What the step raised, if the run failed of one that was just tried.
+
+    Its stack is that of the step's function. That of the workflow would show
+    the line with the arguments, among them addresses with their keys.
+    """
+    if isinstance(error, WorkflowError) and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def _printable(error: BaseException | None) -> BaseException | None:
     """`error`, unless its traceback holds what no log can keep."""
     try:
         "".join(traceback.format_exception(error)).encode()

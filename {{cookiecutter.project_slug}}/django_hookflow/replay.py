@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import TypeAlias
 
+from django_hookflow import stopping
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
@@ -22,13 +23,14 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    error: Exception
+    error: BaseException
+    has_recorded: bool = False  # a step, before it was raised
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     entry: Entry  # for what, and until when
-    error: Exception | None = None  # what it is tried again for
+    error: BaseException | None = None  # what it is tried again for
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,21 @@ Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget
 def replay(
     function: Callable[[WorkflowContext], Any], ctx: WorkflowContext
 ) -> Outcome:
-    """The outcome of one pass. Raises LeaseLost: then nothing is decided."""
+    """The outcome of one pass.
+
+    Raises LeaseLost, and what stops the process: then nothing is decided.
+    """
     try:
         result = function(ctx)
         outcome: Outcome = _returned(ctx, result)
     except Suspension:
         outcome = OutOfBudget()
-    except Exception as error:
-        outcome = Raised(error)
+    except BaseException as error:
+        if stopping.stops(error):
+            raise
+        outcome = Raised(error, ctx.session.has_recorded)
+    if ctx.session.ended_by is not None:
+        raise ctx.session.ended_by
     # A suspension decides even when the function swallowed it.
     return _suspended(ctx.session.suspension) or outcome
 

@@ -23,6 +23,7 @@ from django.http import Http404
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.exceptions import members
 from django_hookflow.http import is_retryable_status
 
 # The same input fails the same way tomorrow: wrong values, wrong code, things
@@ -54,12 +55,18 @@ PERMANENT: tuple[type[Exception], ...] = (
     NotSupportedError,
     ProgrammingError,
     httpx.InvalidURL,
+    httpx.LocalProtocolError,
     httpx.UnsupportedProtocol,
     HookflowError,
 )
 
 # Seconds: neither a server nor a policy may ask for a longer pause.
 LONGEST = 30 * 24 * 3600.0
+
+# SQLSTATEs of statements that a pooler's other server has not prepared, or has
+# already: on the next connection they work.
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+UNPREPARED = frozenset({"26000", "42P05"})
 
 # Exceptions to the list above.
 TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
@@ -120,10 +127,13 @@ def _refuse_no_measure(name: str, value: object) -> None:
 
 
 def _wanted(error: BaseException) -> float | None:
-    """Seconds that the error itself asks for.
+    """Seconds that the error itself asks for; of a group, the longest."""
+    asked = [*map(_asked, (error, *members(error)))]
+    return max((s for s in asked if s is not None), default=None)
 
-    The attribute of another library may be a timedelta, or no number at all.
-    """
+
+def _asked(error: BaseException) -> float | None:
+    """The attribute of another library may be a timedelta, or no number."""
     wanted = getattr(error, "retry_after", None)
     if isinstance(wanted, timedelta):
         return wanted.total_seconds()
@@ -136,9 +146,30 @@ def _within_reason(seconds: float) -> float:
 
 
 def is_retryable_error(error: BaseException) -> bool:
-    """Whether another attempt may succeed, judged by type, never by text."""
-    if isinstance(error, WorkflowError) and error.__cause__ is not None:
-        return is_retryable_error(error.__cause__)
+    """Whether another attempt may succeed, judged by type, never by text.
+
+    A group may if all of its members may: the next attempt meets them again.
+    """
+    seen: set[int] = set()
+    while isinstance(error, WorkflowError) and error.__cause__ is not None:
+        if id(error) in seen:
+            return False
+        seen.add(id(error))
+        error = error.__cause__
+    return all(map(_may_pass, members(error)))
+
+
+def _may_pass(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return is_retryable_status(error.response.status_code)
+    if not isinstance(error, Exception):
+        return False
+    if _sqlstate(error) in UNPREPARED:
+        return True
     return isinstance(error, TRANSIENT) or not isinstance(error, PERMANENT)
+
+
+def _sqlstate(error: BaseException) -> object:
+    """That of a driver's error, which Django's has as its cause."""
+    own = getattr(error, "sqlstate", None)
+    return own or getattr(error.__cause__, "sqlstate", None)

@@ -29,7 +29,7 @@ class Verdict:
     entry: Entry | None = None  # the step the run waits for
     result: str | None = None  # JSON text
     failure: Failure | None = None
-    attempts: int = 0  # failures of the function outside its steps
+    attempts: int = 0  # failures outside steps since one was recorded
 
     @property
     def is_final(self) -> bool:
@@ -41,7 +41,8 @@ def settle(
 ) -> Verdict:
     """The verdict over an outcome.
 
-    `attempts`: how often the function has failed outside its steps before.
+    `attempts`: how often the function has failed outside its steps before,
+    since a step was recorded.
     """
     match outcome:
         case Returned(result):
@@ -55,12 +56,13 @@ def settle(
             )
         case OutOfBudget():
             return Verdict(status=RunStatus.WAITING, wake_at=now)
-        case Raised(error):  # pragma: no branch
-            return _after_error(error, attempts + 1, policy, now)
+        case Raised(error, has_recorded):  # pragma: no branch
+            before = 0 if has_recorded else attempts
+            return _after_error(error, before + 1, policy, now)
 
 
 def _after_error(
-    error: Exception, attempts: int, policy: RetryPolicy, now: datetime
+    error: BaseException, attempts: int, policy: RetryPolicy, now: datetime
 ) -> Verdict:
     failure = Failure.of(error)
     delay = _delay(error, attempts, policy)
@@ -77,7 +79,7 @@ def _after_error(
 
 
 def _delay(
-    error: Exception, attempts: int, policy: RetryPolicy
+    error: BaseException, attempts: int, policy: RetryPolicy
 ) -> float | None:
     # A failed step has had its retries, and is recorded: it cannot change.
     # What kills its workers is not asked for a policy, which may be why.

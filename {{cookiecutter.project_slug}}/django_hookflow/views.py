@@ -82,11 +82,7 @@ def _answer(delivery: Delivery, advance: engine.Advance) -> HttpResponse:
             )
             return _say("stale", run_id=delivery.run_id)
         case Busy(seconds):
-            return _say(
-                "busy",
-                status=409,
-                headers={"Retry-After": str(math.ceil(seconds) + 1)},
-            )
+            return _come_again("busy", math.ceil(seconds) + 1, status=409)
         case verdict:
             return _say(verdict.status, run_id=delivery.run_id)
 
@@ -99,8 +95,12 @@ def _refuse(workflow_id: str, error: InvalidDelivery) -> HttpResponse:
     return _say("refused", status=error.status, headers=headers)
 
 
-def _come_again(why: str, seconds: int) -> HttpResponse:
-    return _say(why, status=503, headers={"Retry-After": str(seconds)})
+def _come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
+    """Expected, and logged by us if at all: no error of the site."""
+    response = _say(why, status=status, headers={"Retry-After": str(seconds)})
+    # The mark that Django leaves, and looks for, in its log_response.
+    vars(response)["_has_been_logged"] = True
+    return response
 
 
 def _say(

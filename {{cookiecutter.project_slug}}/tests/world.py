@@ -7,11 +7,19 @@ from datetime import UTC
 from datetime import datetime
 
 from django_hookflow import clock
+from django_hookflow import stopping
 from django_hookflow.clock import Duration
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Died(BaseException):
+    """The process is gone: raised in a step, nothing more happens."""
+
+
+stopping.let_pass(Died)
 
 
 @dataclass

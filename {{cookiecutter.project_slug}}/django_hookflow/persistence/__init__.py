@@ -22,6 +22,7 @@ class WorkflowPersistence:
     create = staticmethod(runs.create)
     delivery_for = staticmethod(runs.delivery_for)
     claim = staticmethod(runs.claim)
+    give_back = staticmethod(runs.give_back)
     explain = staticmethod(runs.explain)
     renew = staticmethod(runs.renew)
     commit = staticmethod(commits.commit)

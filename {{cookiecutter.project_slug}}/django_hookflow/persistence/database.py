@@ -9,19 +9,34 @@ from contextlib import contextmanager
 from datetime import datetime
 from datetime import timedelta
 
+from django.db import Error
 from django.db import InterfaceError
+from django.db import InternalError
+from django.db import NotSupportedError
 from django.db import OperationalError
+from django.db import ProgrammingError
 from django.db import connections
 from django.db import router
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
 
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.models import WorkflowRun
 
-# The connection is gone, or the database gave up: what it did, nobody knows.
-LOST = (OperationalError, InterfaceError)
+# SQLSTATE of a transaction that may only read: the database is a replica, or
+# was made read-only. https://www.postgresql.org/docs/18/errcodes-appendix.html
+READ_ONLY = "25006"
+
+# Of our own statements: the connection is gone, the database gave up, is
+# full, or has other tables than we know, as in a deploy.
+ILL = (
+    OperationalError,
+    InterfaceError,
+    ProgrammingError,
+    NotSupportedError,
+)
 
 
 def using() -> str:
@@ -38,13 +53,24 @@ def atomic() -> AbstractContextManager[None]:
     return context
 
 
+def is_ill(error: BaseException) -> bool:
+    """Whether one of our statements failed for the state of the database."""
+    if isinstance(error, InternalError):
+        return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+    # A transaction that the step has spoilt is the step's failure.
+    spoilt = isinstance(error, TransactionManagementError)
+    return isinstance(error, ILL) and not spoilt
+
+
 @contextmanager
 def fenced() -> Iterator[None]:
-    """Make a lost connection a LeaseLost: write nothing more."""
+    """Make an ill database a LeaseLost: write nothing more."""
     try:
         yield
-    except LOST as error:
-        raise LeaseLost from error
+    except Error as error:
+        if is_ill(error):
+            raise LeaseLost from error
+        raise
 
 
 def new_token() -> str:

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_hookflow import clock
 from django_hookflow.persistence import database
 from django_hookflow.persistence.prepared import Prepared
 from django_hookflow.persistence.prepared import prepared
@@ -114,7 +115,10 @@ class SQLiteDriver(Driver):
     def time(self, value: datetime | None) -> str | None:
         if value is None:
             return None
-        local = value.astimezone(self._django.timezone)
+        try:
+            local = value.astimezone(self._django.timezone)
+        except OverflowError:
+            local = clock.in_zone(value, self._django.timezone)
         # combine: replace() takes six times as long.
         return datetime.combine(local, local.time()).isoformat(" ")
 
@@ -123,7 +127,7 @@ class SQLiteDriver(Driver):
             return None
         value = datetime.fromisoformat(text)
         local = datetime.combine(value, value.time(), self._django.timezone)
-        return local.astimezone(UTC)
+        return clock.in_zone(local, UTC)
 
     def _spelled(self, statement: str) -> str:
         return _with_question_marks(statement)

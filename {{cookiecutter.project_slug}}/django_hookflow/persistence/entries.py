@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from typing import TypeAlias
 
+from django.db import Error
 from django.db import IntegrityError
 
 from django_hookflow.exceptions import LeaseLost
@@ -43,9 +44,11 @@ class JournalWriter:
         statement, row = self._statement(entry)
         try:
             appended = self._driver.execute(statement, row + self._fence)
-        except (*database.LOST, IntegrityError) as error:
+        except Error as error:
             # A row that we did not know of is another worker's.
-            raise LeaseLost from error
+            if isinstance(error, IntegrityError) or database.is_ill(error):
+                raise LeaseLost from error
+            raise
         if not appended:
             raise LeaseLost
 

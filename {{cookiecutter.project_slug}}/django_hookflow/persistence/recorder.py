@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import Error
+
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import Entry
@@ -47,10 +49,10 @@ class JournalRecorder:
             with database.atomic():
                 yield
                 ended = True
-        except database.LOST as error:
+        except Error as error:
             # An error of the block is the step's own. One of the COMMIT is
             # an answer that never came.
-            if ended:
+            if ended and database.is_ill(error):
                 raise LeaseLost from error
             raise
 

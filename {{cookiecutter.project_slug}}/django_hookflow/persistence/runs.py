@@ -84,12 +84,12 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
     return rows().get(run_id=run.run_id)
 
 
-def claim(delivery: Delivery) -> Claim | Stale | Busy:
+def claim(delivery: Delivery, lease_token: str) -> Claim | Stale | Busy:
     """Take the lease of the run that `delivery` rings for."""
     now = clock.now()
     until = now + timedelta(seconds=conf.DJANGO_HOOKFLOW_LEASE)
     values = {
-        "lease_token": database.new_token(),
+        "lease_token": lease_token,
         "lease_until": until,
         "sweep_at": database.overdue_after(until),
         "now": now,
@@ -145,6 +145,19 @@ def renew(run: WorkflowRun) -> bool:
     if renewed:
         run.lease_until = until
     return renewed > 0
+
+
+def give_back(run_id: str, lease_token: str, failure: Failure | None) -> None:
+    """Leave a lease alive, since the database failed and not this worker.
+
+    It keeps its end: until then the database has time to recover, and
+    nothing is executed again. `failure` is what the run says meanwhile.
+    """
+    why = {}
+    if failure is not None:
+        why = {"error_type": failure.type, "error_message": failure.message}
+    lease = rows().filter(run_id=run_id, lease_token=lease_token)
+    lease.update(lease_token="", **why)
 
 
 def wake(run: WorkflowRun) -> Delivery | None:

@@ -99,19 +99,25 @@ def _readable(column: str) -> str:
 
 # One statement takes the lease, so two deliveries cannot both have it. The
 # wake token stays: it is the message that carries it which revives the run
-# if this worker dies. A lease that was left behind is a worker that did; one
-# that recorded a step before has got on, so the count begins again with it.
+# if this worker dies. A leftover lease means that its worker died, or, without
+# its token, that the database failed it. If a step was recorded under it, the
+# run made progress, and the counts of crashes and failures restart.
+PROGRESS = (
+    f"EXISTS (SELECT 1 FROM {STEPS} WHERE workflow_run_id = {RUNS}.id"  # noqa: S608
+    f" AND executed_at >= {RUNS}.claimed_at)"
+)
+LEFT = "(lease_token <> '' OR lease_until IS NOT NULL)"
+DIED = "CASE WHEN lease_token = '' THEN 0 ELSE 1 END"
 CLAIM = _named(f"""
 UPDATE {RUNS}
 SET status = 'running',
     crashes = CASE
-        WHEN lease_token = '' THEN 0
-        WHEN EXISTS (
-            SELECT 1 FROM {STEPS}
-            WHERE workflow_run_id = {RUNS}.id
-              AND executed_at >= {RUNS}.claimed_at
-        ) THEN 1
-        ELSE crashes + 1 END,
+        WHEN NOT {LEFT} THEN 0
+        WHEN {PROGRESS} THEN {DIED}
+        ELSE crashes + {DIED} END,
+    attempts = CASE
+        WHEN attempts > 0 AND {LEFT} AND {PROGRESS} THEN 0
+        ELSE attempts END,
     lease_token = %(lease_token)s,
     lease_until = %(lease_until)s,
     sweep_at = %(sweep_at)s,

@@ -122,7 +122,7 @@ class Step(ABC):
         self,
         entry: Entry,
         until: datetime | None,
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> NoReturn:
         """Suspend the run until a time, an event or the next attempt.
 

@@ -10,6 +10,8 @@ from typing import Any
 from typing import ClassVar
 
 from django_hookflow import clock
+from django_hookflow import stopping
+from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.steps.base import Options
@@ -17,6 +19,13 @@ from django_hookflow.steps.base import Step
 from django_hookflow.steps.session import Session
 
 APART: AbstractContextManager[None] = nullcontext()
+
+
+class Exited(Exception):
+    """Carries an error that is none of Exception out of a transaction."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 class RunStep(Step):
@@ -38,17 +47,34 @@ class RunStep(Step):
     def execute(self, entry: Entry) -> Any:
         try:
             with self.together():
-                done = self.completed(entry, self.function())
+                done = self.completed(entry, self.result())
                 self.session.recorder.append(done)
+        except Exited as exited:
+            return self.retry(entry, exited.error)
         except Exception as error:
             return self.retry(entry, error)
         return self.keep(done)
+
+    def result(self) -> Any:
+        """What the function returns.
+
+        Raises Exited for what only looks as if it ended the process, such as
+        the SystemExit of a library.
+        """
+        try:
+            return self.function()
+        except (Exception, Suspension):
+            raise
+        except BaseException as error:
+            if stopping.stops(error):
+                raise
+            raise Exited(error) from error
 
     def together(self) -> AbstractContextManager[None]:
         """What the function's own writes and the entry commit in."""
         return self.session.recorder.atomic() if self.options.atomic else APART
 
-    def retry(self, entry: Entry, error: Exception) -> Any:
+    def retry(self, entry: Entry, error: BaseException) -> Any:
         """Suspend until the next attempt, or record the failure."""
         policy = self.options.retry or self.session.policy
         delay = policy.delay_before(entry.attempts, error)

@@ -43,6 +43,8 @@ class Session:
     work: Work  # where log records and tracers look what we are doing
     on_record: Callable[[Entry], None] = lambda entry: None
     suspension: Suspension | None = None
+    ended_by: BaseException | None = None  # what stops the process
+    has_recorded: bool = False  # a step, in this delivery
     # Its database connection is that of the recorder, and no other thread's.
     _thread: int = field(default_factory=threading.get_ident)
     _asked: set[str] = field(default_factory=set)
@@ -56,6 +58,8 @@ class Session:
         """
         if self.suspension is not None:
             raise self.suspension
+        if self.ended_by is not None:
+            raise self.ended_by
         entry = self._find(step_id)
         if self.work.step is not None:
             raise _inside(step_id, self.work.step)
@@ -101,7 +105,8 @@ class Session:
     def execute(self, entry: Entry, execute: Callable[[Entry], Any]) -> Any:
         """Execute a step: while it is, no other may stand in it.
 
-        Losing the lease in it ends the delivery.
+        Losing the lease in it ends the delivery, and so does anything else
+        that the step has not made its failure.
         """
         self.work.step = entry
         try:
@@ -112,6 +117,11 @@ class Session:
                 return execute(entry)
         except LeaseLost as lost:
             self.suspension = lost
+            raise
+        except (Exception, Suspension):
+            raise
+        except BaseException as error:
+            self.ended_by = error
             raise
         finally:
             self.work.step = None
@@ -126,6 +136,7 @@ class Session:
 
     def recorded(self, entry: Entry) -> None:
         """Take note of an entry that is committed."""
+        self.has_recorded = True
         self.journal.add(entry)
         self.replayed(entry)
         self.on_record(entry)

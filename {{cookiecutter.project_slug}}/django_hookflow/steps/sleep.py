@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from datetime import datetime
 from typing import Any
 from typing import ClassVar
@@ -64,7 +65,7 @@ class SleepUntilStep(SleepStep):
                 f"Step {self.step_id!r} sleeps until {self.when}, which has "
                 "no time zone. Use django.utils.timezone."
             )
-        return self.when
+        return clock.in_zone(self.when, UTC)
 
 
 def after(duration: Duration, step_id: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
 from functools import partial
@@ -18,6 +19,7 @@ from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import TransportError
+from django_hookflow.http import safe_text
 from django_hookflow.transports.base import webhook_url
 from django_hookflow.transports.limits import within
 from django_hookflow.transports.signed import SignedTransport
@@ -33,7 +35,20 @@ class QStashTransport(SignedTransport):
     """Publishes with the official client."""
 
     def send(self, delivery: Delivery) -> None:
-        publish = partial(
+        try:
+            within(
+                conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT, self._publish(delivery)
+            )
+        # The client raises whatever goes wrong below it: httpx's errors, its
+        # own, those of a body that is no JSON, and when it is made those of
+        # what stands in the environment. For us they are one.
+        except Exception as error:
+            raise TransportError(
+                f"QStash took no message: {explained(error)}"
+            ) from None
+
+    def _publish(self, delivery: Delivery) -> Callable[[], object]:
+        return partial(
             self._client.message.publish,
             url=webhook_url(delivery.workflow_id),
             body=delivery.encode(),
@@ -44,22 +59,16 @@ class QStashTransport(SignedTransport):
             # A comma would make two labels, an umlaut no header at all.
             label=quote(delivery.workflow_id, safe=""),
         )
-        try:
-            within(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT, publish)
-        # The client raises whatever goes wrong below it: httpx's errors, its
-        # own, those of a body that is no JSON. For us they are one.
-        except Exception as error:
-            raise TransportError(f"QStash took no message: {error}") from error
 
     def trouble(self) -> str:
         """Ask for the signing keys, which costs no message."""
         try:
             keys = within(
                 conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT,
-                self._client.signing_key.get,
+                lambda: self._client.signing_key.get(),
             )
         except Exception as error:
-            logger.warning("QStash is not reached: %s", error)
+            logger.warning("QStash is not reached: %s", explained(error))
             # Not its text, which may hold what the token is.
             return (
                 f"QStash does not answer as it should "
@@ -81,6 +90,14 @@ class QStashTransport(SignedTransport):
     @cached_property
     def _client(self) -> QStash:
         return qstash_client(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT)
+
+
+def explained(error: Exception) -> str:
+    """What an error says, without the token that its request carried."""
+    is_of_httpx = isinstance(error, httpx.HTTPError | httpx.InvalidURL)
+    text = safe_text(error) if is_of_httpx else f"{error}"
+    token = f"{conf.QSTASH_TOKEN or ''}".strip()
+    return text.replace(token, "…") if token else text
 
 
 def qstash_client(timeout: float) -> QStash:

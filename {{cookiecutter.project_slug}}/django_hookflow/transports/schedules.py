@@ -16,7 +16,9 @@ from qstash.errors import QStashError
 
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import TransportError
+from django_hookflow.http import safe_address
 from django_hookflow.transports.base import task_url
+from django_hookflow.transports.qstash import explained
 from django_hookflow.transports.qstash import qstash_client
 
 PREFIX = "hookflow"
@@ -98,10 +100,11 @@ def _asking() -> Iterator[QStash]:
         yield client
     except httpx.TransportError as error:
         raise QStashAwayError(
-            f"QStash is not reached at {conf.QSTASH_URL}: {error}. Compare "
-            "QSTASH_URL; if it is the embedded server, start that first."
-        ) from error
+            f"QStash is not reached at {safe_address(conf.QSTASH_URL)}: "
+            f"{explained(error)}. Compare QSTASH_URL; if it is the embedded "
+            "server, start that first."
+        ) from None
     except QStashError as error:
-        raise TransportError(f"QStash refused: {error}") from error
+        raise TransportError(f"QStash refused: {explained(error)}") from error
     finally:
         client.http._client.close()  # it has no way to do it itself

@@ -26,6 +26,7 @@ from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepStep
 from django_hookflow.steps.sleep import SleepUntilStep
 from django_hookflow.steps.wait_for_event import WaitForEventStep
+from django_hookflow.values import call_by_value
 from django_hookflow.workflows.log import WorkflowLogger
 
 P = ParamSpec("P")
@@ -70,11 +71,15 @@ class StepManager:
     ) -> T:
         """Call `fn` and keep its result, which must be data.
 
+        Containers and dataclasses are given as copies, so that a change of
+        them is not there in one pass and missing in the next: return it.
         Raises WorkflowError when it failed for good.
         """
         if not callable(fn):
             raise _no_function(step_id, fn)
-        function = partial(fn, *args, **kwargs)
+        function: Callable[[], Any] = fn
+        if args or kwargs:
+            function = partial(call_by_value, fn, args, kwargs)
         step = RunStep(self._session, step_id, self._options, function)
         result: T = step.outcome()
         return result
@@ -98,9 +103,10 @@ class StepManager:
     ) -> dict[str, Any]:
         """Make an HTTP request: `{"status_code": int, "data": …}`.
 
-        `data` is the JSON of the answer, else its text, None if it is empty.
-        5xx, 408, 425, 429 and lost connections are tried again, with the
-        same Idempotency-Key; other statuses are returned. `timeout`: seconds.
+        `data` is read by the Content-Type of the answer: JSON, text, else
+        bytes, and None if it is empty. 5xx, 408, 425, 429 and lost
+        connections are tried again, with the same Idempotency-Key; other
+        statuses are returned. `timeout`: seconds, for the whole call.
         """
         call = Call(url, method, body, headers or {}, timeout)
         step = CallStep(self._session, step_id, self._options, call)

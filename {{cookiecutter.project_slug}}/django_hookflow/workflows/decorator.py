@@ -148,7 +148,8 @@ def _refuse_what_is_no_workflow(function: object) -> None:
 
 def _refuse_signature(function: WorkflowFunction) -> None:
     """It is called with the context alone, again at every replay."""
-    signature = inspect.signature(function)
+    # Not of what a decorator wraps: it may give the rest of the arguments.
+    signature = inspect.signature(function, follow_wrapped=False)
     try:
         signature.bind(None)
     except TypeError as error:

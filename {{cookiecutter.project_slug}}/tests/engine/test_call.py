@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import logging
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from tests.world import World
@@ -151,13 +157,18 @@ def test_a_given_idempotency_key_is_left_alone(
         ({"Retry_After": "42"}, 42),
         ({"Retry_After": "Thu, 01 Jan 2026 00:01:00 GMT"}, 60),
         ({"Retry_After": "Thu, 01 Jan 2015 00:01:00 GMT"}, 0),
+        ({"Retry_After": "59.8"}, 59.8),
+        ({"Retry_After": " 5. "}, 5),
+        ({"Retry_After": "-7"}, 1),
+        ({"Retry_After": "1e3"}, 1),
+        ({"Retry_After": "inf"}, 1),
         ({"Retry_After": "soon"}, 1),
         ({"Retry_After": "Thu, 01 Jan 2026 00:01:00"}, 1),
         ({}, 1),
     ],
 )
 def test_a_server_that_is_busy_says_when_to_come_again(
-    every: World, provider: Recorded, header: dict[str, str], seconds: int
+    every: World, provider: Recorded, header: dict[str, str], seconds: float
 ) -> None:
     provider.answer(429, **header)
     provider.answer(200)
@@ -229,3 +240,238 @@ def test_an_address_that_is_none_is_not_tried_again(every: World) -> None:
     assert "was tried once and failed: UnsupportedProtocol" in (
         run.error_message
     )
+
+
+PDF = b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n" + bytes(range(256))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "data"),
+    [
+        ("application/json", b'{"a": 1}', {"a": 1}),
+        ("application/problem+json", b'{"a": 1}', {"a": 1}),
+        ("application/json", b"\xef\xbb\xbf[1]", [1]),
+        ("application/json", "[1]".encode("utf-16"), [1]),
+        ("application/json; charset=utf-8", b"\xef\xbb\xbf[1]", [1]),
+        (
+            'application/json; charset="ISO-8859-1"',
+            '{"name": "José"}'.encode("latin-1"),
+            {"name": "José"},
+        ),
+        ("application/json; charset=bz2", b'"\xc3\xa9"', "é"),
+        ("application/json; charset=no-such", b"[1]", [1]),
+        ("application/json", b"no json", "no json"),
+        ("application/json", b'"\xff"', b'"\xff"'),
+        ("text/plain", b"00123", "00123"),
+        ("text/plain", b"1e999", "1e999"),
+        ("text/plain", b"null", "null"),
+        ("text/html; charset=latin-1", b"Jos\xe9", "José"),
+        ("text/csv; charset=utf-8", b"Jos\xe9", b"Jos\xe9"),
+        ("application/xml", b"<a/>", "<a/>"),
+        ("image/svg+xml", b"<svg/>", "<svg/>"),
+        ("application/pdf", PDF, PDF),
+        ("application/octet-stream", b"plain", b"plain"),
+        ("", PDF, PDF),
+        ("nonsense", b"[1]", [1]),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_body_is_read_as_its_content_type_says(
+    every: World, provider: Recorded, kind: str, body: bytes, data: Any
+) -> None:
+    provider.answer(200, body, **({"Content_Type": kind} if kind else {}))
+
+    seen: list[Any] = []
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        seen.append(ctx.step.call("ask", provider.url)["data"])
+        ctx.step.sleep("nap", 1)
+
+    every.finish(asking.trigger())
+
+    assert seen == [data, data]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(b"hello")),
+        ("x-gzip", gzip.compress(b"hello")),
+        ("deflate", zlib.compress(b"hello")),
+        ("deflate", zlib.compress(b"hello", wbits=-15)),
+        ("identity", b"hello"),
+    ],
+)
+def test_a_packed_answer_is_unpacked(
+    every: World, provider: Recorded, encoding: str, packed: bytes
+) -> None:
+    provider.answer(200, packed, Content_Encoding=encoding)
+
+    run = every.finish(calling(provider))
+
+    assert run.result == {"status_code": 200, "data": "hello"}
+    assert provider.requests[0][2]["accept-encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
+def test_an_answer_that_cannot_be_unpacked_within_a_limit_is_refused(
+    every: World, provider: Recorded, encoding: str
+) -> None:
+    provider.answer(200, b"packed", Content_Encoding=encoding)
+
+    run = every.finish(calling(provider))
+
+    assert len(provider.requests) == 1
+    assert f"its body is in the encoding {encoding!r}" in run.error_message
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
+def test_an_answer_is_read_up_to_the_limit_and_no_further(
+    every: World, provider: Recorded, settings: Any, encoding: str
+) -> None:
+    settings.DJANGO_HOOKFLOW_MAX_VALUE_BYTES = 1000
+    body = b"0" * 100_000_000 if encoding != "identity" else b"0" * 1001
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress}.get(encoding)
+    provider.answer(
+        200, pack(body) if pack else body, Content_Encoding=encoding
+    )
+    tracemalloc.start()
+    try:
+        run = every.finish(calling(provider, method="POST"))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert run.error_message == (
+        "Step 'call' was tried once and failed: PermanentError: "
+        f"POST {provider.url}/ answered 200, and its body is larger than the "
+        "1,000 bytes that DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows. Ask its "
+        "provider; it is not asked again."
+    )
+    assert most < 20_000_000
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """Sends a byte now and then, and never comes to an end."""
+
+    gone = threading.Event()
+    head = b"HTTP/1.1 200 OK\r\n"
+
+    def do_GET(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(self.head)
+            while not self.gone.wait(0.05):
+                self.wfile.write(b"x")
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@pytest.mark.parametrize("headers", [b"", b"\r\n"], ids=["headers", "body"])
+def test_the_time_limit_is_one_for_the_whole_call(
+    every: World, headers: bytes
+) -> None:
+    class Handler(Dripping):
+        gone = threading.Event()
+        head = Dripping.head + headers
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        once = ctx.step.options(retry=RetryPolicy(retries=0))
+        once.call("ask", url, timeout=0.3)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        run = every.finish(asking.trigger())
+        Handler.gone.set()
+        server.shutdown()
+        thread.join()
+
+    assert run.error_message == (
+        "Step 'ask' was tried once and failed: ReadTimeout: "
+        f"GET {url}: not done after 0.3 s"
+    )
+
+
+@pytest.mark.parametrize("status", [500, 200, 404])
+def test_no_secret_of_an_address_is_told(
+    every: World,
+    provider: Recorded,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "httpx")
+    for _ in range(4):
+        provider.answer(status, b"no gzip", Content_Encoding="gzip")
+    host = provider.url.removeprefix("http://")
+    parts = "http://me:p4ss@", "/send?api_key=k3y#fr4g"
+
+    @workflow
+    def telling(ctx: WorkflowContext) -> None:
+        ctx.step.call("tell", host.join(parts))
+
+    run = every.finish(telling.trigger())
+
+    told = run.error_message + caplog.text
+    assert f"GET {provider.url}/send answered {status}" in told
+    assert "HTTP Request: GET" in caplog.text
+    for secret in ("p4ss", "k3y", "fr4g"):
+        assert secret not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "kind"),
+    [
+        ("{}/", {"Authorization": "Bearer s3cret\n"}, "LocalProtocolError"),
+        ("{}/", {"s3cret\n": "x"}, "LocalProtocolError"),
+        ("http://me:p/s3cret@host/", {}, "InvalidURL"),
+        ("me:s3cret@host/", {}, "UnsupportedProtocol"),
+        ("s3cret", {}, "UnsupportedProtocol"),
+    ],
+)
+def test_a_request_that_cannot_be_sent_fails_at_once_and_stays_secret(
+    every: World,
+    provider: Recorded,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    headers: dict[str, str],
+    kind: str,
+) -> None:
+    address = url.format(provider.url)
+    arguments = {"headers": headers}
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        ctx.step.call("ask", address, **arguments)
+
+    run = every.finish(asking.trigger())
+
+    assert (run.status, run.error_type) == ("failed", kind)
+    assert run.step_executions.get().attempts == 1
+    assert "s3cret" not in run.error_message + caplog.text
+
+
+def test_an_answer_that_is_not_http_is_not_repeated_in_errors(
+    every: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(Dripping):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nSet-Cookie s3cret\r\n\r\n")
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        ctx.step.call("ask", url)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        run = every.finish(asking.trigger())
+        server.shutdown()
+        thread.join()
+
+    assert (run.status, run.error_type) == ("failed", "RemoteProtocolError")
+    assert "s3cret" not in run.error_message + caplog.text

@@ -25,6 +25,7 @@ from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.transports.memory import post
 from django_hookflow.transports.signature import body_hash
 from django_hookflow.transports.signature import sign
+from tests.world import Died
 from tests.world import World
 
 
@@ -436,7 +437,9 @@ def test_a_lost_connection_ends_the_delivery_without_another_write(
 
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
-    assert "INSERT INTO django_hookflow_stepexecution" in statements[-1]
+    *_, append, give_back = statements
+    assert "INSERT INTO django_hookflow_stepexecution" in append
+    assert give_back.startswith('UPDATE "django_hookflow_workflowrun"')
     assert every.finish(run_id).status == "completed"
 
 
@@ -457,21 +460,19 @@ def test_workers_that_die_too_often_end_the_run(
 ) -> None:
     settings.DJANGO_HOOKFLOW_MAX_CRASHES = 2
 
-    class Death(BaseException): ...
-
     @workflow
     def deadly(ctx: WorkflowContext) -> None:
         ctx.step.run("fine", str)
 
         def die() -> None:
-            raise Death
+            raise Died
 
         ctx.step.run("deadly", die)
 
     run_id = deadly.trigger()
     message = MemoryTransport.waiting[0].delivery
     for _ in range(2):
-        with pytest.raises(Death):
+        with pytest.raises(Died):
             engine.advance(message)
         world.advance("31s")
     engine.advance(message)
@@ -491,12 +492,10 @@ def test_a_step_under_which_the_worker_died_counts_the_attempt(
 ) -> None:
     deaths: list[int] = []
 
-    class Death(BaseException): ...
-
     def die_once() -> None:
         if not deaths:
             deaths.append(1)
-            raise Death
+            raise Died
 
     @workflow
     def dying(ctx: WorkflowContext) -> None:
@@ -505,7 +504,7 @@ def test_a_step_under_which_the_worker_died_counts_the_attempt(
 
     run_id = dying.trigger()
     message = MemoryTransport.waiting[0].delivery
-    with pytest.raises(Death):
+    with pytest.raises(Died):
         engine.advance(message)
     every.advance("31s")
     every.deliver()
@@ -628,3 +627,26 @@ def test_a_tls_proxy_in_front_makes_no_difference(
     )
 
     assert response.json()["status"] == "completed"
+
+
+def test_an_answer_that_is_expected_is_no_error_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    statuses: list[int] = []
+
+    @workflow
+    def working(ctx: WorkflowContext) -> None:
+        ctx.step.run("ring", lambda: statuses.append(ring()))
+
+    def ring() -> int:
+        return post(message).status_code
+
+    working.trigger()
+    message = MemoryTransport.waiting[0].delivery
+    with caplog.at_level("INFO"):
+        world.deliver()
+        unknown = Delivery(run_id="r1", workflow_id="emtpy", token="t")
+        statuses.append(post(unknown).status_code)
+
+    assert statuses == [409, 503]
+    assert [r for r in caplog.records if r.name == "django.request"] == []

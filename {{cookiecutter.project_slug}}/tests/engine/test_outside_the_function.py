@@ -7,6 +7,7 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -58,6 +59,32 @@ def test_a_sleep_until_the_end_of_time_waits(every: World) -> None:
 
     run = every.run_of(run_id)
     assert (run.status, run.wake_at, run.sweep_at) == ("waiting", end, end)
+
+
+WEST, EAST = ZoneInfo("America/New_York"), ZoneInfo("Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("when", "status"),
+    [
+        (datetime.max.replace(tzinfo=WEST), "waiting"),
+        (datetime.max.replace(tzinfo=EAST), "waiting"),
+        (datetime.min.replace(tzinfo=EAST), "completed"),
+        (datetime.min.replace(tzinfo=WEST), "completed"),
+    ],
+    ids=str,
+)
+def test_a_sleep_until_a_time_that_utc_does_not_have_waits_or_ends(
+    every: World, when: datetime, status: str
+) -> None:
+    @workflow
+    def patient(ctx: WorkflowContext) -> None:
+        ctx.step.sleep_until("for ever", when)
+
+    run_id = patient.trigger()
+    every.deliver()
+
+    assert every.run_of(run_id).status == status
 
 
 @pytest.mark.parametrize(

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError
 from django.core.management import call_command
+from django.db import Error
+from django.db import InterfaceError
+from django.db import OperationalError
+from django.db import ProgrammingError
+from django.db import connection
 
+from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
+from django_hookflow import clock
 from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.conf import conf
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import AlreadyReplayed
+from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.decorator import WorkflowWrapper
+from tests.world import Died
 from tests.world import World
 
 
@@ -52,7 +68,7 @@ def test_a_failure_makes_one_dead_letter_and_no_message_more(
     letter = DeadLetterEntry.objects.get()
     assert len(calls) == 4
     assert (letter.run_id, letter.workflow_id) == (run.run_id, "failing")
-    assert letter.error_type == "WorkflowError"
+    assert letter.error_type == run.error_type == "TimeoutError"
     assert letter.error_message == run.error_message
     assert letter.payload == {
         "data": {"n": 1},
@@ -247,14 +263,12 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
 
 
 def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
-    class Death(BaseException): ...
-
     deaths: list[int] = []
 
     def die_once() -> str:
         if not deaths:
             deaths.append(1)
-            raise Death
+            raise Died
         return "alive"
 
     @workflow
@@ -263,7 +277,7 @@ def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
 
     run_id = dying.trigger()
     message = MemoryTransport.waiting.pop().delivery
-    with pytest.raises(Death):
+    with pytest.raises(Died):
         engine.advance(message)
 
     assert engine.sweep() == 0
@@ -472,3 +486,208 @@ def test_a_letter_is_replayed_by_its_own_workflow_alone(every: World) -> None:
         "'other'. Call letter.replay(), which finds its workflow."
     )
     assert not DeadLetterEntry.objects.get().is_replayed
+
+
+@contextmanager
+def failing(what: str, error: Error) -> Iterator[list[str]]:
+    """Statements that contain `what` fail; the list says which."""
+    failed: list[str] = []
+
+    def execute(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        if what in sql:
+            failed.append(sql)
+            raise error
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield failed
+
+
+INSERT = "INSERT INTO django_hookflow_stepexecution"
+FULL = OperationalError("database or disk is full")
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        (INSERT, FULL),
+        (INSERT, InterfaceError("connection already closed")),
+        (INSERT, ProgrammingError("no such table")),
+        ("CAST(executed_at", FULL),
+        ("completed_at =", FULL),
+    ],
+    ids=["full", "closed", "no table", "read", "commit"],
+)
+def test_a_journal_that_cannot_be_written_is_no_crash(
+    world: World, statement: str, error: Error
+) -> None:
+    @workflow
+    def working(ctx: WorkflowContext) -> str:
+        ctx.step.sleep("nap", 1)
+        return ctx.step.run("work", str)
+
+    run_id = working.trigger()
+    world.pass_time("0s")
+    with failing(statement, error) as failed:
+        for _ in range(60):
+            world.pass_time("1m")
+            engine.sweep()
+    ill = world.run_of(run_id)
+    for _ in range(60):
+        world.pass_time("1m")
+        engine.sweep()
+
+    assert len(failed) > conf.DJANGO_HOOKFLOW_MAX_CRASHES
+    assert (ill.status, ill.crashes) == ("running", 0)
+    assert ill.error_message == (
+        f"The journal could not be written: {error}. The run goes on when "
+        "the database can be written to again."
+    )
+    well = world.run_of(run_id)
+    assert (well.status, well.error_message) == ("completed", "")
+
+
+def test_a_lease_that_cannot_be_given_back_is_when_the_database_is_well(
+    world: World, settings: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_LEASE = 0.3
+    given_back = threading.Event()
+
+    @workflow
+    def working(ctx: WorkflowContext) -> str:
+        return ctx.step.run("work", str)
+
+    run_id = working.trigger()
+    message = MemoryTransport.waiting[0].delivery
+    with (
+        failing(INSERT, FULL),
+        failing('UPDATE "django_hookflow_workflowrun"', FULL),
+    ):
+        assert post(message).status_code == 503
+        assert world.run_of(run_id).lease_token != ""
+    for _ in range(1200):  # a minute
+        if world.run_of(run_id).lease_token == "":
+            break
+        given_back.wait(0.05)
+
+    assert world.run_of(run_id).lease_token == ""
+    world.advance("1s")
+    assert post(message).status_code == 200
+    assert world.run_of(run_id).status == "completed"
+
+
+def test_deaths_are_counted_across_an_ill_database(
+    world: World, settings: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_MAX_CRASHES = 2
+
+    def die() -> None:
+        raise Died
+
+    @workflow
+    def deadly(ctx: WorkflowContext) -> None:
+        if next(is_ill):
+            ctx.step.run("work", str)
+        ctx.step.run("die", die)
+
+    is_ill = iter((False, True, False))
+    run_id = deadly.trigger()
+    message = MemoryTransport.waiting[0].delivery
+    for _ in range(3):
+        with failing(INSERT, FULL), suppress(Died, LeaseLost):
+            engine.advance(message)
+        world.advance("31s")
+    engine.advance(message)
+
+    assert world.run_of(run_id).error_type == "WorkerCrashed"
+
+
+def test_a_step_recorded_before_a_death_resets_the_failures(
+    world: World,
+) -> None:
+    passes: list[str] = []
+
+    def end_as(name: str) -> None:
+        passes.append(name)
+        if name == "dies":
+            raise Died
+
+    @workflow(retry=RetryPolicy(retries=1))
+    def unlucky(ctx: WorkflowContext) -> str:
+        if passes:
+            ctx.step.run("work", str)
+        if len(passes) == 1:
+            end_as("dies")
+        if len(passes) < 3:
+            end_as("fails")
+            raise ConnectionError("away")
+        return "done"
+
+    run_id = unlucky.trigger()
+    world.deliver()
+    world.advance("1s")
+    message = MemoryTransport.waiting[0].delivery
+    with pytest.raises(Died):
+        engine.advance(message)
+    world.advance("31s")
+
+    assert world.finish(run_id).result == "done"
+    assert passes == ["fails", "dies", "fails"]
+
+
+def test_the_heart_beats_before_the_lease_ends(
+    world: World, settings: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_LEASE = 9
+    lease = timedelta(seconds=9)
+    ends: list[datetime] = []
+    never = threading.Event()
+
+    def long() -> None:
+        run = WorkflowRun.objects.get()
+        while len(ends) < 2:
+            run.refresh_from_db()
+            assert run.lease_until is not None
+            if run.lease_until not in ends:
+                ends.append(run.lease_until)
+            never.wait(0.05)
+
+    @workflow
+    def slow(ctx: WorkflowContext) -> None:
+        ctx.step.run("long", long)
+
+    slow.trigger()
+    with clock.source(partial(datetime.now, UTC)):
+        world.deliver()
+
+    first, second = ends
+    assert first - lease < second - lease < first  # renewed while it held
+
+
+def test_an_append_that_found_no_lease_ends_the_delivery(
+    world: World, settings: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_DELIVERY_BUDGET = 1000
+    executed: list[str] = []
+
+    def first() -> None:
+        executed.append("first")
+        if len(executed) == 1:
+            # Another worker, whose clock is ahead, takes the run over.
+            world.advance("31s")
+            assert post(message).status_code == 200
+            world.advance(timedelta(seconds=-31))
+
+    @workflow
+    def two(ctx: WorkflowContext) -> None:
+        ctx.step.run("first", first)
+        ctx.step.run("second", executed.append, "second")
+
+    run_id = two.trigger()
+    message = MemoryTransport.waiting[0].delivery
+
+    assert post(message).status_code == 503
+    assert executed == ["first", "first", "second"]
+    assert world.run_of(run_id).status == "completed"

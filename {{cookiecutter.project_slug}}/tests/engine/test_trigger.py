@@ -16,10 +16,12 @@ from django.db import transaction
 from django_hookflow import WorkflowContext
 from django_hookflow import engine
 from django_hookflow import workflow
+from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import RunConflict
 from django_hookflow.exceptions import SerializationError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import WorkflowRun
+from django_hookflow.transports import get_transport
 from django_hookflow.transports.limits import AT_ONCE
 from django_hookflow.transports.limits import within
 from django_hookflow.transports.memory import MemoryTransport
@@ -328,3 +330,67 @@ def test_a_slash_after_the_domain_makes_no_difference(
     settings.DJANGO_HOOKFLOW_DOMAIN = domain
 
     assert every.finish(noop.trigger()).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NO_PROXY", "localhost,fe80::/10"),
+        ("ALL_PROXY", "socks5h://127.0.0.1:1080"),
+        ("ALL_PROXY", "nonsense"),
+        ("SSL_CERT_FILE", "/gone/ca.pem"),
+    ],
+)
+def test_trigger_and_sweep_outlive_a_client_that_cannot_be_made(
+    world: World,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+) -> None:
+    settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+    monkeypatch.setenv(name, value)
+
+    run_id = noop.trigger()
+    world.advance("5m")
+
+    assert engine.sweep() == 1
+    assert world.run_of(run_id).status == "pending"
+
+
+def test_a_transport_that_breaks_leaves_the_message_to_the_sweeper(
+    world: World, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.DJANGO_HOOKFLOW_TRANSPORT = f"{__name__}.Broken"
+
+    run_id = noop.trigger()
+
+    assert "ZeroDivisionError: nothing. The sweeper will send" in caplog.text
+    settings.DJANGO_HOOKFLOW_TRANSPORT = (
+        "django_hookflow.transports.memory.MemoryTransport"
+    )
+    world.advance("5m")
+    engine.sweep()
+    assert world.finish(run_id).status == "completed"
+
+
+class Broken(MemoryTransport):
+    def send(self, delivery: Delivery) -> None:
+        raise ZeroDivisionError("nothing")
+
+
+def test_a_token_with_a_line_break_is_in_no_log(
+    world: World, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+    settings.QSTASH_TOKEN = "s3cret\n"
+    caplog.set_level("INFO")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.QSTASH_URL = f"http://127.0.0.1:{server.getsockname()[1]}"
+        noop.trigger()
+        get_transport().trouble()
+
+    assert "QStash took no message: the request cannot be sent" in caplog.text
+    assert "QStash is not reached: the request cannot" in caplog.text
+    assert "s3cret" not in caplog.text

@@ -17,6 +17,8 @@ from typing import Protocol
 
 from django.db import connection
 
+from django_hookflow import stopping
+
 # What a dying connection does by itself, and what begins a transaction:
 # neither is a place to stop.
 BARE = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
@@ -24,6 +26,9 @@ BARE = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
 
 class ProcessDied(BaseException):
     """Nothing of this worker happens any more."""
+
+
+stopping.let_pass(ProcessDied)
 
 
 class Scheduler(Protocol):

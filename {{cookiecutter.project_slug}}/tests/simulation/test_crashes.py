@@ -9,13 +9,10 @@ from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.conf import conf
 from django_hookflow.transports.memory import MemoryTransport
+from tests.world import Died
 from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "workflows")
-
-
-class Died(BaseException):
-    """Nothing answers any more."""
 
 
 def deliver_after(deaths: int, world: World) -> None:
@@ -53,6 +50,29 @@ def test_a_run_that_gets_on_survives_any_number_of_deaths(
 
 
 def test_a_death_in_one_step_is_no_attempt_of_the_next(world: World) -> None:
+    calls: list[str] = []
+
+    def work(name: str) -> None:
+        calls.append(name)
+        if len(calls) == 1:
+            raise Died
+
+    @workflow
+    def unlucky(ctx: WorkflowContext) -> None:
+        ctx.step.run("first", work, "first")
+        ctx.step.run("second", work, "second")
+
+    run_id = unlucky.trigger()
+    deliver_after(1, world)
+
+    steps = world.run_of(run_id).step_executions
+    counted = steps.values_list("step_id", "attempts", "deliveries")
+    assert list(counted) == [("first", 2, 2), ("second", 1, 1)]
+
+
+def test_deaths_and_failures_in_two_steps_are_counted_apart(
+    world: World,
+) -> None:
     calls: list[str] = []
 
     def first() -> None:

@@ -22,6 +22,7 @@ from django_hookflow import RetryPolicy
 from django_hookflow import clock
 from django_hookflow import engine
 from django_hookflow import send_event
+from django_hookflow import stopping
 from django_hookflow import workflow
 from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import EventTimeout
@@ -66,6 +67,9 @@ PEACE, RACE = 6, 25  # percent of the boundaries where something happens
 
 class Violation(BaseException):
     """A promise was broken. No workflow can catch it."""
+
+
+stopping.let_pass(Violation)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from django_hookflow.contrib.observability.conf import conf
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.exceptions import origins
 from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Carrier
 from django_hookflow.tracing import Span
@@ -228,7 +229,7 @@ def _report(
     workflow_id: str,
     run_id: str,
     verdict: Verdict,
-    error: Exception | None,
+    error: BaseException | None,
     **_: Any,
 ) -> None:
     """One event for a run that has become a dead letter."""
@@ -259,11 +260,8 @@ def _report(
 
 def _failed_step(error: BaseException | None) -> WorkflowError | None:
     """The failed step that the run failed of, if it was one."""
-    while error is not None:
-        if isinstance(error, WorkflowError):
-            return error
-        error = error.__cause__
-    return None
+    steps = (e for e in origins(error) if isinstance(e, WorkflowError))
+    return next(steps, None)
 
 
 def _facts(run: WorkflowRun, step: Entry | None = None) -> dict[str, Any]:

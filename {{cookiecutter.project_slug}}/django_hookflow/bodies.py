@@ -1,0 +1,133 @@
+"""The bodies of HTTP answers: unpacked within a limit, read as they say."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zlib
+from collections.abc import Callable
+from collections.abc import Iterable
+from email.message import Message
+from typing import Any
+
+# What we ask for, and can unpack step by step, to stop at a limit.
+ENCODINGS = "gzip, deflate"
+
+JSON = re.compile(r"(application|text)/(.+\+)?json")
+TEXT = re.compile(
+    r"text/.+|.+/(.+\+)?xml|application/(javascript|ecmascript|yaml|toml"
+    r"|x-www-form-urlencoded|x-ndjson|jsonl|graphql|sql|x-sh)"
+)
+
+
+class BodyError(Exception):
+    """The body cannot be had; says why, behind "its body"."""
+
+
+def joined(chunks: Iterable[bytes], encoding: str, limit: int) -> bytes:
+    """All of a body, unpacked; BodyError as soon as it exceeds `limit`."""
+    unpack = _unpacker(encoding)
+    body = bytearray()
+    for chunk in chunks:
+        body += unpack(chunk, limit + 1 - len(body))
+        if len(body) > limit:
+            raise BodyError(
+                f"is larger than the {limit:,} bytes that "
+                "DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows"
+            )
+    return bytes(body)
+
+
+def read(body: bytes, content_type: str) -> Any:
+    """The value of JSON, the text of text, else bytes; None if it is empty.
+
+    Without a Content-Type, it is taken for what it looks like.
+    """
+    if not body:
+        return None
+    kind, charset = _parsed(content_type)
+    is_json = JSON.fullmatch(kind) is not None
+    if kind and not is_json and not TEXT.fullmatch(kind):
+        return body
+    usual = json.detect_encoding(body) if is_json else "utf-8"
+    text = _text(body, charset or usual, usual)
+    if text is None:
+        return body
+    return _json(text) if is_json or not kind else text
+
+
+def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
+    """Takes a chunk and how many bytes of it are wanted at most."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return lambda chunk, most: chunk[:most]
+        case "gzip" | "x-gzip":
+            return _checked(zlib.decompressobj(zlib.MAX_WBITS | 16))
+        case "deflate":
+            return _deflate()
+    raise BodyError(
+        f"is in the encoding {encoding!r:.40}, which cannot be unpacked "
+        f"within a limit. Ask for {ENCODINGS} by the header Accept-Encoding"
+    )
+
+
+def _checked(packed: Any) -> Callable[[bytes, int], bytes]:
+    def unpack(chunk: bytes, most: int) -> bytes:
+        try:
+            unpacked: bytes = packed.decompress(chunk, most)
+        except zlib.error as error:
+            raise BodyError(
+                f"is not in the encoding it names: {error}"
+            ) from error
+        return unpacked
+
+    return unpack
+
+
+def _deflate() -> Callable[[bytes, int], bytes]:
+    """Servers send it with zlib's header, as they should, and without."""
+    unpack: Callable[[bytes, int], bytes] | None = None
+
+    def first(chunk: bytes, most: int) -> bytes:
+        nonlocal unpack
+        if unpack is not None:
+            return unpack(chunk, most)
+        unpack = _checked(zlib.decompressobj())
+        try:
+            return unpack(chunk, most)
+        except BodyError:
+            unpack = _checked(zlib.decompressobj(-zlib.MAX_WBITS))
+            return unpack(chunk, most)
+
+    return first
+
+
+def _parsed(content_type: str) -> tuple[str, str]:
+    """The type, such as text/plain, and the charset; each may be empty."""
+    message = Message()
+    message["Content-Type"] = content_type.replace("\n", " ")
+    kind = message.get_content_type() if "/" in content_type else ""
+    return kind, str(message.get_content_charset() or "")
+
+
+def _text(body: bytes, *charsets: str) -> str | None:
+    """The body in the first of these that it can be read in."""
+    for name in charsets:
+        try:
+            codec = codecs.lookup(name)
+            # Others of Python's codecs unpack, or turn letters around.
+            if codec._is_text_encoding:
+                plain = "utf-8-sig" if codec.name == "utf-8" else name
+                return body.decode(plain)
+        except (LookupError, ValueError):
+            continue
+    return None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    # No JSON, or a thousand levels of it.
+    except (ValueError, RecursionError):
+        return text
