@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -336,6 +338,48 @@ def test_connection_ends_when_the_client_asks_for_it(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
+def test_request_whose_end_is_told_twice_is_the_last(server: Server) -> None:
+    """A proxy that goes by the length has not seen the second one."""
+    token = f"Authorization: Bearer {TOKEN}\r\n".encode()
+    parts = urlsplit(server.url)
+
+    with socket.create_connection((parts.hostname, parts.port)) as sock:
+        sock.sendall(
+            b"POST /v2/publish/nobody HTTP/1.1\r\nHost: x\r\n"
+            + token
+            + b"Content-Length: 44\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"0\r\n\r\nGET /v2/keys HTTP/1.1\r\nHost: x\r\n"
+            + token
+            + b"\r\n"
+        )
+        answer = sock.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_burst_of_connections_waits_to_be_accepted(server: Server) -> None:
+    gate = threading.Event()
+    parts = urlsplit(server.url)
+    address = (parts.hostname, parts.port)
+    request = b"GET /v2/keys HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(gate.set)
+        server._loop.call_soon_threadsafe(gate.wait)
+        peers = [  # more than asyncio lets wait by itself
+            stack.enter_context(socket.create_connection(address, 20))
+            for _ in range(120)
+        ]
+        gate.set()
+        for peer in peers:
+            peer.sendall(request)
+        answers = [peer.makefile("rb").readline() for peer in peers]
+
+    assert set(answers) == {b"HTTP/1.1 401 Unauthorized\r\n"}
+
+
 def serves(server: Server) -> bool:
     """Whether a client gets an answer; one that is too slow gets none."""
     try:
@@ -507,17 +551,21 @@ class TestSmallServer:
             answer = third.makefile("rb").read()
 
         assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_fault_of_our_own_is_500_and_logged(
+def test_fault_of_our_own_is_500_and_logged_without_the_token(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken = Router(None, None, None)  # type: ignore[arg-type]
 
-    answer = broken.answer(Request("GET", "/v2/keys", ()))
+    answer = broken.answer(
+        Request("GET", f"/v2/keys?qstash_token={TOKEN}", ())
+    )
 
     assert (answer.status, answer.body) == (500, b'{"error":"internal error"}')
     assert "GET /v2/keys failed" in caplog.text
+    assert TOKEN not in caplog.text
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\u0000"])

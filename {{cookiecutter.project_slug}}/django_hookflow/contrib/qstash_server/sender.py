@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from .framing import is_framed_twice
 from .guard import Guard
 from .ids import new_id
 from .messages import Attempt
@@ -265,6 +266,7 @@ class _Connection:
         self._http = h11.Connection(h11.CLIENT)
         self._used = False
         self._answered = False
+        self._in_step = True  # whether both know where an answer ends
         self.idle_at = 0.0  # on the monotonic clock
 
     async def exchange(
@@ -280,6 +282,7 @@ class _Connection:
                 raise _StaleError from error
             raise
         self._used = True
+        self._in_step = not is_framed_twice(head)
         return Response(head.status_code, _pairs(head), await self._body(keep))
 
     def reusable(self) -> bool:
@@ -299,7 +302,7 @@ class _Connection:
     def _is_clean(self) -> bool:
         """Whether nothing of this exchange is left in either direction."""
         unsent = self.writer.transport.get_write_buffer_size()
-        return not (
+        return self._in_step and not (
             unsent or self.reader.unread or self._http.trailing_data[0]
         )
 
