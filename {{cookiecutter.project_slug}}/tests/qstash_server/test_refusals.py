@@ -22,9 +22,11 @@ from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import Quotas
 from django_hookflow.contrib.qstash_server.errors import ConfigurationError
 from django_hookflow.contrib.qstash_server.listener import Request
+from django_hookflow.contrib.qstash_server.models import Message
 from django_hookflow.contrib.qstash_server.router import Router
 from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -173,6 +175,80 @@ def test_malformed_setting_is_named(
 
     assert answer.status_code == 400
     assert answer.json() == {"error": f"{name.lower()}: {error}"}
+
+
+UNSERVED = (
+    ": Upstash Workflow is not served here, which would lose the steps of"
+    " its runs; this server speaks QStash only. Set QSTASH_URL to Upstash,"
+    " or to its own development server"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Upstash-Workflow-RunId",
+        "Upstash-Callback-Workflow-Init",
+        "Upstash-Failure-Callback-Workflow-Url",
+        "Upstash-Feature-Set",
+    ],
+)
+def test_message_of_upstash_workflow_is_refused_by_every_door(
+    client: QStash, http: httpx.Client, name: str
+) -> None:
+    url = "http://localhost:9/"
+    cron = {"Upstash-Cron": "* * * * *"}
+    items = [
+        {"destination": url},
+        {"destination": url, "headers": {name: "1"}},
+    ]
+
+    answers = [
+        http.post(f"/v2/publish/{url}", headers={name: "1"}),
+        http.post(f"/v2/publish/{url}?{name}=1"),
+        http.post(f"/v2/enqueue/q/{url}", headers={name: "1"}),
+        http.post("/v2/batch", json=items),
+        http.post(f"/v2/schedules/{url}", headers=cron | {name: "1"}),
+    ]
+
+    with pytest.raises(QStashError, match="Upstash Workflow is not served"):
+        client.http.request(
+            path="/v2/batch",
+            method="POST",
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(items),
+        )
+    assert [answer.status_code for answer in answers] == [400] * 5
+    assert [answer.json()["error"] for answer in answers] == [
+        f"{name.lower()}{UNSERVED}"
+    ] * 5
+    assert not Message.objects.exists()
+
+
+def test_header_that_is_only_forwarded_may_have_any_name(
+    http: httpx.Client, destination: Destination
+) -> None:
+    name = "Upstash-Workflow-RunId"
+
+    http.post(
+        f"/v2/publish/{destination.url}",
+        headers={f"Upstash-Forward-{name}": "wfr_1"},
+    ).raise_for_status()
+
+    (received,) = destination.wait_for(1)
+    assert received.headers[name.lower()] == "wfr_1"
+
+
+def test_schedule_that_is_published_is_400(http: httpx.Client) -> None:
+    url = "http://localhost:9/"
+
+    answer = http.post(
+        f"/v2/publish/{url}", headers={"Upstash-Cron": "* * * * *"}
+    )
+
+    assert answer.status_code == 400
+    way = f"a schedule is made by POST /v2/schedules/{url}"
+    assert answer.json() == {"error": f"upstash-cron: {way}"}
 
 
 @pytest.mark.parametrize(
