@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import SupportsIndex
@@ -29,6 +30,8 @@ from .messages import Attempt
 from .messages import Delivery
 from .messages import Response
 from .signing import sign
+from .target import Address
+from .target import address_of
 from .wire import as_latin
 
 CHUNK = 64 * 1024
@@ -36,8 +39,6 @@ IDLE_PER_HOST = 16  # connections kept open to one destination
 REGION = "EU-CENTRAL-1"  # a hosted region; ours is not documented (choice 26)
 # What Go's client says when time is up; seen in logs of the service.
 TIMED_OUT = "context deadline exceeded"
-
-Address = tuple[str, str, int]  # scheme, host, port
 
 
 class Sender:
@@ -51,12 +52,14 @@ class Sender:
         max_timeout: int,
         max_response: int,
         keep_seconds: float,
+        routes: Mapping[str, Address],
     ) -> None:
         self._guard = guard
         self._signing_key = signing_key
         self._max_timeout = max_timeout
         self._max_response = max_response
         self._keep_seconds = keep_seconds
+        self._routes = routes
         self._reaping = False
         self._idle: defaultdict[Address, list[_Connection]] = defaultdict(list)
         self._tls = ssl.create_default_context()
@@ -83,7 +86,8 @@ class Sender:
 
     async def _request(self, delivery: Delivery) -> Response:
         parts = urlsplit(delivery.url)
-        address = _address(parts)
+        # To another address all the same: what is signed is the first one.
+        address = self._routes.get(parts.hostname or "", address_of(parts))
         headers = self._headers(delivery, parts)
         request = h11.Request(
             method=delivery.options.method,
@@ -347,11 +351,6 @@ class _Connection:
                 raise EOFError("connection closed without an answer")
             self._answered = True
             self._http.receive_data(data)
-
-
-def _address(parts: SplitResult) -> Address:
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, parts.hostname or "", port
 
 
 async def _resolved(host: str, port: int) -> list[str]:

@@ -68,6 +68,7 @@ class Server:
             max_timeout=self.config.quotas.max_timeout,
             max_response=self.config.max_response,
             keep_seconds=self.config.keep_seconds,
+            routes=self.config.routes,
         )
         self._dispatcher = Dispatcher(
             self.clock,
