@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Generator
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +35,25 @@ ON_SQLITE = [
     HERE / "production",
     HERE / "test_scripts.py",
     HERE / "test_settings.py",
+    HERE / "test_time_limit.py",
 ]
+
+
+# What may take longer than the default of pyproject.toml: real processes,
+# and thousands of histories. What hangs is ended all the same, by its name.
+LONG = ("http", "production", "slow")
+LONG_FOLDERS = [HERE / "simulation"]
+LONGEST = 1800  # seconds, on a machine that does much else
 
 
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Run once what is the same on both databases."""
+    """Run once what is the same on both databases; be patient with a few."""
+    for item in items:
+        long = any(item.get_closest_marker(name) for name in LONG)
+        if long or {*LONG_FOLDERS} & {*item.path.parents}:
+            item.add_marker(pytest.mark.timeout(LONGEST))
     postgres = connection.vendor == "postgresql"
     others = set(ON_SQLITE if postgres else ON_POSTGRESQL)
     gone = [i for i in items if others & {i.path, *i.path.parents}]
@@ -55,6 +68,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, Any]:
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
     return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> None:
+    """Where the time went, by folder: to read, and never to fail by."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = report.nodeid.partition("::")[0].rpartition("/")[0]
+                seconds[folder] += report.duration  # type: ignore[assignment]
+    terminalreporter.section("seconds by folder")
+    for folder, spent in seconds.most_common():
+        terminalreporter.write_line(f"{spent:8.1f} {folder}")
 
 
 @pytest.fixture
