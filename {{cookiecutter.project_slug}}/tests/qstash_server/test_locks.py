@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -13,15 +14,27 @@ from django.db import connection
 from django.db import transaction
 from qstash import QStash
 
+from django_hookflow.contrib.qstash_server.clock import ManualClock
+from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.models import Deduplication
 from django_hookflow.contrib.qstash_server.models import Lane
 from django_hookflow.contrib.qstash_server.models import Message
+from django_hookflow.contrib.qstash_server.models import Schedule
+from django_hookflow.contrib.qstash_server.store import purge
+from django_hookflow.contrib.qstash_server.store import schedules
+from django_hookflow.contrib.qstash_server.store.attempts import Shares
+from django_hookflow.contrib.qstash_server.store.attempts import claim
+from django_hookflow.contrib.qstash_server.store.writing import writing
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
+FAR = "http://localhost:9/"
+MINUTE = 61_000  # milliseconds, and a bit
+
 Start = Callable[..., "Future[httpx.Response]"]
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -40,6 +53,95 @@ def until_somebody_waits() -> None:
             return bool(cursor.fetchone()[0])
 
     until(look, deadline=20)
+
+
+def without_waiting(job: Callable[[], T]) -> T:
+    """What `job` returns on another connection, which waits for no lock."""
+
+    def work() -> T:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '20s'")
+            return job()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def claimed(now: int, *, lanes: int, free: int) -> list[str]:
+    shares = Shares(lanes=lanes, free=free, besides=())
+    with writing():
+        found = claim("another", now, shares).deliveries
+    return [one.message_id for one in found]
+
+
+def test_claim_passes_by_the_message_that_somebody_holds(
+    client: QStash, clock: ManualClock
+) -> None:
+    held, free = (
+        client.message.publish(url=FAR, delay="1m").message_id
+        for _ in range(2)
+    )
+    now = clock.now() + MINUTE
+
+    with transaction.atomic():
+        Message.objects.select_for_update().get(message_id=held)
+        taken = without_waiting(lambda: claimed(now, lanes=0, free=2))
+
+    assert taken == [free]
+    assert claimed(now, lanes=0, free=2) == [held]
+
+
+def test_claim_passes_by_the_lane_that_somebody_holds(
+    client: QStash, clock: ManualClock
+) -> None:
+    held, free = (
+        client.message.publish(
+            url=FAR, delay="1m", flow_control={"key": key, "parallelism": 1}
+        ).message_id
+        for key in "ab"
+    )
+    now = clock.now() + MINUTE
+
+    with transaction.atomic():
+        Lane.objects.select_for_update().get(name="a")
+        taken = without_waiting(lambda: claimed(now, lanes=2, free=0))
+
+    assert taken == [free]
+    assert claimed(now, lanes=2, free=0) == [held]
+
+
+def test_schedule_that_somebody_holds_does_not_hold_up_the_next(
+    client: QStash, clock: ManualClock, config: Config
+) -> None:
+    for name in "ab":
+        client.schedule.create(
+            destination=FAR + name, cron="* * * * *", schedule_id=name
+        )
+    now = clock.now() + MINUTE
+
+    with transaction.atomic():
+        Schedule.objects.select_for_update().get(schedule_id="a")
+        without_waiting(lambda: schedules.produce(now, config))
+
+    assert [one.url for one in Message.objects.all()] == [f"{FAR}b"]
+
+
+def test_old_row_that_somebody_holds_is_left_for_the_next_time(
+    http: httpx.Client, clock: ManualClock, config: Config
+) -> None:
+    for name in "ab":
+        headers = {"Upstash-Deduplication-Id": name, "Upstash-Delay": "1h"}
+        http.post(f"/v2/publish/{FAR}", headers=headers)
+    now = clock.now() + config.deduplicate_for
+    held = Deduplication.objects.order_by("pk")[0]
+
+    with transaction.atomic():
+        Deduplication.objects.select_for_update().get(pk=held.pk)
+        without_waiting(lambda: purge.old(now, config))
+        assert Deduplication.objects.get() == held
 
 
 @pytest.mark.parametrize(
