@@ -26,6 +26,7 @@ from django_hookflow.contrib.qstash_server.models import Message
 from django_hookflow.contrib.qstash_server.router import Router
 from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import DEADLINE
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
@@ -370,7 +371,7 @@ def talk(server: Server, request: bytes) -> bytes:
     assert parts.hostname
     assert parts.port
     with socket.create_connection((parts.hostname, parts.port)) as sock:
-        sock.settimeout(20)
+        sock.settimeout(DEADLINE)
         sock.sendall(request)
         answer = b""
         while chunk := sock.recv(65536):
@@ -445,7 +446,7 @@ def test_burst_of_connections_waits_to_be_accepted(server: Server) -> None:
         stack.callback(gate.set)
         server._loop.call_soon_threadsafe(gate.wait)
         peers = [  # more than asyncio lets wait by itself
-            stack.enter_context(socket.create_connection(address, 20))
+            stack.enter_context(socket.create_connection(address, DEADLINE))
             for _ in range(120)
         ]
         gate.set()

@@ -30,6 +30,7 @@ from django_hookflow.contrib.qstash_server.store.attempts import claim
 from django_hookflow.contrib.qstash_server.store.attempts import release
 from django_hookflow.contrib.qstash_server.store.writing import writing
 from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import DEADLINE
 from tests.qstash_server.helpers import Answer
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
@@ -285,7 +286,7 @@ class TestImpatient:
             client.message.publish(url=f"http://127.0.0.1:{port}/")
             peer, _ = listening.accept()
             with peer:
-                peer.settimeout(30)
+                peer.settimeout(DEADLINE)
                 peer.recv(65536)
                 peer.sendall(HEAD + b"Content-Length: 2\r\n\r\nok")
 
@@ -350,7 +351,9 @@ def test_more_hanging_messages_than_workers_do_not_stop_the_others(
     try:
         with (
             Server(config=config, clock=clock, workers=4) as server,
-            httpx.Client(base_url=server.url, headers=headers) as http,
+            httpx.Client(
+                base_url=server.url, headers=headers, timeout=DEADLINE
+            ) as http,
         ):
             items = [{"destination": hanging.url}] * 12
             http.post("/v2/batch", json=items).raise_for_status()
@@ -379,7 +382,9 @@ def test_hanging_queues_leave_workers_to_the_rest(
     try:
         with (
             Server(config=config, clock=clock, workers=4) as server,
-            httpx.Client(base_url=server.url, headers=headers) as http,
+            httpx.Client(
+                base_url=server.url, headers=headers, timeout=DEADLINE
+            ) as http,
         ):
             for name in "abcdef":
                 http.post(f"/v2/enqueue/{name}/{hanging.url}")
