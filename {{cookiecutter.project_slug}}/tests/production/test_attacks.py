@@ -90,6 +90,7 @@ def test_a_second_request_hidden_in_the_first_is_refused(
         sock.sendall(request)
         answer = b"".join(iter(lambda: read(sock), b""))
 
+    assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
@@ -117,19 +118,36 @@ def test_data_that_looks_like_a_recorded_type_stays_data(
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("method", "path", "status", "header", "asks"),
     [
-        "/sandbox/charges/",
-        "/admin/",
-        "/metrics",
+        ("POST", "/sandbox/charges/", 401, "www-authenticate", "Bearer"),
+        ("GET", "/admin/", 302, "location", "/admin/login/?next=/admin/"),
     ],
 )
 def test_what_is_not_for_everybody_asks_who_you_are(
-    site: Production, path: str
+    site: Production,
+    method: str,
+    path: str,
+    status: int,
+    header: str,
+    asks: str,
 ) -> None:
-    answer = site.fetch(path, "POST" if "charges" in path else "GET", json={})
+    answer = site.fetch(path, method, json={})
 
-    assert answer.status_code in (302, 401, 403, 404)
+    assert answer.status_code == status
+    assert answer.headers[header] == asks
+
+
+def test_metrics_without_a_token_of_their_own_are_not_there(
+    site: Production,
+) -> None:
+    unknown = site.fetch("/there-is-no-such-page")
+
+    answer = site.fetch("/metrics")
+
+    assert answer.status_code == unknown.status_code == 404
+    assert answer.text == unknown.text
+    assert "hookflow_" not in answer.text
 
 
 def test_the_address_of_an_order_cannot_be_chosen_by_a_header(

@@ -39,14 +39,16 @@ def test_guessing_passwords_of_the_admin_is_slowed_down(
 
     somebody_else = log_in(site, "203.0.113.8")
 
-    assert (guesses[0], guesses[-1]) == (200, 429)
+    assert guesses == [200] * (len(guesses) - 1) + [429]
+    assert len(guesses) > 1
     assert somebody_else == 200
 
 
 def test_sending_forged_messages_is_slowed_down(site: Production) -> None:
     answers = until_429(lambda _: forge(site, "203.0.113.9"), allowed=120)
 
-    assert (answers[0], answers[-1]) == (401, 429)
+    assert answers == [401] * (len(answers) - 1) + [429]
+    assert len(answers) > 1
 
 
 def until_429(ask: Callable[[int], int], allowed: int) -> list[int]:

@@ -14,6 +14,7 @@ from qstash import Receiver
 from django_hookflow.contrib.qstash_server.clock import ManualClock
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.server import Server
+from tests.qstash_server.helpers import DEADLINE
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
@@ -51,7 +52,9 @@ def client(server: Server) -> Iterator[QStash]:
 def http(server: Server) -> Iterator[httpx.Client]:
     """The API without the official client, for what that cannot send."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=server.url, headers=headers) as plain:
+    with httpx.Client(
+        base_url=server.url, headers=headers, timeout=DEADLINE
+    ) as plain:
         yield plain
 
 

@@ -13,6 +13,8 @@ from django.core.checks import Error
 from django.core.checks import run_checks
 from django.core.management import CommandError
 from django.core.management import call_command
+from qstash import QStash
+from qstash import Receiver
 
 from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import host_of
@@ -21,6 +23,11 @@ from django_hookflow.contrib.qstash_server.guard import ForbiddenError
 from django_hookflow.contrib.qstash_server.guard import Guard
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
+
+LEAD = (
+    "Map the name of a host to the scheme, host and port to deliver to, for"
+    ' example {"shop.example.com": "http://127.0.0.1:8000"}.'
+)
 
 
 def admits(guard: Guard, url: str) -> bool:
@@ -127,6 +134,34 @@ def test_own_host_is_that_of_the_domain(domain: str, host: str) -> None:
             "QSTASH_SERVER_QUOTAS has '1d' for max_delay.",
             "Give a whole number.",
         ),
+        (
+            "QSTASH_SERVER_ROUTES",
+            {"shop.example.com": "127.0.0.1:8000"},
+            "QSTASH_SERVER_ROUTES has 'shop.example.com': '127.0.0.1:8000',"
+            " which leads nowhere.",
+            LEAD,
+        ),
+        (
+            "QSTASH_SERVER_ROUTES",
+            {"shop.example.com": "http://127.0.0.1/below"},
+            "QSTASH_SERVER_ROUTES has 'shop.example.com':"
+            " 'http://127.0.0.1/below', which leads nowhere.",
+            LEAD,
+        ),
+        (
+            "QSTASH_SERVER_ROUTES",
+            {"https://shop.example.com": "http://127.0.0.1"},
+            "QSTASH_SERVER_ROUTES has 'https://shop.example.com':"
+            " 'http://127.0.0.1', which leads nowhere.",
+            LEAD,
+        ),
+        (
+            "QSTASH_SERVER_ROUTES",
+            "http://127.0.0.1",
+            "QSTASH_SERVER_ROUTES has 'http://127.0.0.1', which leads"
+            " nowhere.",
+            LEAD,
+        ),
     ],
 )
 def test_setting_that_cannot_be_meant_is_found(
@@ -196,3 +231,46 @@ class TestOpened:
             "/v2/publish/http://nobody.invalid/",
             headers={"Upstash-Retries": "0"},
         ).raise_for_status()
+
+
+PUBLIC = "https://shop.example.com:8443/hook/?a=1"
+
+
+class TestRouted:
+    @pytest.fixture
+    def config(
+        self, config: Config, settings: Any, destination: Destination
+    ) -> Config:
+        settings.QSTASH_SERVER_ROUTES = {"Shop.example.com": destination.url}
+        return replace(config, routes=Config.from_settings().routes)
+
+    def test_public_host_is_led_to_a_local_address(
+        self, client: QStash, destination: Destination, receiver: Receiver
+    ) -> None:
+        client.message.publish(url=PUBLIC, body="paid")
+
+        (received,) = destination.wait_for(1)
+        assert received.target == "/hook/?a=1"
+        assert received.headers["host"] == "shop.example.com:8443"
+        receiver.verify(
+            signature=received.headers["upstash-signature"],
+            body="paid",
+            url=PUBLIC,
+        )
+
+    def test_other_hosts_are_refused_as_ever(self, http: httpx.Client) -> None:
+        answer = http.post("/v2/publish/https://api.shop.example.com/")
+
+        assert answer.status_code == 400
+
+
+@pytest.mark.django_db
+def test_deployed_site_that_leads_deliveries_away_is_found(
+    settings: Any,
+) -> None:
+    settings.QSTASH_SERVER_ROUTES = {"shop.example.com": "http://127.0.0.1"}
+
+    found = run_checks(include_deployment_checks=True)
+
+    assert "qstash_server.E002" in [one.id for one in found]
+    assert "qstash_server.E002" not in [one.id for one in run_checks()]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,9 +22,12 @@ from django_hookflow.contrib.qstash_server.conf import Config
 from django_hookflow.contrib.qstash_server.conf import Quotas
 from django_hookflow.contrib.qstash_server.errors import ConfigurationError
 from django_hookflow.contrib.qstash_server.listener import Request
+from django_hookflow.contrib.qstash_server.models import Message
 from django_hookflow.contrib.qstash_server.router import Router
 from django_hookflow.contrib.qstash_server.server import Server
 from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import DEADLINE
+from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -173,6 +178,80 @@ def test_malformed_setting_is_named(
     assert answer.json() == {"error": f"{name.lower()}: {error}"}
 
 
+UNSERVED = (
+    ": Upstash Workflow is not served here, which would lose the steps of"
+    " its runs; this server speaks QStash only. Set QSTASH_URL to Upstash,"
+    " or to its own development server"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Upstash-Workflow-RunId",
+        "Upstash-Callback-Workflow-Init",
+        "Upstash-Failure-Callback-Workflow-Url",
+        "Upstash-Feature-Set",
+    ],
+)
+def test_message_of_upstash_workflow_is_refused_by_every_door(
+    client: QStash, http: httpx.Client, name: str
+) -> None:
+    url = "http://localhost:9/"
+    cron = {"Upstash-Cron": "* * * * *"}
+    items = [
+        {"destination": url},
+        {"destination": url, "headers": {name: "1"}},
+    ]
+
+    answers = [
+        http.post(f"/v2/publish/{url}", headers={name: "1"}),
+        http.post(f"/v2/publish/{url}?{name}=1"),
+        http.post(f"/v2/enqueue/q/{url}", headers={name: "1"}),
+        http.post("/v2/batch", json=items),
+        http.post(f"/v2/schedules/{url}", headers=cron | {name: "1"}),
+    ]
+
+    with pytest.raises(QStashError, match="Upstash Workflow is not served"):
+        client.http.request(
+            path="/v2/batch",
+            method="POST",
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(items),
+        )
+    assert [answer.status_code for answer in answers] == [400] * 5
+    assert [answer.json()["error"] for answer in answers] == [
+        f"{name.lower()}{UNSERVED}"
+    ] * 5
+    assert not Message.objects.exists()
+
+
+def test_header_that_is_only_forwarded_may_have_any_name(
+    http: httpx.Client, destination: Destination
+) -> None:
+    name = "Upstash-Workflow-RunId"
+
+    http.post(
+        f"/v2/publish/{destination.url}",
+        headers={f"Upstash-Forward-{name}": "wfr_1"},
+    ).raise_for_status()
+
+    (received,) = destination.wait_for(1)
+    assert received.headers[name.lower()] == "wfr_1"
+
+
+def test_schedule_that_is_published_is_400(http: httpx.Client) -> None:
+    url = "http://localhost:9/"
+
+    answer = http.post(
+        f"/v2/publish/{url}", headers={"Upstash-Cron": "* * * * *"}
+    )
+
+    assert answer.status_code == 400
+    way = f"a schedule is made by POST /v2/schedules/{url}"
+    assert answer.json() == {"error": f"upstash-cron: {way}"}
+
+
 @pytest.mark.parametrize(
     ("value", "error"),
     [
@@ -292,7 +371,7 @@ def talk(server: Server, request: bytes) -> bytes:
     assert parts.hostname
     assert parts.port
     with socket.create_connection((parts.hostname, parts.port)) as sock:
-        sock.settimeout(20)
+        sock.settimeout(DEADLINE)
         sock.sendall(request)
         answer = b""
         while chunk := sock.recv(65536):
@@ -334,6 +413,48 @@ def test_connection_ends_when_the_client_asks_for_it(server: Server) -> None:
         answer = sock.makefile("rb").read()
 
     assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_request_whose_end_is_told_twice_is_the_last(server: Server) -> None:
+    """A proxy that goes by the length has not seen the second one."""
+    token = f"Authorization: Bearer {TOKEN}\r\n".encode()
+    parts = urlsplit(server.url)
+
+    with socket.create_connection((parts.hostname, parts.port)) as sock:
+        sock.sendall(
+            b"POST /v2/publish/nobody HTTP/1.1\r\nHost: x\r\n"
+            + token
+            + b"Content-Length: 44\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"0\r\n\r\nGET /v2/keys HTTP/1.1\r\nHost: x\r\n"
+            + token
+            + b"\r\n"
+        )
+        answer = sock.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_burst_of_connections_waits_to_be_accepted(server: Server) -> None:
+    gate = threading.Event()
+    parts = urlsplit(server.url)
+    address = (parts.hostname, parts.port)
+    request = b"GET /v2/keys HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(gate.set)
+        server._loop.call_soon_threadsafe(gate.wait)
+        peers = [  # more than asyncio lets wait by itself
+            stack.enter_context(socket.create_connection(address, DEADLINE))
+            for _ in range(120)
+        ]
+        gate.set()
+        for peer in peers:
+            peer.sendall(request)
+        answers = [peer.makefile("rb").readline() for peer in peers]
+
+    assert set(answers) == {b"HTTP/1.1 401 Unauthorized\r\n"}
 
 
 def serves(server: Server) -> bool:
@@ -507,17 +628,21 @@ class TestSmallServer:
             answer = third.makefile("rb").read()
 
         assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_fault_of_our_own_is_500_and_logged(
+def test_fault_of_our_own_is_500_and_logged_without_the_token(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken = Router(None, None, None)  # type: ignore[arg-type]
 
-    answer = broken.answer(Request("GET", "/v2/keys", ()))
+    answer = broken.answer(
+        Request("GET", f"/v2/keys?qstash_token={TOKEN}", ())
+    )
 
     assert (answer.status, answer.body) == (500, b'{"error":"internal error"}')
     assert "GET /v2/keys failed" in caplog.text
+    assert TOKEN not in caplog.text
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\u0000"])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -29,6 +30,7 @@ from django_hookflow.contrib.qstash_server.store.attempts import claim
 from django_hookflow.contrib.qstash_server.store.attempts import release
 from django_hookflow.contrib.qstash_server.store.writing import writing
 from tests.qstash_server.conftest import TOKEN
+from tests.qstash_server.helpers import DEADLINE
 from tests.qstash_server.helpers import Answer
 from tests.qstash_server.helpers import Destination
 from tests.qstash_server.helpers import until
@@ -226,6 +228,28 @@ def test_bytes_too_many_are_not_taken_for_the_next_answer(
     assert [one["state"] for one in events] == ["DELIVERED"] * 3
 
 
+def test_connection_is_not_kept_when_the_end_is_told_twice(
+    client: QStash, http: httpx.Client, raw: Callable[..., RawDestination]
+) -> None:
+    doubtful = raw(
+        HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n"
+        b"2\r\nok\r\n0\r\n\r\n",
+        stays_open=True,
+    )
+
+    for count in (1, 2):
+        client.message.publish(url=doubtful.url)
+        query = {"state": "DELIVERED"}
+        until(
+            lambda wanted=count, query=query: (  # type: ignore[misc]
+                len(http.get("/v2/events", params=query).json()["events"])
+                == wanted
+            )
+        )
+
+    assert doubtful.taken == 2
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_kept_connection_that_was_closed_meanwhile_costs_no_attempt(
     client: QStash,
@@ -262,7 +286,7 @@ class TestImpatient:
             client.message.publish(url=f"http://127.0.0.1:{port}/")
             peer, _ = listening.accept()
             with peer:
-                peer.settimeout(30)
+                peer.settimeout(DEADLINE)
                 peer.recv(65536)
                 peer.sendall(HEAD + b"Content-Length: 2\r\n\r\nok")
 
@@ -286,6 +310,34 @@ def test_hanging_destination_does_not_hold_up_the_others(
         hanging.close()
 
 
+def test_hanging_look_ups_of_names_do_not_hold_up_the_others(
+    client: QStash,
+    destination: Destination,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, gate, asked = socket.getaddrinfo, threading.Event(), set()
+
+    def slow(host: object, *args: Any, **kwargs: Any) -> Any:
+        if str(host).startswith("slow-"):
+            asked.add(host)
+            gate.wait()
+        return real(host, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        for n in range(20):
+            client.message.publish(url=f"http://slow-{n}.localhost:9/")
+
+        until(lambda: len(asked) == 20)
+        client.message.publish(
+            url=destination.url.replace("127.0.0.1", "localhost")
+        )
+
+        destination.wait_for(1)
+    finally:
+        gate.set()
+
+
 def test_more_hanging_messages_than_workers_do_not_stop_the_others(
     transactional_db: None,
     config: Config,
@@ -299,7 +351,9 @@ def test_more_hanging_messages_than_workers_do_not_stop_the_others(
     try:
         with (
             Server(config=config, clock=clock, workers=4) as server,
-            httpx.Client(base_url=server.url, headers=headers) as http,
+            httpx.Client(
+                base_url=server.url, headers=headers, timeout=DEADLINE
+            ) as http,
         ):
             items = [{"destination": hanging.url}] * 12
             http.post("/v2/batch", json=items).raise_for_status()
@@ -328,7 +382,9 @@ def test_hanging_queues_leave_workers_to_the_rest(
     try:
         with (
             Server(config=config, clock=clock, workers=4) as server,
-            httpx.Client(base_url=server.url, headers=headers) as http,
+            httpx.Client(
+                base_url=server.url, headers=headers, timeout=DEADLINE
+            ) as http,
         ):
             for name in "abcdef":
                 http.post(f"/v2/enqueue/{name}/{hanging.url}")

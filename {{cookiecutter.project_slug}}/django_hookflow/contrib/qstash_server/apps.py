@@ -13,6 +13,8 @@ class QStashServerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from .checks import check_routes
         from .checks import check_settings
 
         register(check_settings)
+        register(check_routes, deploy=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Error
 
@@ -17,3 +18,19 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except ConfigurationError as error:
         return [Error(error.problem, hint=error.cure, id="qstash_server.E001")]
     return []
+
+
+def check_routes(**_: Any) -> list[CheckMessage]:
+    """Signed for one address and sent to another: never where it counts."""
+    routes = getattr(settings, "QSTASH_SERVER_ROUTES", None)
+    if not routes:
+        return []
+    return [
+        Error(
+            "QSTASH_SERVER_ROUTES leads deliveries away from their"
+            f" destinations: {', '.join(sorted(map(str, routes)))}.",
+            hint="It is for development and for copies of a site. Remove it"
+            " from the settings of the site that is deployed.",
+            id="qstash_server.E002",
+        )
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
@@ -14,7 +15,11 @@ from django.conf import settings
 from .clock import DAY
 from .clock import HOUR
 from .clock import MINUTE
+from .errors import BadRequestError
 from .errors import ConfigurationError
+from .target import Address
+from .target import address_of
+from .target import check_url
 
 MEGABYTE = 1024 * 1024
 
@@ -49,6 +54,8 @@ class Config:
     debug: bool = False
     own_host: str = ""  # of DJANGO_HOOKFLOW_DOMAIN
     allowed_hosts: tuple[str, ...] = ()  # QSTASH_SERVER_ALLOWED_HOSTS
+    # QSTASH_SERVER_ROUTES: where deliveries to a host go instead.
+    routes: Mapping[str, Address] = field(default_factory=dict)
     quotas: Quotas = field(default_factory=Quotas)
     default_retries: int = 3
     # How long a finished message can still be read: the service says
@@ -84,6 +91,7 @@ class Config:
             debug=settings.DEBUG,
             own_host=host_of(_setting("DJANGO_HOOKFLOW_DOMAIN", "")),
             allowed_hosts=_hosts(_setting("QSTASH_SERVER_ALLOWED_HOSTS", ())),
+            routes=_routes(_setting("QSTASH_SERVER_ROUTES", {})),
             quotas=_quotas(_setting("QSTASH_SERVER_QUOTAS", {})),
         )
 
@@ -103,6 +111,35 @@ def _hosts(value: Any) -> tuple[str, ...]:
             'Write each name in full, for example ["hooks.example.com"].',
         )
     return tuple(one.lower() for one in value)
+
+
+def _routes(value: Any) -> dict[str, Address]:
+    if not isinstance(value, Mapping):
+        raise _no_route(repr(value))
+    return {
+        str(host).lower(): _route(host, base) for host, base in value.items()
+    }
+
+
+def _route(host: object, base: object) -> Address:
+    named = isinstance(host, str) and host and host_of(host) == host.lower()
+    if not (named and isinstance(base, str)):
+        raise _no_route(f"{host!r}: {base!r}")
+    try:
+        parts = urlsplit(check_url(base))
+    except BadRequestError as error:
+        raise _no_route(f"{host!r}: {base!r}") from error
+    if parts.path.strip("/") or parts.query:
+        raise _no_route(f"{host!r}: {base!r}")
+    return address_of(parts)
+
+
+def _no_route(text: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"QSTASH_SERVER_ROUTES has {text}, which leads nowhere.",
+        "Map the name of a host to the scheme, host and port to deliver to,"
+        ' for example {"shop.example.com": "http://127.0.0.1:8000"}.',
+    )
 
 
 def _quotas(value: Any) -> Quotas:

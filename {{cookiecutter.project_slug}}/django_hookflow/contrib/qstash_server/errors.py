@@ -29,6 +29,14 @@ class BadRequestError(ApiError):
     """
 
 
+class UnservedError(ApiError):
+    """400: a feature of the service that this server does not have.
+
+    Of a whole batch too, whose other answers a client of that feature would
+    not look at.
+    """
+
+
 class UnauthorizedError(ApiError):
     """401: the token is missing or unknown."""
 

@@ -28,10 +28,15 @@ class Guard:
 
     own_host: str
     allowed: tuple[str, ...]
+    routed: tuple[str, ...] = ()  # where the hosts of a setting are led
 
     @classmethod
     def of(cls, config: Config) -> Guard:
-        return cls(config.own_host, config.allowed_hosts)
+        return cls(
+            config.own_host,
+            (*config.allowed_hosts, *config.routes),
+            tuple(host for _, host, _ in config.routes.values()),
+        )
 
     def check_url(self, url: str, what: str) -> None:
         """Refuse a destination when it is published."""
@@ -45,7 +50,7 @@ class Guard:
 
     def check_address(self, host: str, address: str) -> None:
         """Refuse the address that a host's name turned out to have."""
-        if self._is_named(host):
+        if self._is_named(host) or host in self.routed:
             return
         if not is_loopback_name(host) or not _is_loopback(address):
             raise ForbiddenError(

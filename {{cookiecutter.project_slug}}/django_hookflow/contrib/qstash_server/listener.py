@@ -20,6 +20,7 @@ from http import HTTPStatus
 import h11
 
 from .conf import Config
+from .framing import is_framed_twice
 from .options import Pairs
 from .replies import Reply
 from .replies import failed
@@ -81,7 +82,7 @@ class Listener:
         peer = _Peer(reader, writer, self.config, self.worth)
         try:
             if len(self._open) > self.config.max_connections:
-                await peer.reply(failed(503, "too many connections"))
+                await peer.farewell(failed(503, "too many connections"))
             else:
                 await self._requests(peer)
         except OSError:
@@ -102,7 +103,7 @@ class Listener:
             try:
                 reply = await self._reply(peer)
             except REFUSED as error:
-                await peer.reply(self._refusal(error))
+                await peer.farewell(self._refusal(error))
                 return
             if reply is None:
                 return
@@ -189,6 +190,7 @@ class _Peer:
         address = writer.get_extra_info("peername")
         self._client = str(address[0]) if address else ""
         self._head_only = False  # whether the request is a HEAD
+        self._last = False  # whether no request may follow
 
     async def request(self, share: _Share) -> Request | None:
         """The next request, or None when the client has none."""
@@ -199,6 +201,7 @@ class _Peer:
         if _declared(head) > self._config.max_request:
             raise _TooLargeError
         self._head_only = head.method == b"HEAD"
+        self._last = is_framed_twice(head)
         if self._http.they_are_waiting_for_100_continue:
             await self._go_on()
         request = _request(head, self._client)
@@ -214,6 +217,7 @@ class _Peer:
             headers=[
                 *reply.headers,
                 ("Content-Length", str(len(reply.body))),
+                *([("Connection", "close")] if self._last else []),
             ],
         )
         data = self._http.send(head) or b""
@@ -223,6 +227,11 @@ class _Peer:
         self._writer.write(data)
         await self._sent()
         return self._next_cycle()
+
+    async def farewell(self, reply: Reply) -> None:
+        """Write it, and say that it is the last."""
+        self._last = True
+        await self.reply(reply)
 
     async def _sent(self) -> None:
         """Who does not read the answer is gone, however open it looks."""

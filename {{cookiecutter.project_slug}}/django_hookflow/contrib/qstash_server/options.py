@@ -15,6 +15,7 @@ from .clock import DAY
 from .clock import SECOND
 from .durations import parse_duration
 from .errors import BadRequestError
+from .errors import UnservedError
 from .numbers import parse_number
 from .target import check_url
 from .target import is_name
@@ -29,6 +30,10 @@ FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 INTEGER = re.compile(r"\d{1,12}", re.ASCII)
 FLOW_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 MAX_KEY = 256
+# What the SDKs of Upstash Workflow send, whose runs the service keeps.
+WORKFLOW = re.compile(
+    r"upstash-(feature-set$|((failure-)?callback-)?workflow-)", re.ASCII
+)
 # Headers that describe the connection or come from us: they are never taken
 # from a publisher. The service's answer to a clash is not documented; a
 # system header wins here (choice 28), since receivers rely on it.
@@ -193,6 +198,7 @@ def parse_options(
     )
     named = {name.lower(): value.strip() for name, value in pairs}
     for name, value in named.items():
+        _check_served(name)
         _check_value(name, value)
     read = _Reader({name: as_text(value) for name, value in named.items()})
     return Options(
@@ -369,6 +375,16 @@ def _prefixed(pairs: Pairs, prefix: str) -> Pairs:
         for name, value in pairs
         if name.lower().startswith(prefix) and name[cut:].lower() not in SYSTEM
     )
+
+
+def _check_served(name: str) -> None:
+    """Taken and dropped, they would be missed in each later delivery."""
+    if WORKFLOW.match(name):
+        raise UnservedError(
+            f"{name}: Upstash Workflow is not served here, which would lose"
+            " the steps of its runs; this server speaks QStash only. Set"
+            " QSTASH_URL to Upstash, or to its own development server"
+        )
 
 
 def _check_value(name: str, value: str) -> None:

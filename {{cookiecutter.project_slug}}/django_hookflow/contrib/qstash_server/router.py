@@ -153,7 +153,8 @@ class Router:
             logger.warning("The database does not answer: %s", error)
             return failed(503, "the database does not answer")
         except Exception:
-            logger.exception("%s %s failed", request.method, request.target)
+            path = parse_target(request.target).path  # no qstash_token
+            logger.exception("%s %s failed", request.method, path)
             return failed(500, "internal error")
 
     def _answer(self, request: Request) -> Reply:

@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import SupportsIndex
@@ -22,12 +23,15 @@ from urllib.parse import urlsplit
 
 import h11
 
+from .framing import is_framed_twice
 from .guard import Guard
 from .ids import new_id
 from .messages import Attempt
 from .messages import Delivery
 from .messages import Response
 from .signing import sign
+from .target import Address
+from .target import address_of
 from .wire import as_latin
 
 CHUNK = 64 * 1024
@@ -35,8 +39,6 @@ IDLE_PER_HOST = 16  # connections kept open to one destination
 REGION = "EU-CENTRAL-1"  # a hosted region; ours is not documented (choice 26)
 # What Go's client says when time is up; seen in logs of the service.
 TIMED_OUT = "context deadline exceeded"
-
-Address = tuple[str, str, int]  # scheme, host, port
 
 
 class Sender:
@@ -50,12 +52,14 @@ class Sender:
         max_timeout: int,
         max_response: int,
         keep_seconds: float,
+        routes: Mapping[str, Address],
     ) -> None:
         self._guard = guard
         self._signing_key = signing_key
         self._max_timeout = max_timeout
         self._max_response = max_response
         self._keep_seconds = keep_seconds
+        self._routes = routes
         self._reaping = False
         self._idle: defaultdict[Address, list[_Connection]] = defaultdict(list)
         self._tls = ssl.create_default_context()
@@ -82,7 +86,8 @@ class Sender:
 
     async def _request(self, delivery: Delivery) -> Response:
         parts = urlsplit(delivery.url)
-        address = _address(parts)
+        # To another address all the same: what is signed is the first one.
+        address = self._routes.get(parts.hostname or "", address_of(parts))
         headers = self._headers(delivery, parts)
         request = h11.Request(
             method=delivery.options.method,
@@ -265,6 +270,7 @@ class _Connection:
         self._http = h11.Connection(h11.CLIENT)
         self._used = False
         self._answered = False
+        self._in_step = True  # whether both know where an answer ends
         self.idle_at = 0.0  # on the monotonic clock
 
     async def exchange(
@@ -280,6 +286,7 @@ class _Connection:
                 raise _StaleError from error
             raise
         self._used = True
+        self._in_step = not is_framed_twice(head)
         return Response(head.status_code, _pairs(head), await self._body(keep))
 
     def reusable(self) -> bool:
@@ -299,7 +306,7 @@ class _Connection:
     def _is_clean(self) -> bool:
         """Whether nothing of this exchange is left in either direction."""
         unsent = self.writer.transport.get_write_buffer_size()
-        return not (
+        return self._in_step and not (
             unsent or self.reader.unread or self._http.trailing_data[0]
         )
 
@@ -344,11 +351,6 @@ class _Connection:
                 raise EOFError("connection closed without an answer")
             self._answered = True
             self._http.receive_data(data)
-
-
-def _address(parts: SplitResult) -> Address:
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, parts.hostname or "", port
 
 
 async def _resolved(host: str, port: int) -> list[str]:

@@ -11,6 +11,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from .accounts import accounts_of
@@ -53,6 +54,8 @@ class Server:
         self._address = (host, port)
         self._accounts = accounts_of(self.config)
         self._loop = asyncio.new_event_loop()
+        # Each delivery may look up a name, and a name may take its time.
+        self._loop.set_default_executor(ThreadPoolExecutor(workers))
         self._thread = threading.Thread(
             target=self._run_loop, name="qstash-loop", daemon=True
         )
@@ -65,6 +68,7 @@ class Server:
             max_timeout=self.config.quotas.max_timeout,
             max_response=self.config.max_response,
             keep_seconds=self.config.keep_seconds,
+            routes=self.config.routes,
         )
         self._dispatcher = Dispatcher(
             self.clock,
@@ -154,7 +158,7 @@ class Server:
 
     async def _listen(self, sock: socket.socket) -> None:
         self._asyncio_server = await asyncio.start_server(
-            self._listener.serve, sock=sock
+            self._listener.serve, sock=sock, backlog=BACKLOG
         )
 
     async def _close_listener(self) -> None:

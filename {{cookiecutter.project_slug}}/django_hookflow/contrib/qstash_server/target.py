@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import SplitResult
 from urllib.parse import quote
 from urllib.parse import unquote_plus
 from urllib.parse import urlsplit
@@ -107,6 +108,15 @@ def check_url(text: str, what: str = "invalid destination url") -> str:
             " forward an Authorization header"
         )
     return url
+
+
+Address = tuple[str, str, int]  # scheme, host, port
+
+
+def address_of(parts: SplitResult) -> Address:
+    """Where a URL leads, with the port that its scheme has by itself."""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, parts.hostname or "", port
 
 
 def _is_ours(piece: str) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from ..errors import ApiError
 from ..errors import BadRequestError
 from ..errors import QuotaError
+from ..errors import UnservedError
 from ..models import Lane
 from ..options import Options
 from ..options import Pairs
@@ -106,6 +107,12 @@ def resolve(call: Call, asked: Asked) -> Publication:
     destination = check_destination(asked.destination, service.guard)
     destinations, defaults = addresses(call.account, destination)
     options = parse_options(with_defaults(defaults, asked), asked.parameters)
+    if options.cron:
+        # As in v1. Delivered once, at once, it would never come again.
+        raise BadRequestError(
+            "upstash-cron: a schedule is made by POST /v2/schedules/"
+            f"{asked.destination}"
+        )
     check_options(call, options, asked.body)
     return Publication(
         account=call.account,
@@ -217,6 +224,8 @@ def _within_quota(
 def _checked(call: Call, item: object) -> Publication | ApiError:
     try:
         return resolve(call, _asked_of_item(item))
+    except UnservedError:
+        raise
     except ApiError as error:
         return error
 
