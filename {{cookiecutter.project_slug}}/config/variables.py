@@ -369,6 +369,16 @@ DECLARED = (
         least=0,
     ),
     Variable(
+        name="DJANGO_HOOKFLOW_KEEP_DAYS",
+        group=WORKFLOWS,
+        help="Days after which the cleanup deletes runs that have ended, with "
+        "their steps.",
+        kind="whole",
+        default=30,
+        least=0,
+        most=36_500,
+    ),
+    Variable(
         name="DJANGO_HOOKFLOW_MAX_BODY",
         group=WORKFLOWS,
         help="Bytes of a message that the webhook reads; a larger one is "

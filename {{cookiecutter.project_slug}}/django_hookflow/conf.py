@@ -42,6 +42,8 @@ class Settings:
     DJANGO_HOOKFLOW_MAX_CRASHES: int = 5
     # Seconds to wait for QStash when publishing; the sweeper sends the rest.
     DJANGO_HOOKFLOW_PUBLISH_TIMEOUT: float = 1
+    # Days that ended runs, their steps and replayed dead letters are kept.
+    DJANGO_HOOKFLOW_KEEP_DAYS: int = 30
     # Attempts QStash makes beyond the first while this site is away.
     DJANGO_HOOKFLOW_QSTASH_RETRIES: int = 3
     # Seconds QStash can hold a message back: 7 days on its free plan.
