@@ -93,6 +93,11 @@ DJANGO_ALLOW_LOOPBACK = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REST_FRAMEWORK = {
+    # Not HTTP Basic, the framework's other default: it would try passwords
+    # at every address, past the throttle of the login page.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
         "config.browsable.BrowsableRenderer",
