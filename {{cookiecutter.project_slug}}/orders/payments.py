@@ -14,7 +14,7 @@ from decimal import Decimal
 from decimal import DecimalException
 from typing import Any
 
-from django.urls import reverse
+from django_hookflow.addresses import public_url
 
 from .conf import conf
 from .models import Payment
@@ -62,13 +62,12 @@ def headers() -> dict[str, str]:
 
 def charge_request(payment: Payment) -> dict[str, str]:
     """The JSON body that asks the provider to charge the card."""
-    webhook = reverse("orders:payment-webhook")
     return {
         "amount": str(payment.amount),
         "currency": conf.ORDERS_CURRENCY,
         "reference": str(payment.order_id),
         "card_token": payment.card_token,
-        "webhook_url": conf.DJANGO_HOOKFLOW_DOMAIN.rstrip("/") + webhook,
+        "webhook_url": public_url("orders:payment-webhook"),
     }
 
 

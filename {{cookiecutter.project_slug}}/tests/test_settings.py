@@ -28,12 +28,27 @@ LAPTOP = {
 SAMPLED = "SENTRY_TRACES_SAMPLE_RATE"
 DEPLOYED = LAPTOP | {
     "DJANGO_SECRET_KEY": "k3Q-a_text_that_nobody_guesses-9fX2vB7mT",
+    "QSTASH_TOKEN": "eyJVc2VySUQiOiI0MiIsIlBhc3N3b3JkIjoiOVgyIn0=",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_4Kq7Zp2mXv9RtB3nWc8LsDf6HgYj",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_8Tn3Vb6xQz1LkJ5hGf9DsAp2MwRe",
     "DJANGO_HOOKFLOW_DOMAIN": "https://shop.example.com",
     "PAYMENTS_URL": "https://shop.example.com/sandbox",
+    "PAYMENTS_API_KEY": "sk_live_7Qm2Xn4Vb8Zc1Lk6",
+    "PAYMENTS_WEBHOOK_SECRET": "whsec_5Rt9Yp3Wd7Hs2Jf8",
     "DATABASE_URL": "postgres://u:p@db.example:6000/shop",
     "DJANGO_ALLOWED_HOSTS": "shop.example.com",
     "DJANGO_EMAIL_URL": "submission://u:p%40@mail.example.com",
 }
+
+
+def test_a_deployed_site_that_takes_test_cards_is_warned_of() -> None:
+    run = manage("production", "check", DEPLOYED, "--deploy")
+
+    assert run.returncode == 0, run.stderr
+    assert (
+        "(payments_sandbox.W001) PAYMENTS_URL is "
+        "https://shop.example.com/sandbox, the sandbox of this site"
+    ) in run.stderr
 
 
 def test_deployed_settings_pass_every_check_without_a_warning() -> None:
@@ -255,6 +270,17 @@ def test_a_site_with_all_it_needs_starts() -> None:
                 "only-for-tests",
                 "x" * 50,
                 "django-insecure-4y!0)k1v_0w9e8r7t6y5u4i3o2p1a",
+            )
+        ),
+        *(
+            (name, value, complaint)
+            for value in ("changeme", "your-next-signing-key")
+            for name, complaint in (
+                (
+                    "QSTASH_NEXT_SIGNING_KEY",
+                    "(django_hookflow.E012) QSTASH_NEXT_SIGNING_KEY can be",
+                ),
+                ("QSTASH_TOKEN", "(config.E005) QSTASH_TOKEN can be guessed"),
             )
         ),
         *(

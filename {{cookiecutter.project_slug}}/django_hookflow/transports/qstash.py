@@ -15,6 +15,7 @@ from django.core.checks import Error
 from qstash import QStash
 
 from django_hookflow import clock
+from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import TransportError
@@ -76,7 +77,7 @@ class QStashTransport(SignedTransport):
         )
 
     def check(self) -> list[CheckMessage]:
-        return [*_check_token(), *super().check()]
+        return [*_check_url(), *_check_token(), *super().check()]
 
     @cached_property
     def _client(self) -> QStash:
@@ -110,9 +111,33 @@ def _deduplication_id(delivery: Delivery) -> str:
     return f"{delivery.token}-{delivery.ring}"
 
 
-def _check_token() -> list[CheckMessage]:
-    if conf.QSTASH_TOKEN:
+def _check_url() -> list[CheckMessage]:
+    problem = problem_of(conf.QSTASH_URL)
+    if not problem:
         return []
+    return [
+        Error(
+            f"QSTASH_URL is {conf.QSTASH_URL!r}, {problem}.",
+            hint='Leave it out for "https://qstash.upstash.io", or set it to '
+            "where the embedded server listens.",
+            id="django_hookflow.E009",
+        )
+    ]
+
+
+def _check_token() -> list[CheckMessage]:
+    token = conf.QSTASH_TOKEN
+    if token and token == token.strip():
+        return []
+    if token:
+        return [
+            Error(
+                "QSTASH_TOKEN begins or ends with white space, so QStash "
+                "does not know it.",
+                hint="Copy it from the QStash console, without spaces.",
+                id="django_hookflow.E005",
+            )
+        ]
     return [
         Error(
             "QSTASH_TOKEN is not configured, so nothing can be published.",

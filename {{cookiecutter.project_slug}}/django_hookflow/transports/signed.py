@@ -5,12 +5,16 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Error
+from django.core.checks import Warning as CheckWarning
 from django.http import HttpRequest
 
+from django_hookflow.addresses import cure_for
+from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
+from django_hookflow.strength import weakness
 from django_hookflow.transports.base import Transport
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.base import webhook_url
@@ -87,15 +91,29 @@ def _check_domain() -> list[CheckMessage]:
                 id="django_hookflow.E001",
             )
         ]
-    if not domain.startswith(("http://", "https://")):
+    if problem := problem_of(domain):
         return [
             Error(
-                f"DJANGO_HOOKFLOW_DOMAIN is {domain!r}, which is no URL.",
-                hint=f'Write the scheme too: "https://{domain}".',
+                f"DJANGO_HOOKFLOW_DOMAIN is {domain!r}, {problem}.",
+                hint=cure_for(domain),
                 id="django_hookflow.E002",
             )
         ]
-    return []
+    return _check_redirect(domain)
+
+
+def _check_redirect(domain: str) -> list[CheckMessage]:
+    """A proxy may add https on the way, so it is not an error."""
+    if domain.startswith("https:") or not settings.SECURE_SSL_REDIRECT:
+        return []
+    return [
+        CheckWarning(
+            f"DJANGO_HOOKFLOW_DOMAIN is {domain!r} and SECURE_SSL_REDIRECT is "
+            "on, so each delivery is redirected to https and does not arrive.",
+            hint=cure_for(domain),
+            id="django_hookflow.W003",
+        )
+    ]
 
 
 def _check_key(name: str) -> list[CheckMessage]:
@@ -117,4 +135,21 @@ def _check_key(name: str) -> list[CheckMessage]:
                 id="django_hookflow.E004",
             )
         ]
-    return []
+    return _check_strength(name, value)
+
+
+def _check_strength(name: str, value: str) -> list[CheckMessage]:
+    """A space at an end spoils a key on a laptop too."""
+    problem = weakness(value)
+    if not problem or (settings.DEBUG and value == value.strip()):
+        return []
+    return [
+        Error(
+            f"{name} can be guessed or is mistyped: it {problem}. Messages "
+            "forged with it would be believed.",
+            hint="Copy it from the QStash console, without spaces. For the "
+            'embedded server: python -c "import secrets; '
+            "print('sig_' + secrets.token_urlsafe(24))\"",
+            id="django_hookflow.E012",
+        )
+    ]

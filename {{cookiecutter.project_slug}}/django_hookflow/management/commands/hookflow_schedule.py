@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 
+from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import TransportError
 from django_hookflow.maintenance import CLEANUP
@@ -111,7 +112,7 @@ class Command(BaseCommand):
 
 def _wanted(*, sweep_cron: str, cleanup_cron: str, **_: Any) -> list[Schedule]:
     """Both schedules; CommandError when the site could not be called."""
-    if not re.match(r"https?://[^/]", conf.DJANGO_HOOKFLOW_DOMAIN):
+    if problem_of(conf.DJANGO_HOOKFLOW_DOMAIN):
         raise CommandError(
             f"DJANGO_HOOKFLOW_DOMAIN is {conf.DJANGO_HOOKFLOW_DOMAIN!r}, so "
             "QStash has no address to call. Set it to your public URL, such "
