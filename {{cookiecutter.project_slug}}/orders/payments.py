@@ -46,6 +46,7 @@ class Notification:
     charge_id: str
     outcome: str
     amount: Decimal
+    currency: str
 
 
 def charges_url() -> str:
@@ -94,16 +95,23 @@ def read(body: bytes) -> Notification:
         event: dict[str, Any] = json.loads(body)
         charge = event["charge"]
         return Notification(
-            event_id=text(event["id"]),
+            event_id=identifier(event["id"]),
             order_id=text(charge["reference"]),
-            charge_id=text(charge["id"]),
+            charge_id=identifier(charge["id"]),
             outcome=text(charge["status"]),
             amount=money(charge["amount"]),
+            currency=text(charge["currency"]),
         )
-    except (ValueError, LookupError, TypeError, DecimalException) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        DecimalException,
+        RecursionError,
+    ) as error:
         raise BadNotification(
             "A notification is JSON with an id and a charge (id, reference, "
-            "status, amount as text)."
+            "status, currency, amount as text)."
         ) from error
 
 
@@ -115,6 +123,13 @@ def money(value: object) -> Decimal:
 
 
 def text(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > MAX_TEXT:
-        raise ValueError(f"{value!r} is no short text")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        raise ValueError(f"{value!r} is not a short text")
     return value
+
+
+def identifier(value: object) -> str:
+    """An id that can stand in a row, an address and a line of a log."""
+    if not text(value).isprintable():
+        raise ValueError(f"{value!r} is not an id")
+    return text(value)

@@ -45,6 +45,7 @@ MIDDLEWARE = [
     "config.health.HealthMiddleware",
     f"{OBSERVABILITY}.middleware.RequestIdMiddleware",
     f"{OBSERVABILITY}.middleware.MetricsMiddleware",
+    "config.requests.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     csp.MIDDLEWARE,
