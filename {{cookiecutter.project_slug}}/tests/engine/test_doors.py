@@ -562,7 +562,7 @@ def test_a_view_shows_the_steps_of_a_run_that_still_waits(
         {
             "step_id": step.step_id,
             "status": step.status,
-            "executed_at": step.executed_at and step.executed_at.isoformat(),
+            "executed_at": step.executed_at.isoformat(),
         }
         for step in run.step_executions.all()
     ]
@@ -573,7 +573,11 @@ def test_a_view_shows_the_steps_of_a_run_that_still_waits(
             "status": "completed",
             "executed_at": "2026-01-01T00:00:00+00:00",
         },
-        {"step_id": "nap", "status": "waiting", "executed_at": None},
+        {
+            "step_id": "nap",
+            "status": "waiting",
+            "executed_at": "2026-01-01T00:00:00+00:00",
+        },
     ]
 
 
