@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Error
@@ -52,22 +54,49 @@ def signed_body(request: HttpRequest, url: str) -> bytes:
     It is read only after its size has been looked at, and only when there
     is a signature at all.
     """
-    size, most = _content_length(request), conf.DJANGO_HOOKFLOW_MAX_BODY
-    if size > most:
-        raise InvalidDelivery(
-            f"Its body has {size:,} bytes, and DJANGO_HOOKFLOW_MAX_BODY lets "
-            f"{most:,} be read",
-            status=413,
-            kind="oversized",
-        )
+    _refuse_oversized(_content_length(request))
     token = request.headers.get("Upstash-Signature", "")
     if not token:
         raise InvalidDelivery("It has no Upstash-Signature", kind="unsigned")
-    if not hasattr(request, "_body"):
-        # DATA_UPLOAD_MAX_MEMORY_SIZE, which is for forms, may be smaller.
-        request._body = request.read(size)
-    verify_qstash_signature(token, request.body, url)
-    return request.body
+    body = _body(request)
+    verify_qstash_signature(token, body, url)
+    return body
+
+
+def _body(request: HttpRequest) -> bytes:
+    """All of it; InvalidDelivery when it is too large, or read already."""
+    if hasattr(request, "_body"):
+        return request.body
+    if getattr(request, "_read_started", False):
+        raise InvalidDelivery(
+            "Its body was read before it came here: some middleware uses "
+            "request.read() or request.POST. Let it use request.body, or "
+            "leave this address out",
+            kind="unreadable",
+        )
+    # DATA_UPLOAD_MAX_MEMORY_SIZE, which is for forms, may be smaller.
+    body: bytes = _read(request)
+    _refuse_oversized(len(body))
+    request._body = body
+    return body
+
+
+def _read(request: HttpRequest) -> bytes:
+    """What the server has of the body, and a byte more than is allowed.
+
+    A tunnel may pass it on in chunks, without a length. A server that puts
+    them together says so by wsgi.input_terminated; without that, a read
+    could wait for ever.
+    """
+    if request.META.get("CONTENT_LENGTH"):
+        return bytes(request.read(_content_length(request)))
+    most = conf.DJANGO_HOOKFLOW_MAX_BODY + 1
+    environ: dict[str, Any] | None = getattr(request, "environ", None)
+    if environ is None:  # by ASGI, where the whole body is there
+        return bytes(request.read(most))
+    if environ.get("wsgi.input_terminated"):
+        return bytes(environ["wsgi.input"].read(most))
+    return b""
 
 
 def _content_length(request: HttpRequest) -> int:
@@ -76,6 +105,17 @@ def _content_length(request: HttpRequest) -> int:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return 0
+
+
+def _refuse_oversized(size: int) -> None:
+    most = conf.DJANGO_HOOKFLOW_MAX_BODY
+    if size > most:
+        raise InvalidDelivery(
+            f"Its body has {size:,} bytes, and DJANGO_HOOKFLOW_MAX_BODY lets "
+            f"{most:,} be read",
+            status=413,
+            kind="oversized",
+        )
 
 
 def _check_domain() -> list[CheckMessage]:
