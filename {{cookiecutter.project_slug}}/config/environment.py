@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import cast
+from urllib.parse import urlsplit
 
 import dj_database_url
 import dj_email_url  # type: ignore[import-untyped]
@@ -166,6 +167,15 @@ def mail(default: str) -> dict[str, Any]:
     given = is_given("DJANGO_EMAIL_URL")
     url = given and env.str("DJANGO_EMAIL_URL", validate=is_mail_url)
     return dict(dj_email_url.parse(url or default))
+
+
+def host_of(url: str | None) -> list[str]:
+    """The host name in `url`, or none; a check says what is wrong with it."""
+    try:
+        host = urlsplit(url or "").hostname
+    except ValueError:
+        return []
+    return [f"[{host}]" if ":" in host else host] if host else []
 
 
 def is_mail_url(url: str) -> None:

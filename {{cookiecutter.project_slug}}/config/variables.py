@@ -120,7 +120,9 @@ DECLARED = (
     Variable(
         name="DJANGO_ALLOWED_HOSTS",
         group=DJANGO,
-        help="The names under which the site is asked for.",
+        help="The names under which the site is asked for. On a laptop "
+        "loopback names and the host of DJANGO_HOOKFLOW_DOMAIN are known "
+        "already.",
         kind="list",
         default=(),
         needed=(PRODUCTION,),

@@ -39,7 +39,8 @@ ENDED = {"succeeded", *UNPAID}
 CANCELLED = (HTTPStatus.OK, HTTPStatus.CONFLICT)
 
 
-@workflow
+# The id says whose it is, so that yours may be called after the function.
+@workflow(workflow_id="sample-process-order")
 def process_order(ctx: WorkflowContext) -> dict[str, str]:
     """Sell `ctx.data["order_id"]`: {"order_id", "status"} at the end."""
     order_id = ctx.data["order_id"]

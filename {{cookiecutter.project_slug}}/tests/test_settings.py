@@ -224,6 +224,38 @@ def test_a_relative_sqlite_file_is_beside_manage_py_for_cron_too(
     assert run.stdout == f"{PROJECT / 'shop.sqlite3'}\n", run.stderr
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("shop.localhost", 200),
+        ("[::1]:8000", 200),
+        ("mine.ngrok-free.app", 200),
+        ("laptop.lan", 200),
+        ("attacker.example", 400),
+        ("127.0.0.1.attacker.example", 400),
+    ],
+)
+def test_a_laptop_answers_under_its_own_names_alone(
+    host: str, status: int
+) -> None:
+    asked = (
+        "import django; django.setup(); from django.test import Client; "
+        "print(Client().get('/sandbox/', headers={'Host': "
+        f"{host!r}}}).status_code)"
+    )
+    variables = LAPTOP | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.local",
+        "DJANGO_HOOKFLOW_DOMAIN": "https://mine.ngrok-free.app",
+        "DJANGO_ALLOWED_HOSTS": "laptop.lan",
+    }
+
+    run = python("-c", asked, variables=variables)
+
+    assert run.stdout == f"{status}\n", run.stderr
+
+
 STARTED = "import config.wsgi; print('started')"
 IN_PRODUCTION = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
 
