@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import MutableMapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,26 @@ problems: dict[str, Sequence[str]] = {}
 
 ENV_FILE = os.environ.get("DJANGO_ENV_FILE", str(BASE_DIR / ".env"))
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def reach_loopback_directly(variables: MutableMapping[str, str]) -> None:
+    """Keep a proxy of the office away from what is on this machine.
+
+    It would look for the site, the sandbox and the embedded QStash server on
+    a machine of its own. Every client of this process reads `no_proxy`; the
+    lower case wins where both are set.
+    """
+    given = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    known = [one.strip() for one in given.split(",") if one.strip()]
+    missing = [one for one in LOOPBACK if one not in known]
+    if "*" not in known:
+        variables["no_proxy"] = ",".join([*known, *missing])
+
+
 env = Env(eager=False)
 env.read_env(ENV_FILE, recurse=False)
+reach_loopback_directly(os.environ)
 
 PARSERS: dict[str, Callable[..., Any]] = {
     "text": env.str,

@@ -371,6 +371,16 @@ DECLARED = (
         least=0,
     ),
     Variable(
+        name="DJANGO_HOOKFLOW_PARALLELISM",
+        group=WORKFLOWS,
+        help="How many deliveries QStash makes to this site at the same time; "
+        "0 leaves that to its plan. Take half of WEB_CONCURRENCY times "
+        "WEB_THREADS when steps call the site itself.",
+        kind="whole",
+        default=0,
+        least=0,
+    ),
+    Variable(
         name="DJANGO_HOOKFLOW_KEEP_DAYS",
         group=WORKFLOWS,
         help="Days after which the cleanup deletes runs that have ended, with "

@@ -47,6 +47,9 @@ class Settings:
     DJANGO_HOOKFLOW_PUBLISH_TIMEOUT: float = 1
     # Days that ended runs, their steps and replayed dead letters are kept.
     DJANGO_HOOKFLOW_KEEP_DAYS: int = 30
+    # Deliveries QStash makes at the same time to this site, by its flow
+    # control; 0 leaves that to its plan.
+    DJANGO_HOOKFLOW_PARALLELISM: int = 0
     # Attempts QStash makes beyond the first while this site is away.
     DJANGO_HOOKFLOW_QSTASH_RETRIES: int = 3
     # Seconds QStash can hold a message back: 7 days on its free plan.

@@ -256,6 +256,45 @@ def test_a_laptop_answers_under_its_own_names_alone(
     assert run.stdout == f"{status}\n", run.stderr
 
 
+BEHIND_A_PROXY = """
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+import django, httpx
+django.setup()
+
+class Here(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_): ...
+
+server = HTTPServer(("127.0.0.1", 0), Here)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(httpx.get(f"http://127.0.0.1:{server.server_port}/").status_code)
+try:
+    httpx.get("http://shop.example.com/")
+except httpx.ConnectError:
+    print("asked the proxy")
+"""
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("kept", ["", "intranet.example"])
+def test_a_proxy_of_the_office_is_not_asked_for_this_machine(
+    name: str, kept: str
+) -> None:
+    variables = LAPTOP | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.local",
+        name: "http://127.0.0.1:9",
+        "NO_PROXY": kept,
+    }
+
+    run = python("-c", BEHIND_A_PROXY, variables=variables)
+
+    assert run.stdout == "204\nasked the proxy\n", run.stderr
+
+
 STARTED = "import config.wsgi; print('started')"
 IN_PRODUCTION = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
 

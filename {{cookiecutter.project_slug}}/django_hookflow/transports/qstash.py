@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from datetime import timedelta
 from functools import cached_property
 from functools import partial
 from urllib.parse import quote
+from urllib.parse import urlsplit
 
 import httpx
 from django.core.checks import CheckMessage
 from django.core.checks import Error
 from qstash import QStash
+from qstash.message import FlowControl
 
 from django_hookflow import clock
 from django_hookflow.addresses import problem_of
@@ -44,6 +47,7 @@ class QStashTransport(SignedTransport):
             retries=conf.DJANGO_HOOKFLOW_QSTASH_RETRIES,
             # A comma would make two labels, an umlaut no header at all.
             label=quote(delivery.workflow_id, safe=""),
+            flow_control=_flow_control(),
         )
         try:
             within(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT, publish)
@@ -105,6 +109,16 @@ def _not_before(delivery: Delivery) -> int | None:
 def _longest_hop() -> timedelta:
     quota = timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
     return max(quota - SKEW, quota / 2)
+
+
+def _flow_control() -> FlowControl | None:
+    """All deliveries to this site share one key, whatever their workflow."""
+    parallelism = conf.DJANGO_HOOKFLOW_PARALLELISM
+    if not parallelism:
+        return None
+    host = urlsplit(conf.DJANGO_HOOKFLOW_DOMAIN).netloc
+    key = re.sub(r"[^A-Za-z0-9._-]", "-", f"hookflow-{host}")
+    return {"key": key, "parallelism": parallelism}
 
 
 def _deduplication_id(delivery: Delivery) -> str:
