@@ -51,6 +51,10 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 RATE = re.compile(rf"(?:off|([1-9]\d*)/({'|'.join(SECONDS)}))$")
 
+# What environs says of a variable that is not there, and we of an empty one.
+EMPTY = "It is empty."
+MISSING = {"Environment variable not set.", EMPTY}
+
 problems: dict[str, Sequence[str]] = {}
 
 ENV_FILE = os.environ.get("DJANGO_ENV_FILE", str(BASE_DIR / ".env"))
@@ -231,7 +235,7 @@ def mailer(mail: Mapping[str, Any]) -> dict[str, Any]:
 def seal(module: str = "") -> None:
     """End the reading of variables; raise if any was wrong or is missing."""
     for name in needed_in(module):
-        env.str(name, validate=validate.Length(min=1, error="It is empty."))
+        env.str(name, validate=validate.Length(min=1, error=EMPTY))
     try:
         env.seal()
     except EnvValidationError as error:
@@ -247,7 +251,9 @@ def seal(module: str = "") -> None:
 def complaint(errors: Mapping[str, Sequence[str]]) -> str:
     """What is wrong with each variable, and where to read about them."""
     lines = [
-        f"  {name}: {' '.join(dict.fromkeys(messages))}"
+        f"  {name} is not configured."
+        if MISSING & set(messages)
+        else f"  {name}: {' '.join(dict.fromkeys(messages))}"
         for name, messages in sorted(errors.items())
     ]
     return "\n".join(

@@ -62,12 +62,12 @@ def test_all_missing_variables_are_named_in_one_error() -> None:
     run = manage("production", "check", LAPTOP | {"QSTASH_TOKEN": ""})
 
     assert run.returncode == 1
-    assert run.stderr.endswith(
+    assert run.stderr == (
         "These environment variables are missing or wrong:\n"
-        "  DATABASE_URL: Environment variable not set.\n"
-        "  DJANGO_ALLOWED_HOSTS: Environment variable not set.\n"
-        "  DJANGO_EMAIL_URL: Environment variable not set.\n"
-        "  QSTASH_TOKEN: It is empty.\n"
+        "  DATABASE_URL is not configured.\n"
+        "  DJANGO_ALLOWED_HOSTS is not configured.\n"
+        "  DJANGO_EMAIL_URL is not configured.\n"
+        "  QSTASH_TOKEN is not configured.\n"
         '.env.example explains each. On a laptop run "make dev", which '
         "writes .env; elsewhere set them where the site is started.\n"
     )
@@ -83,8 +83,8 @@ def test_a_file_that_lacks_one_variable_is_told_of_that_one(
     run = manage("production", "check", {"DJANGO_ENV_FILE": str(file)})
 
     assert run.returncode == 1
-    assert "are missing or wrong:\n  QSTASH_TOKEN: E" in run.stderr
-    assert run.stderr.count("not set.") == 1
+    assert "are missing or wrong:\n  QSTASH_TOKEN is not" in run.stderr
+    assert run.stderr.count("is not configured.") == 1
 
 
 def test_values_that_make_no_sense_are_all_named_in_one_error() -> None:
@@ -201,7 +201,8 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
     run = manage("local", "shell", LAPTOP | empty, "--no-imports", "-c", asked)
 
-    assert run.stdout == "True 5 ['*'] django.db.backends.sqlite3\n", (
+    hosts = [".localhost", "127.0.0.1", "[::1]"]
+    assert run.stdout == f"True 5 {hosts} django.db.backends.sqlite3\n", (
         run.stderr
     )
 

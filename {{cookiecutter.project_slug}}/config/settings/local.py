@@ -29,9 +29,13 @@ DEBUG = variable("DJANGO_DEBUG", LOCAL)
 # Not "*": a page of the internet could then have its own name lead to this
 # machine, and read what a site with DEBUG shows.
 ALLOWED_HOSTS = [
-    *(ALLOWED_HOSTS or ()),
-    *(".localhost", "127.0.0.1", "[::1]"),
-    *host_of(DJANGO_HOOKFLOW_DOMAIN),
+    *dict.fromkeys(
+        (
+            *(ALLOWED_HOSTS or ()),
+            *(".localhost", "127.0.0.1", "[::1]"),
+            *host_of(DJANGO_HOOKFLOW_DOMAIN),
+        )
+    )
 ]
 INTERNAL_IPS = ["127.0.0.1"]
 
