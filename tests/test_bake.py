@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -232,3 +234,78 @@ def git(folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
     ).stdout
+
+
+def test_a_bake_from_a_used_clone_is_that_from_a_fresh_one(
+    bake: Bake, template: Path, tmp_path: Path
+) -> None:
+    """As `make demo`, `make test` and a tool or two leave the template."""
+    used = shutil.copytree(template, tmp_path / "used")
+    for name in (
+        ".env",
+        ".venv/bin/activate",
+        ".venv/lib/site-packages/jinja2/tests.py",
+        ".tools/bin/uv",
+        "db.sqlite3",
+        "db.sqlite3-wal",
+        "var/production.env",
+        "uv.lock",
+        "staticfiles/staticfiles.json",
+        ".pytest_cache/v/cache/lastfailed",
+        "config/__pycache__/checks.cpython-311.pyc",
+        "htmlcov/index.html",
+    ):
+        file = used / "{{cookiecutter.project_slug}}" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"SECRET={{ secret }} {% not jinja \xff")
+    fresh = bake()
+
+    project = baked(used, tmp_path / "out")
+
+    assert files_of(project) == files_of(fresh)
+
+
+def baked(
+    template: Path, folder: Path, *answers: str, **variables: str
+) -> Path:
+    """A project made by the command itself, as a person starts it."""
+    folder.mkdir()
+    subprocess.run(
+        [
+            sys.executable, "-m", "cookiecutter", str(template), "--no-input",
+            "--default-config", "--output-dir", str(folder), *answers,
+        ],
+        env=os.environ | variables,
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    (project,) = folder.iterdir()
+    return project
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "ascii", "iso-8859-1"])
+def test_a_name_that_the_terminal_cannot_show_is_baked(
+    template: Path, tmp_path: Path, charset: str
+) -> None:
+    name = "project_name=Łódź Kauf"
+
+    project = baked(template, tmp_path / "out", name, PYTHONIOENCODING=charset)
+
+    assert (project / "config/name.txt").read_text("utf-8") == "Łódź Kauf\n"
+
+
+def test_others_can_read_a_project_whatever_the_umask_is(
+    template: Path, tmp_path: Path
+) -> None:
+    strict = shutil.copytree(template, tmp_path / "strict")
+    for path in strict.rglob("*"):
+        path.chmod(path.stat().st_mode & ~0o027)
+    before = os.umask(0o027)
+    try:
+        project = baked(strict, tmp_path / "out")
+    finally:
+        os.umask(before)
+
+    for path in [project, *project.rglob("*")]:
+        wanted = 0o555 if path.is_dir() else 0o444
+        assert path.stat().st_mode & wanted == wanted, path

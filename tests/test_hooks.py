@@ -232,6 +232,7 @@ def test_finishing_renames_the_project_and_keeps_one_licence(
     assert (tmp_path / "LICENSE").read_bytes() == chosen.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {
         ".github",
+        ".gitignore",
         "LICENSE",
         "config",
         "pyproject.toml",
@@ -254,7 +255,7 @@ def test_finishing_keeps_what_the_provider_of_ci_reads(
     post_gen_project.finish(tmp_path, GOOD | {"ci_provider": provider})
 
     found = {path.name for path in tmp_path.glob(".git*")}
-    assert found == kept
+    assert found == kept | {".gitignore"}
 
 
 def copy_what_is_finished(folder: Path) -> None:
@@ -262,6 +263,7 @@ def copy_what_is_finished(folder: Path) -> None:
     for text in PROJECT.glob("LICENSE.*"):
         shutil.copy(text, folder)
     shutil.copy(PROJECT / "pyproject.toml", folder)
+    shutil.copy(PROJECT / ".gitignore", folder)
     shutil.copy(PROJECT / ".gitlab-ci.yml", folder)
     shutil.copytree(PROJECT / ".github", folder / ".github")
     (folder / "config").mkdir()

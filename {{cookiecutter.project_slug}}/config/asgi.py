@@ -7,10 +7,12 @@ import os
 from django.core.asgi import get_asgi_application
 
 from config.checks import refuse_to_start
+from config.requests import AsyncSiteRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 application = get_asgi_application()
+application.request_class = AsyncSiteRequest
 
 # Needs the apps, so it comes behind what loads them.
 refuse_to_start()

@@ -14,6 +14,7 @@ from django.core.checks import run_checks
 from django.core.management.base import SystemCheckError
 
 from config.variables import DECLARED
+from django_hookflow.strength import weakness
 
 # The tokens of the official development server's four users stand in its
 # docs: https://upstash.com/docs/qstash/howto/local-development (2026-08).
@@ -28,11 +29,16 @@ PUBLIC_TOKENS = frozenset(
     }
 )
 
-# As Django's own security.W009, but for the length: what some hosts make is
-# shorter than its 50, and long enough.
-LEAST_LENGTH = 32
-LEAST_LETTERS = 5
-INSECURE = "django-insecure-"  # how "startproject" marks its own
+# Django's security.W009 wants 50 characters; some hosts make fewer, and 32
+# random ones are enough.
+SECRET_KEY_LENGTH = 32
+# Of the other secrets: what a provider chooses may be shorter.
+SECRET_LENGTH = 20
+# The engine judges its own keys.
+OTHER_SECRETS = (
+    "QSTASH_TOKEN",
+    "DJANGO_METRICS_TOKEN",
+)
 
 
 def refuse_to_start() -> None:
@@ -67,7 +73,7 @@ def check_database(**_: Any) -> list[CheckMessage]:
 
 @register("site")
 def check_token(**_: Any) -> list[CheckMessage]:
-    if settings.QSTASH_TOKEN not in PUBLIC_TOKENS or settings.DEBUG:
+    if settings.DEBUG or str(settings.QSTASH_TOKEN) not in PUBLIC_TOKENS:
         return []
     return [
         Error(
@@ -81,7 +87,7 @@ def check_token(**_: Any) -> list[CheckMessage]:
 
 @register("site")
 def check_secret_key(**_: Any) -> list[CheckMessage]:
-    if settings.DEBUG or not is_guessable(settings.SECRET_KEY):
+    if settings.DEBUG or not weakness(settings.SECRET_KEY, SECRET_KEY_LENGTH):
         return []
     return [
         Error(
@@ -94,12 +100,22 @@ def check_secret_key(**_: Any) -> list[CheckMessage]:
     ]
 
 
-def is_guessable(key: str) -> bool:
-    return (
-        len(key) < LEAST_LENGTH
-        or len(set(key)) < LEAST_LETTERS
-        or key.startswith(INSECURE)
-    )
+@register("site")
+def check_secrets(**_: Any) -> list[CheckMessage]:
+    if settings.DEBUG:
+        return []
+    values = {name: getattr(settings, name, "") for name in OTHER_SECRETS}
+    return [
+        Error(
+            f"{name} can be guessed: it {problem}.",
+            hint="Set it to what its provider shows, or to a long random "
+            'text: python -c "import secrets; '
+            'print(secrets.token_urlsafe(32))"',
+            id="config.E005",
+        )
+        for name, value in values.items()
+        if value and (problem := weakness(str(value), SECRET_LENGTH))
+    ]
 
 
 @register("site")
@@ -122,9 +138,10 @@ def check_addresses(**_: Any) -> list[CheckMessage]:
 
 def is_here(url: str) -> bool:
     """Whether `url` is an address of the machine that uses it."""
-    host = urlsplit(url).hostname or ""
+    host = ""
     try:
+        host = urlsplit(url).hostname or ""
         address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or host.endswith(".localhost")
     return address.is_loopback or address.is_unspecified

@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import MutableMapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import cast
+from urllib.parse import urlsplit
 
 import dj_database_url
 import dj_email_url  # type: ignore[import-untyped]
@@ -49,12 +51,34 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 RATE = re.compile(rf"(?:off|([1-9]\d*)/({'|'.join(SECONDS)}))$")
 
+# What environs says of a variable that is not there, and we of an empty one.
+EMPTY = "It is empty."
+MISSING = {"Environment variable not set.", EMPTY}
+
 problems: dict[str, Sequence[str]] = {}
 
 ENV_FILE = os.environ.get("DJANGO_ENV_FILE", str(BASE_DIR / ".env"))
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def reach_loopback_directly(variables: MutableMapping[str, str]) -> None:
+    """Keep a proxy of the office away from what is on this machine.
+
+    It would look for the site, the sandbox and the embedded QStash server on
+    a machine of its own. Every client of this process reads `no_proxy`; the
+    lower case wins where both are set.
+    """
+    given = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    known = [one.strip() for one in given.split(",") if one.strip()]
+    missing = [one for one in LOOPBACK if one not in known]
+    if "*" not in known:
+        variables["no_proxy"] = ",".join([*known, *missing])
+
+
 env = Env(eager=False)
 env.read_env(ENV_FILE, recurse=False)
+reach_loopback_directly(os.environ)
 
 PARSERS: dict[str, Callable[..., Any]] = {
     "text": env.str,
@@ -168,6 +192,15 @@ def mail(default: str) -> dict[str, Any]:
     return dict(dj_email_url.parse(url or default))
 
 
+def host_of(url: str | None) -> list[str]:
+    """The host name in `url`, or none; a check says what is wrong with it."""
+    try:
+        host = urlsplit(url or "").hostname
+    except ValueError:
+        return []
+    return [f"[{host}]" if ":" in host else host] if host else []
+
+
 def is_mail_url(url: str) -> None:
     """Raise ValidationError unless Django can send mail with `url`."""
     try:
@@ -202,7 +235,7 @@ def mailer(mail: Mapping[str, Any]) -> dict[str, Any]:
 def seal(module: str = "") -> None:
     """End the reading of variables; raise if any was wrong or is missing."""
     for name in needed_in(module):
-        env.str(name, validate=validate.Length(min=1, error="It is empty."))
+        env.str(name, validate=validate.Length(min=1, error=EMPTY))
     try:
         env.seal()
     except EnvValidationError as error:
@@ -218,7 +251,9 @@ def seal(module: str = "") -> None:
 def complaint(errors: Mapping[str, Sequence[str]]) -> str:
     """What is wrong with each variable, and where to read about them."""
     lines = [
-        f"  {name}: {' '.join(dict.fromkeys(messages))}"
+        f"  {name} is not configured."
+        if MISSING & set(messages)
+        else f"  {name}: {' '.join(dict.fromkeys(messages))}"
         for name, messages in sorted(errors.items())
     ]
     return "\n".join(

@@ -120,7 +120,9 @@ DECLARED = (
     Variable(
         name="DJANGO_ALLOWED_HOSTS",
         group=DJANGO,
-        help="The names under which the site is asked for.",
+        help="The names under which the site is asked for. On a laptop "
+        "loopback names and the host of DJANGO_HOOKFLOW_DOMAIN are known "
+        "already.",
         kind="list",
         default=(),
         needed=(PRODUCTION,),
@@ -367,6 +369,26 @@ DECLARED = (
         kind="number",
         default=20,
         least=0,
+    ),
+    Variable(
+        name="DJANGO_HOOKFLOW_PARALLELISM",
+        group=WORKFLOWS,
+        help="How many deliveries QStash makes to this site at the same time; "
+        "0 leaves that to its plan. Take half of WEB_CONCURRENCY times "
+        "WEB_THREADS when steps call the site itself.",
+        kind="whole",
+        default=0,
+        least=0,
+    ),
+    Variable(
+        name="DJANGO_HOOKFLOW_KEEP_DAYS",
+        group=WORKFLOWS,
+        help="Days after which the cleanup deletes runs that have ended, with "
+        "their steps.",
+        kind="whole",
+        default=30,
+        least=0,
+        most=36_500,
     ),
     Variable(
         name="DJANGO_HOOKFLOW_MAX_BODY",

@@ -7,10 +7,12 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from config.checks import refuse_to_start
+from config.requests import SiteRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 application = get_wsgi_application()
+application.request_class = SiteRequest
 
 # Needs the apps, so it comes behind what loads them.
 refuse_to_start()

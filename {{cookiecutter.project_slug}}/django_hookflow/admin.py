@@ -78,7 +78,11 @@ def failure(row: WorkflowRun | StepExecution | DeadLetterEntry) -> str:
 
 
 class ReadOnly:
-    """The engine writes; people read."""
+    """The engine writes; people read.
+
+    Rows are deleted by cleanup_workflows, or by hookflow_erase, which leaves
+    open runs alone.
+    """
 
     class Media:
         css = {"all": ("django_hookflow/admin.css",)}  # noqa: RUF012
@@ -89,6 +93,11 @@ class ReadOnly:
         return False
 
     def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
         return False

@@ -6,15 +6,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Error
 from django.core.checks import Tags
 from django.core.checks import Warning as CheckWarning
 from django.core.checks import register
 from django.urls import NoReverseMatch
-from django.urls import reverse
 
+from django_hookflow.addresses import public_path
 from django_hookflow.conf import conf
+from django_hookflow.conf import impossible
 from django_hookflow.persistence.database import connection
 from django_hookflow.transports import get_transport
 
@@ -28,7 +30,35 @@ ISOLATION = re.compile(
 
 
 @register("hookflow")
+def check_settings(**_: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"{name} is {value!r}, but must be {wanted}.",
+            hint="Convert what comes from the environment, as in "
+            "int(os.environ[...]), or leave the setting out.",
+            id="django_hookflow.E010",
+        )
+        for name, value, wanted in impossible()
+    ]
+
+
+@register("hookflow")
+def check_time_zones(**_: Any) -> list[CheckMessage]:
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is False, but runs are compared with times in UTC.",
+            hint="Set USE_TZ = True; TIME_ZONE stays as it is.",
+            id="django_hookflow.E011",
+        )
+    ]
+
+
+@register("hookflow")
 def check_transport(**_: Any) -> list[CheckMessage]:
+    if any(impossible()):
+        return []  # said above
     try:
         return get_transport().check()
     except ImportError as error:
@@ -46,7 +76,7 @@ def check_transport(**_: Any) -> list[CheckMessage]:
 @register("hookflow")
 def check_webhook(**_: Any) -> list[CheckMessage]:
     try:
-        path = reverse("django_hookflow:workflow_webhook", args=["id"])
+        path = public_path("django_hookflow:workflow_webhook", "id")
     except NoReverseMatch:
         return [
             Error(
@@ -56,8 +86,12 @@ def check_webhook(**_: Any) -> list[CheckMessage]:
                 id="django_hookflow.E007",
             )
         ]
-    expected = f"/{conf.DJANGO_HOOKFLOW_WEBHOOK_PATH.strip('/')}/"
-    if path.startswith(expected.replace("//", "/")):
+    wanted = conf.DJANGO_HOOKFLOW_WEBHOOK_PATH
+    if not isinstance(wanted, str):
+        return []  # check_settings says so
+    expected = f"/{wanted.strip('/')}/"
+    prefix = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+    if path.startswith(prefix + expected.replace("//", "/")):
         return []
     return [
         CheckWarning(
@@ -133,5 +167,5 @@ def _wrong_isolation(what: str) -> CheckMessage:
         "for it can miss each other.",
         hint="Use PostgreSQL's default, READ COMMITTED: remove the level from "
         "OPTIONS in DATABASES, and what ALTER ROLE or ALTER DATABASE has set.",
-        id="django_hookflow.E009",
+        id="django_hookflow.E013",
     )

@@ -5,7 +5,10 @@ Read when first asked for, and again when a test overrides one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -46,6 +49,11 @@ class Settings:
     DJANGO_HOOKFLOW_MAX_CRASHES: int = 5
     # Seconds to wait for QStash when publishing; the sweeper sends the rest.
     DJANGO_HOOKFLOW_PUBLISH_TIMEOUT: float = 1
+    # Days that ended runs, their steps and replayed dead letters are kept.
+    DJANGO_HOOKFLOW_KEEP_DAYS: int = 30
+    # Deliveries QStash makes at the same time to this site, by its flow
+    # control; 0 leaves that to its plan.
+    DJANGO_HOOKFLOW_PARALLELISM: int = 0
     # Attempts QStash makes beyond the first while this site is away.
     DJANGO_HOOKFLOW_QSTASH_RETRIES: int = 3
     # Seconds QStash can hold a message back: 7 days on its free plan.
@@ -61,8 +69,63 @@ class Settings:
     def __getattribute__(self, name: str) -> Any:
         if name not in _read:
             default = super().__getattribute__(name)
-            _read[name] = getattr(django_settings, name, default)
+            value = getattr(django_settings, name, None)
+            # os.environ.get() of a variable that is not set is None.
+            _read[name] = default if value is None else value
         return _read[name]
+
+
+# The smallest value of each number; 0 where it is not named.
+LEAST = {
+    "DJANGO_HOOKFLOW_LEASE": 0.1,
+    "DJANGO_HOOKFLOW_MAX_CRASHES": 1,
+    "DJANGO_HOOKFLOW_PUBLISH_TIMEOUT": 0.01,
+    "DJANGO_HOOKFLOW_MAX_DELAY": 1,
+    "DJANGO_HOOKFLOW_MAX_BODY": 1,
+    "DJANGO_HOOKFLOW_MAX_VALUE_BYTES": 1,
+}
+# The largest one, in seconds, bytes or times: what fits into a timedelta and
+# into an integer of the database.
+MOST = 2**31 - 1
+MOST_OF = {"DJANGO_HOOKFLOW_KEEP_DAYS": 36_500}
+
+
+def impossible() -> Iterator[tuple[str, Any, str]]:
+    """Each setting whose value cannot be used: name, value, what it takes."""
+    for name, kind in Settings.__annotations__.items():
+        value, wanted = getattr(conf, name), _wanted(name, kind)
+        if not wanted.accepts(value):
+            yield name, value, wanted.description
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a setting may be."""
+
+    description: str
+    accepts: Callable[[Any], bool]
+
+
+def _wanted(name: str, kind: str) -> Wanted:
+    if kind == "str":
+        return Wanted("a text", lambda value: isinstance(value, str))
+    if kind == "bool":
+        return Wanted("True or False", lambda value: type(value) is bool)
+    if kind == "Sequence[str]":
+        return Wanted("a list of dotted paths", _is_texts)
+    least, most = LEAST.get(name, 0), MOST_OF.get(name, MOST)
+    types = (int,) if kind == "int" else (int, float)
+    noun = "a whole number" if kind == "int" else "a number"
+    return Wanted(
+        f"{noun} from {least:,} to {most:,}",
+        lambda value: type(value) in types and least <= value <= most,
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(one, str) for one in value
+    )
 
 
 def _read_again(**_: object) -> None:

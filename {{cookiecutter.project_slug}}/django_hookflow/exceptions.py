@@ -185,7 +185,8 @@ class InvalidDelivery(HookflowError):
     """An incoming message is refused.
 
     `status`: the HTTP status that tells the sender what to do.
-    `kind`: unsigned, forged, expired, oversized or malformed, for the log.
+    `kind`: unsigned, forged, expired, oversized, unreadable or malformed,
+    for the log.
     """
 
     def __init__(

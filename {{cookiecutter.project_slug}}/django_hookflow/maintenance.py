@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,6 @@ logger = logging.getLogger("django_hookflow.maintenance")
 
 SWEEP_LIMIT = 1000  # runs that one sweep rings for
 SWEEP_BATCH = 50  # of them between two looks at the time
-KEEP_DAYS = 30  # days that what has ended is kept
 OLDEST = 36_500  # days; a century is as good as never
 
 SWEEP = "sweep"
@@ -93,11 +93,11 @@ def look_again() -> int:
     return total
 
 
-def clean(days_old: int = KEEP_DAYS, seconds: float | None = None) -> Cleaned:
-    """Delete what ended long ago, for about `seconds`."""
+def clean(seconds: float | None = None) -> Cleaned:
+    """Delete what ended DJANGO_HOOKFLOW_KEEP_DAYS ago, for about `seconds`."""
     until = None if seconds is None else _later(seconds)
     expired = WorkflowPersistence.expired(
-        clock.now() - timedelta(days=days_old)
+        clock.now() - timedelta(days=conf.DJANGO_HOOKFLOW_KEEP_DAYS)
     )
     kinds = (expired.runs, expired.events, expired.letters)
     runs, events, letters = (_delete(rows, until) for rows in kinds)
@@ -128,40 +128,54 @@ def maintenance_webhook(request: HttpRequest, task: str) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a schedule asks for, and how often it does."""
+    """What a schedule asks for, and how often it does.
+
+    A message never says what to delete: whoever holds QSTASH_TOKEN can have
+    one signed. The age comes from DJANGO_HOOKFLOW_KEEP_DAYS.
+    """
 
     task: str
-    days_old: int
     every: timedelta
 
     @classmethod
     def decode(cls, task: str, body: bytes) -> Order:
-        """What a body such as {"every": 86400, "days_old": 30} says."""
+        """The order in a body such as {"every": 86400}."""
         usual = USUALLY.get(task)
         if usual is None:
             raise _malformed(f"There is no task {task!r}, only {[*USUALLY]}")
         try:
-            given = {"every": usual.total_seconds(), "days_old": KEEP_DAYS}
+            given = {"every": usual.total_seconds()}
             given |= json.loads(body or b"{}")
             every = timedelta(seconds=given["every"])
         except (*NONSENSE, OverflowError) as error:
             raise _malformed(f"The body is no order: {error!r}") from error
-        days_old = given["days_old"]
-        if type(days_old) is not int or not 0 <= days_old <= OLDEST:
-            raise _malformed(f"Its days_old is {days_old!r}")
-        return cls(task, days_old, every)
+        _report_ignored(given)
+        return cls(task, every)
 
     def obey(self) -> Swept | Cleaned:
         seconds = conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET
         with watched(self.task, self.every):
             if self.task == SWEEP:
                 return sweep(seconds=seconds)
-            return clean(self.days_old, seconds)
+            return clean(seconds)
 
 
 def watched(task: str, every: timedelta) -> Span:
     """What tracers see of a task, which should be done this often."""
     return tracing.job(MONITORS[task], every)
+
+
+def _report_ignored(given: Mapping[str, Any]) -> None:
+    """Schedules registered by earlier versions still name an age."""
+    asked, ours = given.get("days_old"), conf.DJANGO_HOOKFLOW_KEEP_DAYS
+    if asked not in (None, ours):
+        logger.warning(
+            "The message asks for days_old=%r, which is ignored: "
+            "DJANGO_HOOKFLOW_KEEP_DAYS is %d. Set that, then run "
+            '"manage.py hookflow_schedule" again.',
+            asked,
+            ours,
+        )
 
 
 def _malformed(reason: str) -> InvalidDelivery:

@@ -6,6 +6,8 @@ Only the package persistence writes them.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -15,6 +17,9 @@ from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
+
+# Statuses of a step whose column `executed_at` is NULL.
+NOT_YET = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
 
 __all__ = ["DeadLetterEntry", "Event", "StepExecution", "WorkflowRun"]
 
@@ -143,9 +148,24 @@ class StepExecution(models.Model):
     def __str__(self) -> str:
         return self.step_id
 
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        """A step that waits was executed, so far, when it was first reached.
+
+        Its column is NULL, but every view that shows steps would have to
+        know that and few do: `step.executed_at.isoformat()` works for all.
+        """
+        step = super().from_db(*args, **kwargs)
+        loaded = step.__dict__
+        if loaded.get("executed_at", step) is None and "started_at" in loaded:
+            step.executed_at = step.started_at
+        return step
+
     @property
     def duration(self) -> timedelta | None:
         """From when it was first reached until it was recorded."""
+        if self.status in NOT_YET:
+            return None
         if self.started_at is None or self.executed_at is None:
             return None
         return self.executed_at - self.started_at

@@ -13,14 +13,41 @@ from .models import Order
 from .models import OrderLine
 from .models import Payment
 from .models import Product
+from .timeline import ENDED
+from .timeline import last_run
 
 
-class OrderLineInline(admin.TabularInline):  # type: ignore[type-arg]
+def run_status(order: Order) -> str:
+    """How its run is; "" when the row has been erased."""
+    run = last_run(order.run_id)
+    return run.status if run else ""
+
+
+class ReadOnly:
+    """Steps write; people read."""
+
+    def has_add_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+
+class OrderLineInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = OrderLine
     extra = 0
 
 
-class PaymentInline(admin.StackedInline):  # type: ignore[type-arg]
+class PaymentInline(ReadOnly, admin.StackedInline):  # type: ignore[type-arg]
     model = Payment
     extra = 0
 
@@ -33,10 +60,14 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Order)
 class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """While the run of an order is open, its steps alone change it."""
+
     list_display = ("id", "email", "status", "total", "created")
     list_filter = ("status",)
     search_fields = ("id", "email", "run_id")
-    readonly_fields = ("id", "run", "created")
+    # A failed run may say to close its order by hand.
+    fields = ("id", "email", "status", "reason", "total", "run", "created")
+    readonly_fields = ("id", "email", "total", "run", "created")
     inlines = (OrderLineInline, PaymentInline)
 
     def has_add_permission(
@@ -44,6 +75,19 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> bool:
         """An order begins with its run, which the shop starts."""
         return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Order | None = None
+    ) -> bool:
+        may = super().has_change_permission(request, obj)
+        return may and (obj is None or run_status(obj) in ("failed", ""))
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Order | None = None
+    ) -> bool:
+        """As for hookflow_erase: an open run would go on without its rows."""
+        may = super().has_delete_permission(request, obj)
+        return may and (obj is None or run_status(obj) in (*ENDED, ""))
 
     @admin.display(ordering="created_at")
     def created(self, order: Order) -> str:

@@ -30,7 +30,11 @@ class OrdersSettings:
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
-        return getattr(settings, name, value) if name.isupper() else value
+        if not name.isupper():
+            return value
+        # os.environ.get() of a variable that is not set is None.
+        given = getattr(settings, name, None)
+        return value if given is None else given
 
 
 conf = OrdersSettings()

@@ -14,7 +14,7 @@ from decimal import Decimal
 from decimal import DecimalException
 from typing import Any
 
-from django.urls import reverse
+from django_hookflow.addresses import public_url
 
 from .conf import conf
 from .models import Payment
@@ -46,6 +46,7 @@ class Notification:
     charge_id: str
     outcome: str
     amount: Decimal
+    currency: str
 
 
 def charges_url() -> str:
@@ -62,13 +63,12 @@ def headers() -> dict[str, str]:
 
 def charge_request(payment: Payment) -> dict[str, str]:
     """The JSON body that asks the provider to charge the card."""
-    webhook = reverse("orders:payment-webhook")
     return {
         "amount": str(payment.amount),
         "currency": conf.ORDERS_CURRENCY,
         "reference": str(payment.order_id),
         "card_token": payment.card_token,
-        "webhook_url": conf.DJANGO_HOOKFLOW_DOMAIN.rstrip("/") + webhook,
+        "webhook_url": public_url("orders:payment-webhook"),
     }
 
 
@@ -95,16 +95,23 @@ def read(body: bytes) -> Notification:
         event: dict[str, Any] = json.loads(body)
         charge = event["charge"]
         return Notification(
-            event_id=text(event["id"]),
+            event_id=identifier(event["id"]),
             order_id=text(charge["reference"]),
-            charge_id=text(charge["id"]),
+            charge_id=identifier(charge["id"]),
             outcome=text(charge["status"]),
             amount=money(charge["amount"]),
+            currency=text(charge["currency"]),
         )
-    except (ValueError, LookupError, TypeError, DecimalException) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        DecimalException,
+        RecursionError,
+    ) as error:
         raise BadNotification(
             "A notification is JSON with an id and a charge (id, reference, "
-            "status, amount as text)."
+            "status, currency, amount as text)."
         ) from error
 
 
@@ -116,6 +123,13 @@ def money(value: object) -> Decimal:
 
 
 def text(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > MAX_TEXT:
-        raise ValueError(f"{value!r} is no short text")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        raise ValueError(f"{value!r} is not a short text")
     return value
+
+
+def identifier(value: object) -> str:
+    """An id that can stand in a row, an address and a line of a log."""
+    if not text(value).isprintable():
+        raise ValueError(f"{value!r} is not an id")
+    return text(value)

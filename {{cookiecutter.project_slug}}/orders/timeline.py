@@ -94,7 +94,7 @@ def as_json(step: StepExecution) -> dict[str, Any]:
         "status": step.status,
         "attempts": step.attempts,
         "started_at": step.started_at,
-        "executed_at": step.executed_at,
+        "executed_at": None if step.duration is None else step.executed_at,
         "duration": seconds,
         "deliveries": step.deliveries,
         "wake_at": step.wake_at,

@@ -12,9 +12,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from django_hookflow import send_event
+from django_hookflow.exceptions import EventConflict
 
 from . import payments
 from .models import Order
+from .models import Payment
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,12 @@ def payment_webhook(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"error": str(error)}, status=401)
     except payments.BadNotification as error:
         return JsonResponse({"error": str(error)}, status=400)
-    return JsonResponse({"status": deliver(notification)})
+    try:
+        return JsonResponse({"status": deliver(notification)})
+    except EventConflict as error:
+        # Not 4xx or 5xx, which the provider would send again for days.
+        logger.error("A notification was not used: %s", error)
+        return JsonResponse({"status": "ignored"})
 
 
 @transaction.atomic
@@ -45,12 +52,15 @@ def deliver(notification: payments.Notification) -> str:
         return "ignored"
     if order.status not in OPEN:
         return report_late(order, notification)
+    if is_of_another_charge(order, notification):
+        return "ignored"
     send_event(
         payments.SETTLED,
         {
             "charge_id": notification.charge_id,
             "status": notification.outcome,
             "amount": str(notification.amount),
+            "currency": notification.currency,
         },
         match=str(order.pk),
         event_id=notification.event_id,
@@ -64,6 +74,24 @@ def find(order_id: str) -> Order | None:
         return Order.objects.filter(pk=uuid.UUID(order_id)).first()
     except ValueError:
         return None
+
+
+def is_of_another_charge(
+    order: Order, notification: payments.Notification
+) -> bool:
+    """Before its charge is recorded, the run compares it instead."""
+    ours = Payment.objects.get(order=order).provider_id
+    if ours in ("", notification.charge_id):
+        return False
+    logger.error(
+        "Order %s has charge %s, but charge %s says it is %s for it. Look "
+        "into it with the provider.",
+        order.pk,
+        ours,
+        notification.charge_id,
+        notification.outcome,
+    )
+    return True
 
 
 def report_late(order: Order, notification: payments.Notification) -> str:

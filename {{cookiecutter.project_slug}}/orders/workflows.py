@@ -39,7 +39,8 @@ ENDED = {"succeeded", *UNPAID}
 CANCELLED = (HTTPStatus.OK, HTTPStatus.CONFLICT)
 
 
-@workflow
+# The id says whose it is, so that yours may be called after the function.
+@workflow(workflow_id="sample-process-order")
 def process_order(ctx: WorkflowContext) -> dict[str, str]:
     """Sell `ctx.data["order_id"]`: {"order_id", "status"} at the end."""
     order_id = ctx.data["order_id"]
@@ -88,7 +89,22 @@ def pay(ctx: WorkflowContext, order_id: str, request: Charge) -> Charge:
     ctx.step.options(atomic=True).run(
         "record-charge", services.record_charge, order_id, charge_id
     )
-    return settlement(ctx, order_id) or take_back(ctx, charge_id)
+    charge = settlement(ctx, order_id) or take_back(ctx, charge_id)
+    refuse_another(charge, charge_id, request)
+    return charge
+
+
+def refuse_another(charge: Charge, charge_id: str, request: Charge) -> None:
+    """Only the charge that was asked for settles its order."""
+    found = charge.get("charge_id", charge.get("id", charge_id))
+    currency = charge.get("currency", request["currency"])
+    if (found, currency) != (charge_id, request["currency"]):
+        raise PermanentError(
+            f"Order {request['reference']} asked for charge {charge_id} in "
+            f"{request['currency']}, but charge {found} in {currency} is "
+            f"{charge['status']}. Settle it with the provider, then close "
+            "the order by hand."
+        )
 
 
 def settlement(ctx: WorkflowContext, order_id: str) -> Charge | None:

@@ -13,6 +13,7 @@ class PaymentsSandboxConfig(AppConfig):
     verbose_name = "payments sandbox"
 
     def ready(self) -> None:
+        from . import checks  # noqa: F401
         from .notifier import notifier
 
         if conf.PAYMENTS_SANDBOX_NOTIFIER:

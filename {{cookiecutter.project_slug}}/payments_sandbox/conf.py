@@ -27,7 +27,11 @@ class SandboxSettings:
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
-        return getattr(settings, name, value) if name.isupper() else value
+        if not name.isupper():
+            return value
+        # os.environ.get() of a variable that is not set is None.
+        given = getattr(settings, name, None)
+        return value if given is None else given
 
     @property
     def is_the_provider(self) -> bool:

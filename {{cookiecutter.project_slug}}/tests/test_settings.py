@@ -28,12 +28,27 @@ LAPTOP = {
 SAMPLED = "SENTRY_TRACES_SAMPLE_RATE"
 DEPLOYED = LAPTOP | {
     "DJANGO_SECRET_KEY": "k3Q-a_text_that_nobody_guesses-9fX2vB7mT",
+    "QSTASH_TOKEN": "eyJVc2VySUQiOiI0MiIsIlBhc3N3b3JkIjoiOVgyIn0=",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_4Kq7Zp2mXv9RtB3nWc8LsDf6HgYj",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_8Tn3Vb6xQz1LkJ5hGf9DsAp2MwRe",
     "DJANGO_HOOKFLOW_DOMAIN": "https://shop.example.com",
     "PAYMENTS_URL": "https://shop.example.com/sandbox",
+    "PAYMENTS_API_KEY": "sk_live_7Qm2Xn4Vb8Zc1Lk6",
+    "PAYMENTS_WEBHOOK_SECRET": "whsec_5Rt9Yp3Wd7Hs2Jf8",
     "DATABASE_URL": "postgres://u:p@db.example:6000/shop",
     "DJANGO_ALLOWED_HOSTS": "shop.example.com",
     "DJANGO_EMAIL_URL": "submission://u:p%40@mail.example.com",
 }
+
+
+def test_a_deployed_site_that_takes_test_cards_is_warned_of() -> None:
+    run = manage("production", "check", DEPLOYED, "--deploy")
+
+    assert run.returncode == 0, run.stderr
+    assert (
+        "(payments_sandbox.W001) PAYMENTS_URL is "
+        "https://shop.example.com/sandbox, the sandbox of this site"
+    ) in run.stderr
 
 
 def test_deployed_settings_pass_every_check_without_a_warning() -> None:
@@ -47,12 +62,12 @@ def test_all_missing_variables_are_named_in_one_error() -> None:
     run = manage("production", "check", LAPTOP | {"QSTASH_TOKEN": ""})
 
     assert run.returncode == 1
-    assert run.stderr.endswith(
+    assert run.stderr == (
         "These environment variables are missing or wrong:\n"
-        "  DATABASE_URL: Environment variable not set.\n"
-        "  DJANGO_ALLOWED_HOSTS: Environment variable not set.\n"
-        "  DJANGO_EMAIL_URL: Environment variable not set.\n"
-        "  QSTASH_TOKEN: It is empty.\n"
+        "  DATABASE_URL is not configured.\n"
+        "  DJANGO_ALLOWED_HOSTS is not configured.\n"
+        "  DJANGO_EMAIL_URL is not configured.\n"
+        "  QSTASH_TOKEN is not configured.\n"
         '.env.example explains each. On a laptop run "make dev", which '
         "writes .env; elsewhere set them where the site is started.\n"
     )
@@ -68,8 +83,8 @@ def test_a_file_that_lacks_one_variable_is_told_of_that_one(
     run = manage("production", "check", {"DJANGO_ENV_FILE": str(file)})
 
     assert run.returncode == 1
-    assert "are missing or wrong:\n  QSTASH_TOKEN: E" in run.stderr
-    assert run.stderr.count("not set.") == 1
+    assert "are missing or wrong:\n  QSTASH_TOKEN is not" in run.stderr
+    assert run.stderr.count("is not configured.") == 1
 
 
 def test_values_that_make_no_sense_are_all_named_in_one_error() -> None:
@@ -186,7 +201,8 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
     run = manage("local", "shell", LAPTOP | empty, "--no-imports", "-c", asked)
 
-    assert run.stdout == "True 5 ['*'] django.db.backends.sqlite3\n", (
+    hosts = [".localhost", "127.0.0.1", "[::1]"]
+    assert run.stdout == f"True 5 {hosts} django.db.backends.sqlite3\n", (
         run.stderr
     )
 
@@ -207,6 +223,77 @@ def test_a_relative_sqlite_file_is_beside_manage_py_for_cron_too(
     )  # fmt: skip
 
     assert run.stdout == f"{PROJECT / 'shop.sqlite3'}\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("shop.localhost", 200),
+        ("[::1]:8000", 200),
+        ("mine.ngrok-free.app", 200),
+        ("laptop.lan", 200),
+        ("attacker.example", 400),
+        ("127.0.0.1.attacker.example", 400),
+    ],
+)
+def test_a_laptop_answers_under_its_own_names_alone(
+    host: str, status: int
+) -> None:
+    asked = (
+        "import django; django.setup(); from django.test import Client; "
+        "print(Client().get('/sandbox/', headers={'Host': "
+        f"{host!r}}}).status_code)"
+    )
+    variables = LAPTOP | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.local",
+        "DJANGO_HOOKFLOW_DOMAIN": "https://mine.ngrok-free.app",
+        "DJANGO_ALLOWED_HOSTS": "laptop.lan",
+    }
+
+    run = python("-c", asked, variables=variables)
+
+    assert run.stdout == f"{status}\n", run.stderr
+
+
+BEHIND_A_PROXY = """
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+import django, httpx
+django.setup()
+
+class Here(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_): ...
+
+server = HTTPServer(("127.0.0.1", 0), Here)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(httpx.get(f"http://127.0.0.1:{server.server_port}/").status_code)
+try:
+    httpx.get("http://shop.example.com/")
+except httpx.ConnectError:
+    print("asked the proxy")
+"""
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("kept", ["", "intranet.example"])
+def test_a_proxy_of_the_office_is_not_asked_for_this_machine(
+    name: str, kept: str
+) -> None:
+    variables = LAPTOP | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.local",
+        name: "http://127.0.0.1:9",
+        "NO_PROXY": kept,
+    }
+
+    run = python("-c", BEHIND_A_PROXY, variables=variables)
+
+    assert run.stdout == "204\nasked the proxy\n", run.stderr
 
 
 STARTED = "import config.wsgi; print('started')"
@@ -255,6 +342,17 @@ def test_a_site_with_all_it_needs_starts() -> None:
                 "only-for-tests",
                 "x" * 50,
                 "django-insecure-4y!0)k1v_0w9e8r7t6y5u4i3o2p1a",
+            )
+        ),
+        *(
+            (name, value, complaint)
+            for value in ("changeme", "your-next-signing-key")
+            for name, complaint in (
+                (
+                    "QSTASH_NEXT_SIGNING_KEY",
+                    "(django_hookflow.E012) QSTASH_NEXT_SIGNING_KEY can be",
+                ),
+                ("QSTASH_TOKEN", "(config.E005) QSTASH_TOKEN can be guessed"),
             )
         ),
         *(

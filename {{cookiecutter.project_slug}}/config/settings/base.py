@@ -45,6 +45,7 @@ MIDDLEWARE = [
     "config.health.HealthMiddleware",
     f"{OBSERVABILITY}.middleware.RequestIdMiddleware",
     f"{OBSERVABILITY}.middleware.MetricsMiddleware",
+    "config.requests.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     csp.MIDDLEWARE,
@@ -93,6 +94,11 @@ DJANGO_ALLOW_LOOPBACK = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REST_FRAMEWORK = {
+    # Not HTTP Basic, the framework's other default: it would try passwords
+    # at every address, past the throttle of the login page.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
         "config.browsable.BrowsableRenderer",
@@ -182,6 +188,8 @@ QSTASH_NEXT_SIGNING_KEY = variable("QSTASH_NEXT_SIGNING_KEY")
 DJANGO_HOOKFLOW_DOMAIN = variable("DJANGO_HOOKFLOW_DOMAIN")
 DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE")
 DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
+DJANGO_HOOKFLOW_PARALLELISM = variable("DJANGO_HOOKFLOW_PARALLELISM")
+DJANGO_HOOKFLOW_KEEP_DAYS = variable("DJANGO_HOOKFLOW_KEEP_DAYS")
 DJANGO_HOOKFLOW_MAX_BODY = variable("DJANGO_HOOKFLOW_MAX_BODY")
 
 # The payment provider of the sample; payments_sandbox plays it by default.

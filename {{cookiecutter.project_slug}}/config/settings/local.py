@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from config.environment import host_of
 from config.environment import seal
 from config.environment import throttles
 from config.environment import variable
@@ -25,7 +26,17 @@ LOGGING["loggers"]["django.server"] = {
 }
 
 DEBUG = variable("DJANGO_DEBUG", LOCAL)
-ALLOWED_HOSTS = ["*"]
+# Not "*": a page of the internet could then have its own name lead to this
+# machine, and read what a site with DEBUG shows.
+ALLOWED_HOSTS = [
+    *dict.fromkeys(
+        (
+            *(ALLOWED_HOSTS or ()),
+            *(".localhost", "127.0.0.1", "[::1]"),
+            *host_of(DJANGO_HOOKFLOW_DOMAIN),
+        )
+    )
+]
 INTERNAL_IPS = ["127.0.0.1"]
 
 THROTTLES = throttles(LOCAL)

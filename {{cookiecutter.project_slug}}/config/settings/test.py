@@ -46,8 +46,8 @@ DJANGO_HOOKFLOW_TRACERS = []
 
 QSTASH_URL = "http://127.0.0.1:1"  # nothing listens there
 QSTASH_TOKEN = "token-of-the-tests"
-QSTASH_CURRENT_SIGNING_KEY = "sig_current_signing_key_of_the_tests"
-QSTASH_NEXT_SIGNING_KEY = "sig_next_signing_key_of_the_tests"
+QSTASH_CURRENT_SIGNING_KEY = "sig_current_7Kq2signing_key_of_the_tests"
+QSTASH_NEXT_SIGNING_KEY = "sig_next_4Zx9signing_key_of_the_tests"
 DJANGO_HOOKFLOW_DOMAIN = "http://testserver"
 DJANGO_HOOKFLOW_TRANSPORT = "django_hookflow.transports.memory.MemoryTransport"
 

@@ -7,9 +7,8 @@ from abc import abstractmethod
 
 from django.core.checks import CheckMessage
 from django.http import HttpRequest
-from django.urls import reverse
 
-from django_hookflow.conf import conf
+from django_hookflow.addresses import public_url
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import InvalidDelivery
 
@@ -51,14 +50,9 @@ def webhook_url(workflow_id: str) -> str:
 
     Made of settings alone: what a request says of itself is not trusted.
     """
-    return _public("workflow_webhook", workflow_id)
+    return public_url("django_hookflow:workflow_webhook", workflow_id)
 
 
 def task_url(task: str) -> str:
     """The public address that has a task of maintenance done."""
-    return _public("maintenance_webhook", task)
-
-
-def _public(view: str, name: str) -> str:
-    path = reverse(f"django_hookflow:{view}", args=[name])
-    return conf.DJANGO_HOOKFLOW_DOMAIN.rstrip("/") + path
+    return public_url("django_hookflow:maintenance_webhook", task)

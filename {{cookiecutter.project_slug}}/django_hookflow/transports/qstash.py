@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
 from functools import partial
 from urllib.parse import quote
+from urllib.parse import urlsplit
 
 import httpx
 from django.core.checks import CheckMessage
 from django.core.checks import Error
 from qstash import QStash
+from qstash.message import FlowControl
 
 from django_hookflow import clock
+from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import TransportError
@@ -58,6 +62,7 @@ class QStashTransport(SignedTransport):
             retries=conf.DJANGO_HOOKFLOW_QSTASH_RETRIES,
             # A comma would make two labels, an umlaut no header at all.
             label=quote(delivery.workflow_id, safe=""),
+            flow_control=_flow_control(),
         )
 
     def trouble(self) -> str:
@@ -85,7 +90,7 @@ class QStashTransport(SignedTransport):
         )
 
     def check(self) -> list[CheckMessage]:
-        return [*_check_token(), *super().check()]
+        return [*_check_url(), *_check_token(), *super().check()]
 
     @cached_property
     def _client(self) -> QStash:
@@ -123,13 +128,47 @@ def _longest_hop() -> timedelta:
     return max(quota - SKEW, quota / 2)
 
 
+def _flow_control() -> FlowControl | None:
+    """All deliveries to this site share one key, whatever their workflow."""
+    parallelism = conf.DJANGO_HOOKFLOW_PARALLELISM
+    if not parallelism:
+        return None
+    host = urlsplit(conf.DJANGO_HOOKFLOW_DOMAIN).netloc
+    key = re.sub(r"[^A-Za-z0-9._-]", "-", f"hookflow-{host}")
+    return {"key": key, "parallelism": parallelism}
+
+
 def _deduplication_id(delivery: Delivery) -> str:
     return f"{delivery.token}-{delivery.ring}"
 
 
-def _check_token() -> list[CheckMessage]:
-    if conf.QSTASH_TOKEN:
+def _check_url() -> list[CheckMessage]:
+    problem = problem_of(conf.QSTASH_URL)
+    if not problem:
         return []
+    return [
+        Error(
+            f"QSTASH_URL is {conf.QSTASH_URL!r}, {problem}.",
+            hint='Leave it out for "https://qstash.upstash.io", or set it to '
+            "where the embedded server listens.",
+            id="django_hookflow.E009",
+        )
+    ]
+
+
+def _check_token() -> list[CheckMessage]:
+    token = conf.QSTASH_TOKEN
+    if token and token == token.strip():
+        return []
+    if token:
+        return [
+            Error(
+                "QSTASH_TOKEN begins or ends with white space, so QStash "
+                "does not know it.",
+                hint="Copy it from the QStash console, without spaces.",
+                id="django_hookflow.E005",
+            )
+        ]
     return [
         Error(
             "QSTASH_TOKEN is not configured, so nothing can be published.",

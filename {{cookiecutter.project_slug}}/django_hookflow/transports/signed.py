@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Error
+from django.core.checks import Warning as CheckWarning
 from django.http import HttpRequest
 
+from django_hookflow.addresses import cure_for
+from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
+from django_hookflow.strength import weakness
 from django_hookflow.transports.base import Transport
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.base import webhook_url
@@ -48,22 +54,49 @@ def signed_body(request: HttpRequest, url: str) -> bytes:
     It is read only after its size has been looked at, and only when there
     is a signature at all.
     """
-    size, most = _content_length(request), conf.DJANGO_HOOKFLOW_MAX_BODY
-    if size > most:
-        raise InvalidDelivery(
-            f"Its body has {size:,} bytes, and DJANGO_HOOKFLOW_MAX_BODY lets "
-            f"{most:,} be read",
-            status=413,
-            kind="oversized",
-        )
+    _refuse_oversized(_content_length(request))
     token = request.headers.get("Upstash-Signature", "")
     if not token:
         raise InvalidDelivery("It has no Upstash-Signature", kind="unsigned")
-    if not hasattr(request, "_body"):
-        # DATA_UPLOAD_MAX_MEMORY_SIZE, which is for forms, may be smaller.
-        request._body = request.read(size)
-    verify_qstash_signature(token, request.body, url)
-    return request.body
+    body = _body(request)
+    verify_qstash_signature(token, body, url)
+    return body
+
+
+def _body(request: HttpRequest) -> bytes:
+    """All of it; InvalidDelivery when it is too large, or read already."""
+    if hasattr(request, "_body"):
+        return request.body
+    if getattr(request, "_read_started", False):
+        raise InvalidDelivery(
+            "Its body was read before it came here: some middleware uses "
+            "request.read() or request.POST. Let it use request.body, or "
+            "leave this address out",
+            kind="unreadable",
+        )
+    # DATA_UPLOAD_MAX_MEMORY_SIZE, which is for forms, may be smaller.
+    body: bytes = _read(request)
+    _refuse_oversized(len(body))
+    request._body = body
+    return body
+
+
+def _read(request: HttpRequest) -> bytes:
+    """What the server has of the body, and a byte more than is allowed.
+
+    A tunnel may pass it on in chunks, without a length. A server that puts
+    them together says so by wsgi.input_terminated; without that, a read
+    could wait for ever.
+    """
+    if request.META.get("CONTENT_LENGTH"):
+        return bytes(request.read(_content_length(request)))
+    most = conf.DJANGO_HOOKFLOW_MAX_BODY + 1
+    environ: dict[str, Any] | None = getattr(request, "environ", None)
+    if environ is None:  # by ASGI, where the whole body is there
+        return bytes(request.read(most))
+    if environ.get("wsgi.input_terminated"):
+        return bytes(environ["wsgi.input"].read(most))
+    return b""
 
 
 def _content_length(request: HttpRequest) -> int:
@@ -72,6 +105,17 @@ def _content_length(request: HttpRequest) -> int:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return 0
+
+
+def _refuse_oversized(size: int) -> None:
+    most = conf.DJANGO_HOOKFLOW_MAX_BODY
+    if size > most:
+        raise InvalidDelivery(
+            f"Its body has {size:,} bytes, and DJANGO_HOOKFLOW_MAX_BODY lets "
+            f"{most:,} be read",
+            status=413,
+            kind="oversized",
+        )
 
 
 def _check_domain() -> list[CheckMessage]:
@@ -87,15 +131,29 @@ def _check_domain() -> list[CheckMessage]:
                 id="django_hookflow.E001",
             )
         ]
-    if not domain.startswith(("http://", "https://")):
+    if problem := problem_of(domain):
         return [
             Error(
-                f"DJANGO_HOOKFLOW_DOMAIN is {domain!r}, which is no URL.",
-                hint=f'Write the scheme too: "https://{domain}".',
+                f"DJANGO_HOOKFLOW_DOMAIN is {domain!r}, {problem}.",
+                hint=cure_for(domain),
                 id="django_hookflow.E002",
             )
         ]
-    return []
+    return _check_redirect(domain)
+
+
+def _check_redirect(domain: str) -> list[CheckMessage]:
+    """A proxy may add https on the way, so it is not an error."""
+    if domain.startswith("https:") or not settings.SECURE_SSL_REDIRECT:
+        return []
+    return [
+        CheckWarning(
+            f"DJANGO_HOOKFLOW_DOMAIN is {domain!r} and SECURE_SSL_REDIRECT is "
+            "on, so each delivery is redirected to https and does not arrive.",
+            hint=cure_for(domain),
+            id="django_hookflow.W003",
+        )
+    ]
 
 
 def _check_key(name: str) -> list[CheckMessage]:
@@ -117,4 +175,21 @@ def _check_key(name: str) -> list[CheckMessage]:
                 id="django_hookflow.E004",
             )
         ]
-    return []
+    return _check_strength(name, value)
+
+
+def _check_strength(name: str, value: str) -> list[CheckMessage]:
+    """A space at an end spoils a key on a laptop too."""
+    problem = weakness(value)
+    if not problem or (settings.DEBUG and value == value.strip()):
+        return []
+    return [
+        Error(
+            f"{name} can be guessed or is mistyped: it {problem}. Messages "
+            "forged with it would be believed.",
+            hint="Copy it from the QStash console, without spaces. For the "
+            'embedded server: python -c "import secrets; '
+            "print('sig_' + secrets.token_urlsafe(24))\"",
+            id="django_hookflow.E012",
+        )
+    ]

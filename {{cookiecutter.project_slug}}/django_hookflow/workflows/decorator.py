@@ -49,6 +49,20 @@ class WorkflowWrapper:
         """Where the function is, for people."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
+    @property
+    def place(self) -> str:
+        """The file and line of the function, as editors open it."""
+        inner: Any = inspect.unwrap(self.function)
+        function: Any = inner if inspect.isfunction(inner) else self.function
+        code = function.__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
+
+    @property
+    def suggestion(self) -> str:
+        """An id that no workflow of another app has."""
+        app = self.function.__module__.removesuffix(".workflows")
+        return f"{app.rpartition('.')[2]}-{self.workflow_id}"
+
     def __call__(self, ctx: WorkflowContext) -> Any:
         return self.function(ctx)
 

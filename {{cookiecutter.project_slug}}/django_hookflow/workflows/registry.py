@@ -20,8 +20,10 @@ def register(workflow: WorkflowWrapper) -> None:
     if known is not None and known.name != workflow.name:
         raise ImproperlyConfigured(
             f"Two workflows are called {workflow.workflow_id!r}: "
-            f"{known.name} and {workflow.name}. "
-            'Give one of them another id: @workflow(workflow_id="…").'
+            f"{known.name} ({known.place}) and "
+            f"{workflow.name} ({workflow.place}). "
+            "Give the one that has no runs yet another id, for example "
+            f'@workflow(workflow_id="{workflow.suggestion}").'
         )
     _workflows[workflow.workflow_id] = workflow
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import logging
 from datetime import timedelta
@@ -110,15 +112,22 @@ def test_the_next_key_and_odd_but_genuine_claims_are_accepted(
             {"nbf": 1_767_225_600 + 60},
             "It is not valid for another 60 seconds: compare the clocks",
         ),
-        ({"exp": None}, "Its exp or nbf is no number of seconds"),
-        ({"exp": "soon"}, "Its exp or nbf is no number of seconds"),
-        ({"nbf": "soon"}, "Its exp or nbf is no number of seconds"),
+        ({"exp": None}, "Its exp or nbf is not a number of seconds"),
+        ({"exp": "soon"}, "Its exp or nbf is not a number of seconds"),
+        ({"nbf": "soon"}, "Its exp or nbf is not a number of seconds"),
         ({"iss": "Upsta"}, "Its iss is 'Upsta' and should be 'Upstash'"),
         ({"sub": "http://evil/"}, "Its sub is 'http://evil/' and should be"),
         ({"sub": None}, "Its sub is None and should be"),
         ({"body": None}, "The body is not the one that was signed"),
         ({"body": "x"}, "The body is not the one that was signed"),
         ({"body": "ü"}, "The body is not the one that was signed"),
+        ({"body": "\ud800"}, "The body is not the one that was signed"),
+        ({"exp": 10**400}, "Its exp or nbf is not a number of seconds"),
+        ({"exp": True}, "Its exp or nbf is not a number of seconds"),
+        ({"nbf": 10**400}, "Its exp or nbf is not a number of seconds"),
+        ({"nbf": -(10**400)}, "Its exp or nbf is not a number of seconds"),
+        ({"sub": "\ud800"}, r"Its sub is '\ud800' and should be"),
+        ({"iss": "\ud800"}, "Something that is not QStash has the signing"),
     ],
 )
 def test_wrong_claims_are_refused_and_the_log_says_which(
@@ -149,6 +158,21 @@ def test_unsigned_messages_are_refused_whatever_they_hold(
     assert send(body, None).status_code == 401
     assert send(body, "").status_code == 401
     assert send(body, "no.jwt.this").status_code == 401
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_brackets_without_end_in_a_token_are_refused(
+    delivery: Delivery, settings: Any, part: int
+) -> None:
+    key = settings.QSTASH_CURRENT_SIGNING_KEY
+    parts = jwt.encode(claims_of(delivery), key).split(".")
+    parts[part] = base64.urlsafe_b64encode(b"[" * 6000).decode().rstrip("=")
+    mac = hmac.digest(key.encode(), ".".join(parts[:2]).encode(), "sha256")
+    parts[2] = base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+    answer = send(delivery.encode(), ".".join(parts))
+
+    assert answer.status_code == 401
 
 
 @pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import random
+import string
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -23,10 +25,12 @@ import django_hookflow
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.conf import Settings
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
+from django_hookflow.strength import weakness
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows.context import StepManager
 from tests.world import World
@@ -124,8 +128,8 @@ def problems(settings: Any, **changes: Any) -> list[tuple[str, str]]:
             [
                 (
                     "E002",
-                    "DJANGO_HOOKFLOW_DOMAIN is 'shop.example.com', which is "
-                    "no URL.",
+                    "DJANGO_HOOKFLOW_DOMAIN is 'shop.example.com', which does "
+                    'not begin with "http://" or "https://".',
                 )
             ],
         ),
@@ -221,8 +225,43 @@ def problems(settings: Any, **changes: Any) -> list[tuple[str, str]]:
                 "DJANGO_HOOKFLOW_TRANSPORT": (
                     "django_hookflow.transports.qstash.QStashTransport"
                 ),
+                "DEBUG": True,
             },
             [],
+        ),
+        (
+            {"DJANGO_HOOKFLOW_LEASE": "30"},
+            [
+                (
+                    "E010",
+                    "DJANGO_HOOKFLOW_LEASE is '30', but must be a number from "
+                    "0.1 to 2,147,483,647.",
+                )
+            ],
+        ),
+        (
+            {"USE_TZ": False},
+            [
+                (
+                    "E011",
+                    "USE_TZ is False, but runs are compared with times in "
+                    "UTC.",
+                )
+            ],
+        ),
+        (
+            {
+                "DJANGO_HOOKFLOW_DOMAIN": "http://shop.example.com",
+                "SECURE_SSL_REDIRECT": True,
+            },
+            [
+                (
+                    "W003",
+                    "DJANGO_HOOKFLOW_DOMAIN is 'http://shop.example.com' and "
+                    "SECURE_SSL_REDIRECT is on, so each delivery is "
+                    "redirected to https and does not arrive.",
+                )
+            ],
         ),
     ],
 )
@@ -230,6 +269,117 @@ def test_checks_name_the_problem(
     settings: Any, changes: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     assert problems(settings, **changes) == expected
+
+
+ENGINE = [*Settings.__annotations__]
+QSTASH = "django_hookflow.transports.qstash.QStashTransport"
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_a_setting_that_is_none_is_one_that_is_left_out(
+    world: World, settings: Any, name: str
+) -> None:
+    settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH
+    setattr(settings, name, None)
+
+    @workflow
+    def hello(ctx: WorkflowContext) -> None: ...
+
+    found = checks.run_checks(tags=["hookflow"])
+    hello.trigger(run_id="r1")
+
+    needed = ("QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY",
+              "QSTASH_NEXT_SIGNING_KEY", "DJANGO_HOOKFLOW_DOMAIN")  # fmt: skip
+    said = [one.msg for one in found if one.is_serious()]
+    if name in needed:
+        assert len(said) == 1
+        assert said[0].startswith(f"{name} is not configured, so ")
+    else:
+        assert said == []
+    assert world.run_of("r1").status == "pending"
+
+
+@pytest.mark.parametrize(
+    "value", [object(), float("nan"), float("inf"), -1, [1], b"x"]
+)
+@pytest.mark.parametrize("name", ENGINE)
+def test_an_impossible_value_of_a_setting_is_one_sentence(
+    settings: Any, name: str, value: Any
+) -> None:
+    setattr(settings, name, value)
+
+    found = checks.run_checks(tags=["hookflow"])
+    checks.run_checks()  # and no other check fails of it
+
+    assert [one.is_serious() for one in found] == [True]
+    assert found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("domain", "hint"),
+    [
+        ("https://shop.example.com ", "https://shop.example.com"),
+        ("https://shop.example.com?a=1", "https://shop.example.com"),
+        ("https://shop.example.com#top", "https://shop.example.com"),
+        ("https://", "https://shop.example.com"),
+        ("https:///path", "https://path"),
+        ("https://[", "https://["),
+        ("https://shop.example.com:port", "https://shop.example.com:port"),
+        ("https://ann@shop.example.com", "https://shop.example.com"),
+        ("https://münchen.example", "https://münchen.example"),
+        ("HTTPS://shop.example.com", "https://shop.example.com"),
+        ("ftp://shop.example.com", "https://shop.example.com"),
+        ("//shop.example.com", "https://shop.example.com"),
+        ("https://shop.example.com\n", "https://shop.example.com"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(
+    settings: Any, domain: str, hint: str
+) -> None:
+    settings.DJANGO_HOOKFLOW_DOMAIN = domain
+
+    (found,) = checks.run_checks(tags=["hookflow"])
+
+    assert found.id == "django_hookflow.E002"
+    assert found.msg.startswith(f"DJANGO_HOOKFLOW_DOMAIN is {domain!r}, which")
+    assert found.hint == f'Write it like this: "{hint}".'
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "   ", "a", "changeme", "your-next-signing-key", "sig_abc123...",
+        "x" * 40, "ab" * 20, "sig_" + "0" * 28,
+        "change-me-Before-You-go-live-2026-please",
+        "sig_the_key_of_our_shop_in_the_production_site",
+        "sig_4Kq7Zp2mXv9RtB3nWc8LsDf6HgYj ",
+        "\nsig_4Kq7Zp2mXv9RtB3nWc8LsDf6HgYj",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"]
+)
+def test_a_key_that_can_be_guessed_is_refused(
+    settings: Any, name: str, key: str
+) -> None:
+    setattr(settings, name, key)
+
+    (found,) = checks.run_checks(tags=["hookflow"])
+
+    assert found.id == "django_hookflow.E012"
+    assert found.msg.startswith(f"{name} can be guessed or is mistyped: it ")
+
+
+def test_the_keys_that_real_sites_have_are_not_called_guessable() -> None:
+    base58 = string.ascii_letters + string.digits
+    dice = random.Random(7)
+    keys = [
+        "sig_" + "".join(dice.choices(alphabet, k=28))
+        for alphabet in (base58, "0123456789abcdef", base58 + "-_")
+        for _ in range(2000)
+    ]
+
+    assert [key for key in keys if weakness(key)] == []
 
 
 def test_every_check_has_a_cure(settings: Any) -> None:
@@ -291,7 +441,7 @@ def test_an_isolation_in_which_events_are_missed_is_refused(
         found = problems(settings)
 
     expected = f"The database of the runs {problem}{ISOLATED}"
-    assert found == ([("E009", expected)] if problem else [])
+    assert found == ([("E013", expected)] if problem else [])
 
 
 def test_an_isolation_that_the_database_itself_asks_for_is_refused() -> None:
@@ -310,7 +460,7 @@ def test_an_isolation_that_the_database_itself_asks_for_is_refused() -> None:
 
     assert [(message.id, message.msg) for message in found] == [
         (
-            "django_hookflow.E009",
+            "django_hookflow.E013",
             "The database of the runs has the isolation level 'serializable'"
             + ISOLATED,
         )
@@ -473,7 +623,7 @@ def test_a_view_shows_the_steps_of_a_run_that_still_waits(
         {
             "step_id": step.step_id,
             "status": step.status,
-            "executed_at": step.executed_at and step.executed_at.isoformat(),
+            "executed_at": step.executed_at.isoformat(),
         }
         for step in run.step_executions.all()
     ]
@@ -484,7 +634,11 @@ def test_a_view_shows_the_steps_of_a_run_that_still_waits(
             "status": "completed",
             "executed_at": "2026-01-01T00:00:00+00:00",
         },
-        {"step_id": "nap", "status": "waiting", "executed_at": None},
+        {
+            "step_id": "nap",
+            "status": "waiting",
+            "executed_at": "2026-01-01T00:00:00+00:00",
+        },
     ]
 
 

@@ -79,6 +79,19 @@ def test_a_delivery_is_published_with_all_that_qstash_needs(
     assert headers["content-type"] == "application/json"
 
 
+def test_deliveries_leave_room_when_the_site_asks_for_it(
+    world: World, settings: Any, qstash: Seen
+) -> None:
+    settings.DJANGO_HOOKFLOW_PARALLELISM = 8
+    settings.DJANGO_HOOKFLOW_DOMAIN = "http://127.0.0.1:8000"
+
+    get_transport().send(delivery())
+
+    headers = qstash[0][1]
+    assert headers["upstash-flow-control-key"] == "hookflow-127.0.0.1-8000"
+    assert headers["upstash-flow-control-value"] == "parallelism=8"
+
+
 @pytest.mark.parametrize(
     ("delay", "seconds"),
     [("-5s", None), ("0s", None), ("90s", 90), ("1.2s", 2), ("30d", 604_740)],

@@ -164,11 +164,6 @@ def test_without_an_address_nothing_is_registered(
     )
 
 
-def test_a_negative_age_is_refused_before_it_is_registered() -> None:
-    with pytest.raises(CommandError, match="must be 0 to 36500"):
-        call_command(COMMAND, "--days-old", "-1")
-
-
 @pytest.mark.parametrize(
     ("cron", "seconds"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -282,10 +283,20 @@ def test_an_unknown_workflow_names_a_close_one() -> None:
 
 
 def test_two_workflows_of_one_id_are_refused() -> None:
-    with pytest.raises(ImproperlyConfigured, match="Two workflows are called"):
+    with pytest.raises(ImproperlyConfigured) as caught:
 
         @workflow(workflow_id="noop")
         def another(ctx: WorkflowContext) -> None: ...
+
+    said = re.sub(r":\d+\)", ":LINE)", str(caught.value))
+    here = f"({__file__}:LINE)"
+    name = "test_two_workflows_of_one_id_are_refused.<locals>.another"
+    assert said == (
+        f"Two workflows are called 'noop': {__name__}.noop {here} and "
+        f"{__name__}.{name} {here}. Give the one that has no runs yet "
+        "another id, for example "
+        '@workflow(workflow_id="test_trigger-noop").'
+    )
 
 
 @pytest.mark.parametrize(

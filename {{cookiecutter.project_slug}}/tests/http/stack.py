@@ -97,14 +97,14 @@ class Stack:
         self.manage("load_products")
         self.write(LEDGER)
 
-    def start_site(self) -> None:
+    def start_site(self, **variables: str) -> None:
         """The site behind gunicorn: two workers of four threads."""
         self.start(
             "site",
             "-m", "gunicorn", "config.wsgi:application",
             f"--bind={HOST}:{self.site_port}",
             "--workers=2", "--worker-class=gthread", "--threads=4",
-            "--graceful-timeout=1",
+            "--graceful-timeout=1", **variables,
         )  # fmt: skip
         self.wait_for(self.is_up)
 

@@ -69,9 +69,9 @@ def test_a_loop_outlives_a_database_that_is_away(stack: Stack) -> None:
 def test_schedules_sweep_a_lost_run_and_clean_up(stack: Stack) -> None:
     stack.trigger_ledgers(["lost-1"])  # nobody takes its message
     stack.start_qstash("--time-scale", "3600")  # a day in 24 seconds
-    stack.start_site()
+    stack.start_site(DJANGO_HOOKFLOW_KEEP_DAYS="0")
 
-    told = stack.tell("hookflow_schedule", "--days-old", "0")
+    told = stack.tell("hookflow_schedule")
     stack.wait_for(lambda: not stack.rows(RUNS))
 
     assert told == [

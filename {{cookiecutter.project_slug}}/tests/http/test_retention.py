@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from django_hookflow.conf import Settings
 from django_hookflow.contrib.qstash_server.conf import Config
-from django_hookflow.maintenance import KEEP_DAYS
 from tests.http.stack import PROJECT
 from tests.http.stack import Stack
 
@@ -91,7 +91,10 @@ def test_the_times_of_the_page_are_those_of_the_code() -> None:
     )["services"]
     lines = [" ".join(one.get("command") or []) for one in services.values()]
 
-    assert f"| {KEEP_DAYS} days after the run ended" in PAGE
+    assert (
+        f"| {Settings.DJANGO_HOOKFLOW_KEEP_DAYS} days after the run ended"
+        in PAGE
+    )
     assert (keep.keep_logs, keep.keep_dead_letters) == (7 * day, 7 * day)
     for command in ("hookflow_sweep --every 60",):
         assert command in PAGE

@@ -381,6 +381,65 @@ def test_gunicorn_empties_the_directory_that_is_set(
     assert list((tmp_path / "shared").iterdir()) == []
 
 
+COMMAND = """
+import django
+django.setup()
+from django_hookflow.contrib.observability import metrics
+metrics.DELIVERIES.labels("w", "completed").inc()
+"""
+
+
+def command(
+    directory: str, tmp_path: Path
+) -> subprocess.CompletedProcess[str]:
+    """A command of a site that counts, as migrate before gunicorn starts."""
+    settings = tmp_path / "counting.py"
+    settings.write_text(
+        "from config.settings.test import *\n"
+        f"DJANGO_METRICS_TOKEN = {TOKEN!r}\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "counting",
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PROMETHEUS_MULTIPROC_DIR": directory,
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_command_may_count_before_gunicorn_has_made_the_directory(
+    tmp_path: Path,
+) -> None:
+    done = command(str(tmp_path / "not" / "yet"), tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "not" / "yet").glob("*.db"))) == 1
+
+
+def test_a_directory_that_is_set_to_nothing_is_not_set(
+    tmp_path: Path,
+) -> None:
+    done = command("", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["counting.py"]
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = command(str(tmp_path / "file" / "below"), tmp_path)
+
+    assert "PROMETHEUS_MULTIPROC_DIR is " in done.stderr.splitlines()[-1]
+    assert "leave it out." in done.stderr.splitlines()[-1]
+
+
 def test_a_worker_that_is_gone_leaves_its_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

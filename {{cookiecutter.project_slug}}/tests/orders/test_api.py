@@ -41,7 +41,7 @@ def test_order_is_placed_with_its_run(place: Any, mug: Product) -> None:
     }
     run = WorkflowRun.objects.get()
     assert run.run_id == order.run_id
-    assert run.workflow_id == "process_order"
+    assert run.workflow_id == "sample-process-order"
     assert run.data == {"order_id": str(order.pk)}
 
 

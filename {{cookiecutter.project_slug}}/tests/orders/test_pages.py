@@ -10,6 +10,7 @@ from django.conf import LazySettings
 from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from config.urls import urlpatterns
 from django_hookflow.models import WorkflowRun
@@ -217,3 +218,18 @@ class WithoutSandbox:
         for found in urlpatterns
         if getattr(found, "app_name", "") != "payments_sandbox"
     ]
+
+
+def test_what_scripts_and_browsers_read_is_not_localized(
+    client: Client, settings: LazySettings
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    settings.USE_THOUSAND_SEPARATOR = True
+    Product.objects.create(sku="A-1", name="Cup", price="1249.50", stock=12345)
+
+    with translation.override("de"):
+        page = client.get("/").content.decode()
+
+    found = re.findall(r'(?:data-price|max)="([^"]*)"', page)
+    assert found == ["12345", "1249.50"]
+    assert "1.249,50" in page

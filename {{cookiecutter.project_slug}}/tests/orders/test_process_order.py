@@ -19,6 +19,8 @@ import pytest
 from django.core import mail
 from django.test import Client
 
+from django_hookflow import WorkflowContext
+from django_hookflow import workflow
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
 from orders.models import Order
@@ -548,3 +550,16 @@ def test_durations_are_told_in_a_few_letters(
     seconds: float | None, text: str
 ) -> None:
     assert took(seconds) == text
+
+
+@pytest.mark.usefixtures("workflows")
+def test_a_workflow_of_yours_may_be_called_process_order(world: Any) -> None:
+    @workflow
+    def process_order(ctx: WorkflowContext) -> dict[str, Any]:
+        return {"status": "completed", "order": ctx.data["order_id"]}
+
+    run_id = process_order.trigger(data={"order_id": "12345"})
+    world.run_to_the_end()
+
+    run = WorkflowRun.objects.get(run_id=run_id)
+    assert (run.status, run.workflow_id) == ("completed", "process_order")

@@ -13,8 +13,10 @@ from django.http import HttpResponse
 from django.test import Client
 
 from django_hookflow.models import Event
+from django_hookflow.models import WorkflowRun
 from orders.models import Order
 from orders.models import Product
+from tests.orders.conftest import World
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +80,7 @@ def test_notification_becomes_an_event_for_its_order(
         "charge_id": "ch_1",
         "status": "succeeded",
         "amount": "29.00",
+        "currency": "EUR",
     }
 
 
@@ -149,6 +152,12 @@ def test_without_a_secret_nobody_is_believed(
         body_for("r", amount="much"),
         body_for("r", amount=29.0),
         body_for("r", amount="NaN"),
+        body_for("r", currency=None),
+        body_for("r", id="ch_\x00"),
+        body_for("r", id="ch_1\nforged line"),
+        body_for("r", id="\ud800"),
+        body_for("r").replace(b"evt_1", rb"evt_\u0000"),
+        b"[" * 100_000,
         body_for("r", status=None),
         body_for(""),
     ],
@@ -203,6 +212,69 @@ def test_late_repetition_is_no_news(
 
     assert answer.json() == {"status": "ignored"}
     assert caplog.messages == []
+
+
+def test_an_event_id_that_comes_for_two_orders_is_not_sent_for_ever(
+    client: Client, place: Any, order: Order, caplog: Any
+) -> None:
+    place()
+    other = Order.objects.exclude(pk=order.pk).get()
+
+    answers = [notify(client, body_for(one.pk)) for one in (order, other)]
+
+    assert [answer.json()["status"] for answer in answers] == [
+        "accepted",
+        "ignored",
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert "A notification was not used" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_charge_does_not_settle_an_order(
+    client: Client, world: World, order: Order, caplog: Any
+) -> None:
+    world.run_until_quiet()
+    waiting = Order.objects.get()
+    world_charge = waiting.payment.provider_id
+
+    answer = notify(client, body_for(order.pk, id="ch_other"))
+
+    assert world_charge != ""
+    assert answer.json() == {"status": "ignored"}
+    assert not Event.objects.exists()
+    assert f"has charge {world_charge}, but charge ch_other" in caplog.text
+    world.run_to_the_end()
+    assert Order.objects.get().status == "fulfilled"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("outcome", ["succeeded", "declined"])
+def test_another_charge_that_is_notified_first_fails_the_run(
+    client: Client, world: World, order: Order, outcome: str
+) -> None:
+    notify(client, body_for(order.pk, id="ch_other", status=outcome))
+
+    world.run_to_the_end()
+
+    run = WorkflowRun.objects.get()
+    assert run.status == "failed"
+    assert f"but charge ch_other in EUR is {outcome}" in run.error_message
+    assert Order.objects.get().status == "reserved"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_currency_does_not_settle_an_order(
+    client: Client, world: World, order: Order
+) -> None:
+    world.run_until_quiet()
+    ours = Order.objects.get().payment.provider_id
+
+    notify(client, body_for(order.pk, id=ours, currency="JPY"))
+    world.run_to_the_end()
+
+    assert WorkflowRun.objects.get().status == "failed"
+    assert Order.objects.get().status == "reserved"
 
 
 def test_webhook_takes_posts_only(client: Client) -> None:

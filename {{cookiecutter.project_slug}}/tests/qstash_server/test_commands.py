@@ -19,6 +19,9 @@ import pytest
 from django.core.management import CommandError
 from django.core.management import call_command
 
+from django_hookflow.contrib.qstash_server.management.commands import (
+    qstash_server as command,
+)
 from tests.ports import free_port
 from tests.qstash_server.helpers import DEADLINE
 from tests.qstash_server.helpers import Destination
@@ -365,3 +368,20 @@ def test_option_that_no_server_has_is_refused(
 ) -> None:
     with pytest.raises(CommandError, match=f"^{complaint}$"):
         call_command("qstash_server", option)
+
+
+@pytest.mark.parametrize(
+    ("variables", "workers"),
+    [
+        ({}, 8),
+        ({"WEB_CONCURRENCY": "", "WEB_THREADS": ""}, 8),
+        ({"WEB_CONCURRENCY": "4", "WEB_THREADS": "4"}, 8),
+        ({"WEB_CONCURRENCY": "1", "WEB_THREADS": "1"}, 1),
+        ({"WEB_CONCURRENCY": "16", "WEB_THREADS": "16"}, 32),
+        ({"WEB_CONCURRENCY": "many"}, 32),
+    ],
+)
+def test_deliveries_leave_half_of_the_threads_of_the_site(
+    variables: dict[str, str], workers: int
+) -> None:
+    assert command.default_workers(variables) == workers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from django_hookflow.contrib.observability import gunicorn
 from django_hookflow.contrib.observability.conf import conf
 
 
@@ -18,6 +19,7 @@ class ObservabilityConfig(AppConfig):
 
             sentry.start()
         if conf.DJANGO_METRICS_TOKEN:
+            gunicorn.make_directory()
             from django_hookflow.contrib.observability import metrics
 
             metrics.listen()

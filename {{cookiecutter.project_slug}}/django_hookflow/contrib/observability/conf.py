@@ -28,7 +28,8 @@ class Settings:
 
     def __getattribute__(self, name: str) -> Any:
         default = super().__getattribute__(name)
-        return getattr(django_settings, name, default)
+        value = getattr(django_settings, name, None)
+        return default if value is None else value
 
 
 conf = Settings()

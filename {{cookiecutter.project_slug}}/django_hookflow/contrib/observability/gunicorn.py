@@ -19,8 +19,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
 
 from django_hookflow.contrib.observability import logs
 
@@ -28,6 +31,25 @@ from django_hookflow.contrib.observability import logs
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def make_directory(variables: MutableMapping[str, str] = os.environ) -> None:
+    """Have the directory there before the first count is written into it.
+
+    Commands such as migrate count too, and may run before gunicorn does. An
+    empty variable, as compose files set it, is one that is not set.
+    """
+    directory = variables.get(DIRECTORY)
+    if not directory:
+        variables.pop(DIRECTORY, None)
+        return
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{DIRECTORY} is {directory!r}, which cannot be made: {error}. "
+            "Name a directory that this user may write, or leave it out."
+        ) from error
 
 
 def share_metrics(variables: Mapping[str, str] = os.environ) -> None:

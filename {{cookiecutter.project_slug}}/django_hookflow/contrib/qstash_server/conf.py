@@ -89,7 +89,7 @@ class Config:
             current_key=_setting("QSTASH_CURRENT_SIGNING_KEY", ""),
             next_key=_setting("QSTASH_NEXT_SIGNING_KEY", ""),
             debug=settings.DEBUG,
-            own_host=host_of(_setting("DJANGO_HOOKFLOW_DOMAIN", "")),
+            own_host=host_of(str(_setting("DJANGO_HOOKFLOW_DOMAIN", ""))),
             allowed_hosts=_hosts(_setting("QSTASH_SERVER_ALLOWED_HOSTS", ())),
             routes=_routes(_setting("QSTASH_SERVER_ROUTES", {})),
             quotas=_quotas(_setting("QSTASH_SERVER_QUOTAS", {})),
@@ -99,7 +99,10 @@ class Config:
 def host_of(address: str) -> str:
     """The host of "https://shop.example.com/x" or "shop.example.com:80"."""
     with_scheme = address if "//" in address else f"//{address}"
-    return urlsplit(with_scheme).hostname or ""
+    try:
+        return urlsplit(with_scheme).hostname or ""
+    except ValueError:
+        return ""  # such as "http://["; a check of the engine names it
 
 
 def _hosts(value: Any) -> tuple[str, ...]:
@@ -163,4 +166,5 @@ def _quotas(value: Any) -> Quotas:
 
 
 def _setting(name: str, default: Any) -> Any:
-    return getattr(settings, name, default)
+    value = getattr(settings, name, None)
+    return default if value is None else value

@@ -11,8 +11,8 @@ from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
 from django_hookflow import clock
+from django_hookflow.conf import conf
 from django_hookflow.maintenance import CLEANUP
-from django_hookflow.maintenance import KEEP_DAYS
 from django_hookflow.maintenance import OLDEST
 from django_hookflow.management.repeating import RepeatingCommand
 from django_hookflow.persistence import WorkflowPersistence
@@ -32,8 +32,8 @@ class Command(RepeatingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--days-old", type=int, default=KEEP_DAYS,
-            help="days since the run ended (30)",
+            "--days-old", type=int, default=conf.DJANGO_HOOKFLOW_KEEP_DAYS,
+            help="days since the run ended (DJANGO_HOOKFLOW_KEEP_DAYS)",
         )  # fmt: skip
         parser.add_argument(
             "--dry-run", action="store_true", help="say what would be deleted"

@@ -11,11 +11,10 @@ from django.core.management.base import BaseCommand
 from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 
+from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import TransportError
 from django_hookflow.maintenance import CLEANUP
-from django_hookflow.maintenance import KEEP_DAYS
-from django_hookflow.maintenance import OLDEST
 from django_hookflow.maintenance import SWEEP
 from django_hookflow.transports import schedules
 from django_hookflow.transports.schedules import QStashAwayError
@@ -45,10 +44,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--cleanup-cron", default=CLEANUP_CRON, metavar="CRON",
             help="when to clean up, in UTC (3:17 every day)",
-        )  # fmt: skip
-        parser.add_argument(
-            "--days-old", type=int, default=KEEP_DAYS,
-            help="days since the run ended (30)",
         )  # fmt: skip
         parser.add_argument(
             "--wait", type=float, default=0, metavar="SECONDS",
@@ -115,23 +110,17 @@ class Command(BaseCommand):
             self.stdout.write("No schedule of this site is registered.")
 
 
-def _wanted(
-    *, sweep_cron: str, cleanup_cron: str, days_old: int, **_: Any
-) -> list[Schedule]:
+def _wanted(*, sweep_cron: str, cleanup_cron: str, **_: Any) -> list[Schedule]:
     """Both schedules; CommandError when the site could not be called."""
-    if not re.match(r"https?://[^/]", conf.DJANGO_HOOKFLOW_DOMAIN):
+    if problem_of(conf.DJANGO_HOOKFLOW_DOMAIN):
         raise CommandError(
             f"DJANGO_HOOKFLOW_DOMAIN is {conf.DJANGO_HOOKFLOW_DOMAIN!r}, so "
             "QStash has no address to call. Set it to your public URL, such "
             'as "https://shop.example.com".'
         )
-    if not 0 <= days_old <= OLDEST:
-        raise CommandError(f"--days-old must be 0 to {OLDEST}.")
     return [
         Schedule(SWEEP, sweep_cron, _order(sweep_cron)),
-        Schedule(
-            CLEANUP, cleanup_cron, _order(cleanup_cron, days_old=days_old)
-        ),
+        Schedule(CLEANUP, cleanup_cron, _order(cleanup_cron)),
     ]
 
 
@@ -159,5 +148,5 @@ def interval_of(cron: str) -> timedelta:
     return DAY
 
 
-def _order(cron: str, **more: int) -> dict[str, Any]:
-    return {"every": interval_of(cron).total_seconds(), **more}
+def _order(cron: str) -> dict[str, Any]:
+    return {"every": interval_of(cron).total_seconds()}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import threading
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +30,20 @@ MAX_PORT = 65535
 WORTH_A_LINE = 100  # attempts in a second, or due; else it prints nothing
 
 
+def default_workers(variables: Mapping[str, str]) -> int:
+    """Half of the site's threads, as gunicorn.conf.py has them.
+
+    A step may call the site it runs in. With a delivery in each thread, no
+    thread would be left to answer, and all would wait for each other.
+    """
+    try:
+        processes = int(variables.get("WEB_CONCURRENCY") or 2)
+        threads = int(variables.get("WEB_THREADS") or 8)
+    except ValueError:
+        return WORKERS
+    return max(1, min(WORKERS, processes * threads // 2))
+
+
 class Command(BaseCommand):
     help = "Serve the QStash v2 API and deliver messages until Ctrl-C."
 
@@ -46,8 +62,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--workers",
             type=int,
-            default=WORKERS,
-            help=f"deliveries at the same time (default: {WORKERS})",
+            default=default_workers(os.environ),
+            help="deliveries at the same time (default: %(default)s, half of "
+            "the site's WEB_CONCURRENCY times WEB_THREADS)",
         )
         parser.add_argument(
             "--time-scale",
