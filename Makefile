@@ -35,8 +35,12 @@ NOT_SLOW := $(if $(filter true,$(CI)),,-m 'not slow')
 IN_PLACE = $(MAKE) --no-print-directory -C '$(PROJECT)' UV='$(UV)' VENV='$(VENV)'
 PATH_OF_PYTHON = $$($(PYTHON) -c 'import sys; print(sys.executable)')
 
+# The tests of what a project is deployed with, run as its own would be.
+DEPLOYMENT = -c pyproject.toml --rootdir=. --confcutdir=../tests/project \
+	-o pythonpath='. ../tests' ../tests/project
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-bake test-project test-sqlite check \
+.PHONY: help demo test smoke test-bake test-project test-sqlite check \
 	simulate bench audit format clean python
 
 help: ## say what there is
@@ -53,11 +57,15 @@ demo: $(BAKE)/.ready ## bake a project, and see one order go from start to end (
 
 test: check test-project test-bake ## everything
 
-test-project: $(VENV)/.synced-dev ## the project's tests in place, on both databases
+test-project: $(VENV)/.synced-dev ## the project's tests in place, on both databases, and its deployment
 	@$(IN_PLACE) coverage ARGS='-n 3 --dist worksteal $(ARGS)'
+	@cd '$(PROJECT)' && $(PY) -m pytest $(DEPLOYMENT) -n 3 --dist worksteal $(NOT_SLOW) $(ARGS)
 
 test-sqlite: $(VENV)/.synced-dev ## those on SQLite alone
-	@$(IN_PLACE) test ARGS='-n 3 --dist worksteal $(ARGS)'
+	@$(IN_PLACE) test test-engine ARGS='-n 3 --dist worksteal $(ARGS)'
+
+smoke: $(VENV)/.synced-dev ## the engine, the sample and the site on SQLite (PYTHON=python3.13)
+	@$(IN_PLACE) test ARGS='-n 3 --dist worksteal -m "not slow" tests orders/tests django_hookflow/tests/engine $(ARGS)'
 
 test-bake: $(VENV)/.synced-dev ## bake it, and use what was baked
 	@UV='$(UV)' $(PY) -m pytest -n 3 --dist worksteal $(NOT_SLOW) $(ARGS)

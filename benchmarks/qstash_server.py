@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--delayed", type=int, default=500)
     parser.add_argument("--waiting", type=int, default=100_000)
     parser.add_argument("--postgres", action="store_true")
-    parser.add_argument("--settings", default="tests.qstash_server.settings")
+    parser.add_argument("--settings", default="qstash_server.tests.settings")
     arguments = parser.parse_args()
     if arguments.postgres and "DATABASE_URL" not in os.environ:
         again = [sys.executable, __file__, *sys.argv[1:]]

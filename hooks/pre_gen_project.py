@@ -27,8 +27,8 @@ DOMAIN = re.compile(rf"{LABEL}(?:\.{LABEL})+")
 
 # Directories of the project: one inside its namesake confuses everybody.
 OUR_PACKAGES = frozenset(
-    "config deploy docs orders payments_sandbox scripts static templates "
-    "tests django_hookflow hookflow hookflow_project".split()
+    "config core deploy docs orders payments_sandbox qstash_server scripts "
+    "static templates tests django_hookflow hookflow hookflow_project".split()
 )
 
 # What the project installs, also indirectly; uv refuses a project that

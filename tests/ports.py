@@ -10,5 +10,5 @@ from clean_copy import REPOSITORY
 PROJECT = REPOSITORY / "{{cookiecutter.project_slug}}"
 
 free_ports: Callable[[int], list[int]] = run_path(
-    str(PROJECT / "tests" / "ports.py")
+    str(PROJECT / "django_hookflow" / "tests" / "ports.py")
 )["free_ports"]

@@ -67,7 +67,7 @@ UNWANTED = ("pip", "pytest", "mypy", "ruff", "uv", "hypothesis", "playwright")
 SETTINGS = """\
 from config.settings.production import *
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.http.brake"]
+INSTALLED_APPS = [*INSTALLED_APPS, "brake"]
 PAYMENTS_SANDBOX_NOTIFIER = True
 PAYMENTS_SANDBOX_SECONDS = 0.1
 DJANGO_HOOKFLOW_SWEEP_AFTER = 1
@@ -257,7 +257,7 @@ class Site:
         for container in self.containers:
             container.close()
 
-    # The brake: tests/http/brake in the project.
+    # The brake: django_hookflow/tests/http/brake in the project.
 
     def brake_at(self, statement: str) -> None:
         (self.folder / "brake" / "at").write_text(statement)
@@ -273,8 +273,10 @@ class Site:
 def site(image: Images, tmp_path: Path) -> Iterator[Site]:
     """A migrated database and a few products; nothing runs yet."""
     extra = tmp_path / "extra"
-    for name in ("__init__.py", "http/__init__.py", "http/brake"):
-        copy(PROJECT / "tests" / name, extra / "tests" / name)
+    shutil.copytree(
+        PROJECT / "django_hookflow" / "tests" / "http" / "brake",
+        extra / "brake",
+    )
     (extra / "settings_of_the_test.py").write_text(SETTINGS)
     (tmp_path / "brake").mkdir()
     (tmp_path / "brake").chmod(0o777)
@@ -365,11 +367,16 @@ def test_an_order_is_fulfilled_and_a_stop_ends_with_the_step_under_way(
 
 def what_serves_the_site() -> set[str]:
     """The files of the project that its image must hold, and no others."""
-    packages = ("config/", "django_hookflow/", "orders/", "payments_sandbox/")
+    packages = (
+        "config/", "core/", "django_hookflow/", "orders/", "payments_sandbox/",
+        "qstash_server/",
+    )  # fmt: skip
     return {
         name
         for name in tracked_files(PROJECT)
-        if name.startswith(packages) and not name.endswith(".md")
+        if name.startswith(packages)
+        and not name.endswith(".md")
+        and "/tests/" not in name
     } | {"manage.py", "gunicorn.conf.py"}
 
 
@@ -400,7 +407,7 @@ def status_of(site: Site, order: str) -> str:
 def trigger_ledger(site: Site) -> None:
     site.manage(
         "shell", "-c",
-        "from tests.http.brake.workflows import ledger\n"
+        "from django_hookflow.tests.http.brake.workflows import ledger\n"
         "ledger.trigger(run_id='held')",
     )  # fmt: skip
 
@@ -454,14 +461,6 @@ def postgres(port: int) -> Iterator[str]:
     flags = script.FLAGS.replace("-h ''", f"-h {HOST} -p {port}")
     with script.postgres(flags):
         yield f"postgres://postgres@{HOST}:{port}/postgres"
-
-
-def copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
 
 
 def can_connect(port: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from owner import Owner
 
 # What must hold in any project, whatever is left of it.
-FEW = "tests/test_scripts.py tests/test_settings.py tests/site"
+FEW = "tests"
 
 # The page at the address that `make dev` prints.
 START_PAGE = """
@@ -49,6 +49,7 @@ def test_what_is_left_passes_all_its_tests_and_hooks(
 
     owner.makes("hooks")
     owner.makes("test", "ARGS=-q -n 2")
+    owner.makes("test-engine", "ARGS=-q -n 2")
 
 
 def test_nothing_of_the_sample_is_left(owner: Owner) -> None:
@@ -88,9 +89,8 @@ def test_what_is_left_has_a_start_page(owner: Owner) -> None:
 def test_nothing_of_the_embedded_server_is_left(owner: Owner) -> None:
     remove(owner, ["remove-qstash-server"])
 
-    contrib = owner.project / "django_hookflow" / "contrib"
-    assert not (contrib / "qstash_server").exists()
-    assert mentions(owner, "contrib.qstash_server|manage.py qstash_") == []
+    assert not (owner.project / "qstash_server").exists()
+    assert mentions(owner, "qstash_server|manage.py qstash_") == []
     example = (owner.project / ".env.example").read_text(encoding="utf-8")
     assert "\nQSTASH_URL=https://qstash.upstash.io\n" in example
 

@@ -28,12 +28,12 @@ from django.db import transaction  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django_hookflow import clock  # noqa: E402
 from django_hookflow import engine  # noqa: E402
-from django_hookflow.contrib.qstash_server.models import Message  # noqa: E402
-from django_hookflow.contrib.qstash_server.models import State  # noqa: E402
 from django_hookflow.delivery import Delivery  # noqa: E402
 from django_hookflow.models import WorkflowRun  # noqa: E402
 from django_hookflow.persistence import WorkflowPersistence  # noqa: E402
 from django_hookflow.states import RunStatus  # noqa: E402
+from qstash_server.models import Message  # noqa: E402
+from qstash_server.models import State  # noqa: E402
 
 from benchmarks.project.transport import DirectTransport  # noqa: E402
 from benchmarks.project.workflows import bench_event  # noqa: E402

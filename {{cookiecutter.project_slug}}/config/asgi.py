@@ -6,8 +6,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
-from config.checks import refuse_to_start
-from config.requests import AsyncSiteRequest
+from core.checks import refuse_to_start
+from core.requests import AsyncSiteRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 

@@ -109,7 +109,7 @@ def variable(name: str, module: str = "base") -> Any:
 
 
 def throttles(module: str = "base") -> dict[str, str]:
-    """The rate of each scope of config.throttling."""
+    """The rate of each scope of core.throttling."""
     prefix = "DJANGO_THROTTLE_"
     return {
         name.removeprefix(prefix).lower(): variable(name, module)

@@ -6,8 +6,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.checks import refuse_to_start
-from config.requests import SiteRequest
+from core.checks import refuse_to_start
+from core.requests import SiteRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 

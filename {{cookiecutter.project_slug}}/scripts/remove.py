@@ -59,7 +59,6 @@ SAMPLE = Part(
     paths=(
         "orders",
         "payments_sandbox",
-        "tests/orders",
         "scripts/demo.py",
     ),
     gone=Gone(
@@ -89,7 +88,7 @@ SAMPLE = Part(
         (
             "config/urls.py",
             r'include\("orders\.urls"\)',
-            'TemplateView.as_view(template_name="config/start.html")',
+            'TemplateView.as_view(template_name="core/start.html")',
         ),
         (
             "config/urls.py",
@@ -110,20 +109,16 @@ SAMPLE = Part(
 SERVER = Part(
     name="qstash-server",
     paths=(
-        "django_hookflow/contrib/qstash_server",
-        "tests/qstash_server",
-        "tests/http",
-        "tests/production",
-        "tests/orders/test_browser.py",
+        "qstash_server",
+        "django_hookflow/tests/http",
+        "orders/tests/test_browser.py",
         "scripts/demo.py",
     ),
     gone=Gone(
         packages=frozenset(
             {
-                "django_hookflow.contrib.qstash_server",
-                "tests.qstash_server",
-                "tests.http",
-                "tests.production",
+                "qstash_server",
+                "django_hookflow.tests.http",
             }
         ),
         apps=frozenset(),
@@ -171,7 +166,6 @@ SERVER = Part(
             "",
         ),
         ("docs/reference.md", r"(?m)^The embedded server also .*\n", ""),
-        ("tests/containers/test_compose.py", r', "qstash"(?=[,)}])', ""),
     ),
     targets=("demo", "remove-qstash-server"),
     farewell=(

@@ -47,7 +47,7 @@ def parse() -> argparse.Namespace:
 def play(seeds: range) -> int:
     from tqdm import tqdm
 
-    from tests.simulation.runner import simulation
+    from django_hookflow.tests.simulation.runner import simulation
 
     with simulation() as stage:
         for seed in tqdm(seeds, unit=" histories", disable=None):

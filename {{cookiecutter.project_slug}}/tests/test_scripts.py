@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
+from django_hookflow.tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parent.parent
 SECRETS = {

@@ -324,18 +324,18 @@ def test_a_site_with_all_it_needs_starts() -> None:
         (
             "QSTASH_TOKEN",
             "eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
-            "(config.E002) QSTASH_TOKEN is a development token",
+            "(core.E002) QSTASH_TOKEN is a development token",
         ),
         (
             "DATABASE_URL",
             "sqlite://:memory:",
-            "(config.E001) DATABASE_URL is an SQLite database",
+            "(core.E001) DATABASE_URL is an SQLite database",
         ),
         *(
             (
                 "DJANGO_SECRET_KEY",
                 key,
-                "(config.E003) DJANGO_SECRET_KEY can be guessed",
+                "(core.E003) DJANGO_SECRET_KEY can be guessed",
             )
             for key in (
                 "changeme",
@@ -352,11 +352,11 @@ def test_a_site_with_all_it_needs_starts() -> None:
                     "QSTASH_NEXT_SIGNING_KEY",
                     "(django_hookflow.E012) QSTASH_NEXT_SIGNING_KEY can be",
                 ),
-                ("QSTASH_TOKEN", "(config.E005) QSTASH_TOKEN can be guessed"),
+                ("QSTASH_TOKEN", "(core.E005) QSTASH_TOKEN can be guessed"),
             )
         ),
         *(
-            (name, url, f"(config.E004) {name} is {url}, which leads every")
+            (name, url, f"(core.E004) {name} is {url}, which leads every")
             for name, url in (
                 ("DJANGO_HOOKFLOW_DOMAIN", "http://127.0.0.1:8000"),
                 ("DJANGO_HOOKFLOW_DOMAIN", "http://localhost:8000"),

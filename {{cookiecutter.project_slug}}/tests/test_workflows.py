@@ -11,12 +11,12 @@ from django.test import RequestFactory
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.testing.world import World
 from django_hookflow.transports.base import webhook_url
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.transports.signature import sign
 from django_hookflow.workflows.handlers import publish_next_step
 from django_hookflow.workflows.handlers import verify_qstash_signature
-from tests.world import World
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -6,11 +6,11 @@ from typing import Any
 
 import django
 
-from config import csp
 from config.environment import BASE_DIR
 from config.environment import mailer
 from config.environment import throttles
 from config.environment import variable
+from core import csp
 
 OBSERVABILITY = "django_hookflow.contrib.observability"
 
@@ -24,7 +24,7 @@ ALLOWED_HOSTS: list[str] = variable("DJANGO_ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS: list[str] = variable("DJANGO_CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
-    "config",
+    "core",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -32,7 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     # Before staticfiles: of two commands of a name the first app's runs, and
     # this one's runserver starts the embedded QStash server.
-    "django_hookflow.contrib.qstash_server",
+    "qstash_server",
     "django.contrib.staticfiles",
     "rest_framework",
     "django_hookflow",
@@ -42,14 +42,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.health.HealthMiddleware",
+    "core.health.HealthMiddleware",
     f"{OBSERVABILITY}.middleware.RequestIdMiddleware",
     f"{OBSERVABILITY}.middleware.MetricsMiddleware",
-    "config.requests.RefuseNulMiddleware",
+    "core.requests.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     csp.MIDDLEWARE,
-    "config.throttling.ThrottlingMiddleware",
+    "core.throttling.ThrottlingMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -101,7 +101,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "config.browsable.BrowsableRenderer",
+        "core.browsable.BrowsableRenderer",
     ],
 }
 
@@ -137,7 +137,7 @@ LOGGING: dict[str, Any] = {
     "filters": {"context": {"()": f"{OBSERVABILITY}.logs.ContextFilter"}},
     "formatters": {
         "line": {
-            "class": "config.logs.LineFormatter",
+            "class": "core.logs.LineFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },

@@ -19,7 +19,7 @@ ORDERS_PAYMENT_TIMEOUT = variable("ORDERS_PAYMENT_TIMEOUT", LOCAL)
 SENTRY_ENVIRONMENT = variable("SENTRY_ENVIRONMENT", LOCAL)
 
 # The lines of style sheets would bury those of the workflows.
-LOGGING["filters"]["requests"] = {"()": "config.logs.RequestFilter"}
+LOGGING["filters"]["requests"] = {"()": "core.logs.RequestFilter"}
 LOGGING["loggers"]["django.server"] = {
     "filters": ["requests"],
     "propagate": True,  # Django's own handler is not ours

@@ -22,7 +22,7 @@ from .base import *  # noqa: E402
 
 del os.environ["DJANGO_ENV_FILE"]  # what a test starts finds its own file
 
-SECRET_KEY = "only-for-tests-" * 4
+SECRET_KEY = "only-for-Tests-7Kq2-" * 3
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 # SQLite in a file: of one in memory, threads lock each other's tables.
 SCRATCH = mkdtemp(prefix="hookflow-tests-")
@@ -45,14 +45,14 @@ SENTRY_SEND_PII = False
 DJANGO_HOOKFLOW_TRACERS = []
 
 QSTASH_URL = "http://127.0.0.1:1"  # nothing listens there
-QSTASH_TOKEN = "token-of-the-tests"
+QSTASH_TOKEN = "token-of-the-Tests-7Kq2"
 QSTASH_CURRENT_SIGNING_KEY = "sig_current_7Kq2signing_key_of_the_tests"
 QSTASH_NEXT_SIGNING_KEY = "sig_next_4Zx9signing_key_of_the_tests"
 DJANGO_HOOKFLOW_DOMAIN = "http://testserver"
 DJANGO_HOOKFLOW_TRANSPORT = "django_hookflow.transports.memory.MemoryTransport"
 
 PAYMENTS_URL = "http://testserver/sandbox"
-PAYMENTS_API_KEY = "key-of-the-tests"
-PAYMENTS_WEBHOOK_SECRET = "secret-of-the-tests"
+PAYMENTS_API_KEY = "key-of-the-Tests-4Zx9-7Kq2"
+PAYMENTS_WEBHOOK_SECRET = "webhook-of-the-Tests-7Kq2"
 
 seal()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +30,11 @@ def register(workflow: WorkflowWrapper) -> None:
     _workflows[workflow.workflow_id] = workflow
 
 
+def unregister(workflow_id: str) -> None:
+    """Forget a workflow, as a deploy without its code would."""
+    _workflows.pop(workflow_id, None)
+
+
 def get_workflow(workflow_id: str) -> WorkflowWrapper:
     """The workflow of this id; WorkflowNotFound names a close one."""
     try:
@@ -39,3 +46,14 @@ def get_workflow(workflow_id: str) -> WorkflowWrapper:
 def get_all_workflows() -> dict[str, WorkflowWrapper]:
     """Every workflow by its id; a copy."""
     return dict(_workflows)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Forget at the end which workflows were registered within, for tests."""
+    known = get_all_workflows()
+    try:
+        yield
+    finally:
+        _workflows.clear()
+        _workflows.update(known)

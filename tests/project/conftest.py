@@ -1,0 +1,9 @@
+"""How a project is deployed, proved on the one in the template.
+
+The Makefile's target test-project runs this folder with the project's
+settings; a bake does not have it.
+"""
+
+from __future__ import annotations
+
+pytest_plugins = ["django_hookflow.pytest_plugin", "conftest"]

@@ -1,0 +1,219 @@
+"""Slows down who asks too often: 429, and when to come again.
+
+What is counted, each by the address of the client:
+
+orders    orders placed, in the shop and by the API
+status    looks at an order, as a page and by the API
+webhook   messages that were refused: unsigned, forged, expired, oversized;
+          what QStash has signed is let through, however much there is
+login     attempts to log in to the admin
+
+The counts are in the database, one statement each, since it is what all
+processes of the site share; a cache would be one more service to run, and
+Django's cache in a table cannot count without losing some.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import Error
+from django.db import connection
+from django.db import transaction
+from django.http import HttpRequest
+from django.http import HttpResponse
+from django.http import JsonResponse
+from django.utils.crypto import salted_hmac
+
+from config.environment import RATE
+from config.environment import SECONDS
+from core.models import RequestCount
+from django_hookflow import clock
+
+logger = logging.getLogger("core.throttling")
+
+View = Callable[[HttpRequest], HttpResponse]
+
+# Counted before the view runs, by method and name of the view.
+SCOPES = {
+    ("POST", "orders:shop"): "orders",
+    ("POST", "orders:api-orders"): "orders",
+    ("GET", "orders:order"): "status",
+    ("GET", "orders:api-order"): "status",
+    ("POST", "admin:login"): "login",
+}
+# Counted when they have answered that they believe nothing of it.
+WEBHOOKS = ("django_hookflow:", "orders:payment-webhook")
+REFUSED = (401, 413)
+
+COUNT = """
+INSERT INTO core_requestcount (key, count, ends_at) VALUES (%s, 1, %s)
+ON CONFLICT (key) DO UPDATE SET count = core_requestcount.count + 1
+RETURNING count
+"""
+
+
+class ThrottlingMiddleware:
+    """Stands before whatever a request might cost."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        name = view_name(request)
+        if response.status_code in REFUSED and name.startswith(WEBHOOKS):
+            return throttled(request, "webhook") or response
+        return response
+
+    def process_view(
+        self, request: HttpRequest, *_: Any
+    ) -> HttpResponse | None:
+        # Where it answers HEAD, a view does for it what it does for GET.
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        scope = SCOPES.get((method, view_name(request)))
+        return throttled(request, scope) if scope else None
+
+
+def view_name(request: HttpRequest) -> str:
+    return request.resolver_match.view_name if request.resolver_match else ""
+
+
+def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
+    """The answer to one request too many; None while there is room."""
+    rate = rate_of(settings.THROTTLES.get(scope, "off"))
+    client = client_address(request)
+    seconds = rate and seconds_to_wait(scope, client, rate)
+    if not seconds:
+        return None
+    logger.warning(
+        # With the header, which shows whether the proxies are counted right.
+        "%s %s of %s is throttled: more than %s in %s (X-Forwarded-For: %s)",
+        request.method,
+        request.path,
+        client,
+        settings.THROTTLES[scope],
+        scope,
+        request.headers.get("X-Forwarded-For", "")[:200],
+    )
+    return too_many(request, seconds)
+
+
+def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    """For people a sentence, for programs JSON."""
+    sentence = (
+        "Too many requests came from your address. Try again in "
+        f"{seconds} seconds."
+    )
+    response: HttpResponse
+    if "text/html" in request.headers.get("Accept", ""):
+        response = HttpResponse(sentence, content_type="text/plain")
+    else:
+        response = JsonResponse({"detail": sentence})
+    response.status_code = 429
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+@dataclass(frozen=True)
+class Rate:
+    count: int
+    seconds: int
+
+
+@lru_cache
+def rate_of(text: str) -> Rate | None:
+    """What "20/minute" says; None for "off"."""
+    found = RATE.fullmatch(text)
+    if found is None:
+        raise ValueError(f'{text!r} is no rate: write "20/minute", or "off".')
+    count, unit = found.groups()
+    return Rate(int(count), SECONDS[unit]) if count else None
+
+
+# Who is over a rate, and until when, as far as this process has seen: a
+# flood costs no more statements than are allowed.
+_over: dict[str, int] = {}
+MOST_REMEMBERED = 10_000
+
+
+def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
+    """Count a request; 0 when it may pass, else how long to stay away."""
+    now = clock.now().timestamp()
+    ends_at = (int(now) // rate.seconds + 1) * rate.seconds
+    key = key_of(scope, client, ends_at)
+    if key not in _over and counted(key, ends_at) <= rate.count:
+        return 0
+    if len(_over) >= MOST_REMEMBERED:
+        _over.clear()
+    _over[key] = ends_at
+    return math.ceil(ends_at - now)
+
+
+def key_of(*facts: object) -> str:
+    text = "\n".join(str(fact) for fact in facts)
+    return salted_hmac(__name__, text, algorithm="sha256").hexdigest()
+
+
+def counted(key: str, ends_at: int) -> int:
+    """How many there are now; none when the database cannot tell."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT, [key, ends_at])
+            (count,) = cursor.fetchone()
+        if count == 1:
+            forget()
+    except Error as error:
+        logger.warning("Requests are not counted: %s", error)
+        return 0
+    return int(count)
+
+
+def forget(most: int = 100) -> None:
+    """Delete some counts that are over, whenever a new one begins."""
+    over = RequestCount.objects.filter(ends_at__lte=clock.now().timestamp())
+    with transaction.atomic():
+        # Skipped when another deletes it: two would wait for each other.
+        locked = over.select_for_update(skip_locked=True)
+        keys = list(locked.values_list("key", flat=True)[:most])
+        RequestCount.objects.filter(key__in=keys).delete()
+
+
+def client_address(request: HttpRequest) -> str:
+    """Who asks, as the outermost proxy we trust has seen it.
+
+    Each proxy adds to the end of X-Forwarded-For whom it was asked by; what
+    stands further to the left may be invented.
+    """
+    trusted = settings.DJANGO_TRUSTED_PROXIES
+    chain = request.headers.get("X-Forwarded-For", "").split(",")
+    if trusted and len(chain) >= trusted and chain[-trusted].strip():
+        return network_of(without_port(chain[-trusted].strip()))
+    return network_of(request.META.get("REMOTE_ADDR", ""))
+
+
+def without_port(text: str) -> str:
+    """Some proxies say 192.0.2.1:4711, and [2001:db8::1]:4711."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def network_of(text: str) -> str:
+    """An address of IPv4, or the /64 of one of IPv6: one client has it all."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text[:64]
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -1,9 +1,0 @@
-"""A small server that speaks the QStash v2 API, inside your project.
-
-from django_hookflow.contrib.qstash_server.server import Server
-
-with Server(port=8080) as server:
-    print(server.url)
-"""
-
-from __future__ import annotations

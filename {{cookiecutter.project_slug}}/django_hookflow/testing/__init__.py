@@ -1,0 +1,8 @@
+"""Help for the tests of a project that has workflows."""
+
+from __future__ import annotations
+
+from django_hookflow.testing.world import EPOCH
+from django_hookflow.testing.world import World
+
+__all__ = ["EPOCH", "World"]

@@ -1,0 +1,83 @@
+"""A worker that is told to stop finishes its step and hands on the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from django_hookflow import WorkflowContext
+from django_hookflow import stopping
+from django_hookflow import workflow
+from django_hookflow.models import WorkflowRun
+from django_hookflow.testing.world import World
+from django_hookflow.transports.memory import MemoryTransport
+
+executed: list[str] = []
+
+
+@workflow(workflow_id="three steps of the stopping tests")
+def three_steps(ctx: WorkflowContext) -> str:
+    ctx.step.run("first", execute, "first")
+    ctx.step.run("second", execute, "second")
+    ctx.step.run("third", execute, "third")
+    return "done"
+
+
+def execute(name: str) -> str:
+    executed.append(name)
+    if name == "first":
+        stopping.tell()  # SIGTERM comes while it works
+    return name
+
+
+@pytest.fixture(autouse=True)
+def going_on() -> Iterator[None]:
+    executed.clear()
+    yield
+    stopping.tell(is_stopping=False)
+
+
+def test_a_delivery_ends_with_the_step_under_way(world: World) -> None:
+    three_steps.trigger(run_id="r1")
+    first = MemoryTransport.waiting[0]
+
+    MemoryTransport.deliver(first)
+
+    run = world.run_of("r1")
+    assert executed == ["first"]
+    assert steps_of(run) == [("first", "completed")]
+    assert (run.status, run.lease_token) == ("waiting", "")
+    rung = [message.delivery for message in MemoryTransport.waiting]
+    assert [delivery.run_id for delivery in rung] == ["r1"]
+    assert rung != [first.delivery]
+
+
+def test_another_process_goes_on_behind_the_recorded_step(
+    every: World,
+) -> None:
+    three_steps.trigger(run_id="r1")
+    MemoryTransport.deliver(MemoryTransport.waiting[0])
+
+    stopping.tell(is_stopping=False)  # as in a process that was just started
+    every.deliver()
+
+    assert executed == ["first", "second", "third"]
+    assert every.run_of("r1").status == "completed"
+    assert every.run_of("r1").deliveries == 2
+
+
+def test_a_stopping_process_begins_nothing_new(world: World) -> None:
+    three_steps.trigger(run_id="r1")
+    stopping.tell()
+
+    response = MemoryTransport.deliver(MemoryTransport.waiting[0])
+
+    assert (response.status_code, response["Retry-After"]) == (503, "1")
+    assert executed == []
+    assert world.run_of("r1").deliveries == 0
+    assert [message.retried for message in MemoryTransport.waiting] == [1]
+
+
+def steps_of(run: WorkflowRun) -> list[tuple[str, str]]:
+    return list(run.step_executions.values_list("step_id", "status"))

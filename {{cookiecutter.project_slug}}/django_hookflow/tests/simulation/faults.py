@@ -1,0 +1,107 @@
+"""Bugs planted on purpose: a simulation that finds none proves nothing.
+
+Each is planted in the statements on their way to the database, so that the
+engine itself stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_hookflow.tests.simulation.world import Fault
+
+ENTRY = "INSERT INTO django_hookflow_stepexecution"
+CLAIM = "UPDATE django_hookflow_workflowrun"
+RUN = '"django_hookflow_workflowrun"'
+
+
+def replace(sql: str, old: str, new: str) -> str:
+    """`sql` changed once; the engine's statement must still be known."""
+    if old not in sql:
+        # Not an Exception, which the engine would take for a step's own.
+        raise SystemExit(f"{old!r} is not in {sql}")
+    return sql.replace(old, new, 1)
+
+
+def append_without_fence(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(ENTRY):
+        fence = "r.lease_token = %s"
+        sql = replace(sql, fence, f"({fence} OR 1 = 1)")
+    return sql, params
+
+
+def claim_in_spite_of_a_lease(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+        sql = replace(sql, "lease_until <= %s", "%s IS NOT NULL")
+    return sql, params
+
+
+def commit_without_fence(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "lease_until = NULL" in sql:
+        fence = "AND lease_token = %s"
+        sql = replace(sql, fence, "AND (lease_token = %s OR 1 = 1)")
+    return sql, params
+
+
+def sleep_recorded_early(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(ENTRY) and "sleep" in params:
+        ended = {"waiting": "completed"}
+        params = [ended.get(p, p) if isinstance(p, str) else p for p in params]
+    return sql, params
+
+
+def event_kept(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('UPDATE "django_hookflow_event"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def event_wakes_nobody(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith(f'UPDATE {RUN} SET "wake_token"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def sweeper_sees_nothing(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith("SELECT") and '"sweep_at" <= ' in sql:
+        sql = replace(sql, " WHERE ", " WHERE 1 = 0 AND ")
+    return sql, params
+
+
+def claim_without_token(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+        token = "wake_token = %s"
+        sql = replace(sql, token, f"({token} OR 1 = 1)")
+        sql = replace(sql, "status IN", "'running' IN")
+    return sql, params
+
+
+def replay_that_forgets(sql: str, params: Any) -> tuple[str, Any]:
+    # A copy is written before anybody can have the lease of its run.
+    if sql.strip().startswith(ENTRY) and params[-1] == "":
+        params = ["waiting" if p == "completed" else p for p in params]
+    return sql, params
+
+
+def replay_again(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('UPDATE "django_hookflow_deadletterentry"'):
+        params = [False if p is True else p for p in params]
+    return sql, params
+
+
+WORK = ("work",)
+FAILS = ("work", "fatal", "work")
+WAITS = ("wait", "tell", "work")
+
+FAULTS = (
+    Fault("append without its fence", append_without_fence, WORK),
+    Fault("claim in spite of a lease", claim_in_spite_of_a_lease, WORK),
+    Fault("claim without the live token", claim_without_token, WORK),
+    Fault("commit without its fence", commit_without_fence, WORK),
+    Fault("sleep recorded when it begins", sleep_recorded_early, ("sleep",)),
+    Fault("event kept after it was consumed", event_kept, WAITS),
+    Fault("event that wakes nobody", event_wakes_nobody, WAITS),
+    Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
+    Fault("replay that forgets a step", replay_that_forgets, FAILS),
+    Fault("letter replayed again", replay_again, FAILS),
+)

@@ -1,0 +1,309 @@
+"""What must hold: at every moment, and when nothing is left to do."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from django.db import connection
+
+from django_hookflow.models import DeadLetterEntry
+from django_hookflow.models import Event
+from django_hookflow.models import StepExecution
+from django_hookflow.models import WorkflowRun
+from django_hookflow.states import CLAIMABLE
+from django_hookflow.states import RECORDED
+from django_hookflow.states import TERMINAL
+from django_hookflow.states import RunStatus
+from django_hookflow.states import StepStatus
+from django_hookflow.tests.simulation.programs import FATAL
+from django_hookflow.tests.simulation.programs import Call
+from django_hookflow.tests.simulation.programs import Node
+from django_hookflow.tests.simulation.programs import Spawn
+from django_hookflow.tests.simulation.programs import Tell
+from django_hookflow.tests.simulation.programs import Wait
+from django_hookflow.tests.simulation.programs import Work
+from django_hookflow.tests.simulation.provider import Provider
+from django_hookflow.tests.simulation.reference import LATE
+from django_hookflow.tests.simulation.reference import interpret
+from django_hookflow.tests.simulation.world import LEDGER
+from django_hookflow.tests.simulation.world import Violation
+from django_hookflow.tests.simulation.world import World
+from django_hookflow.tests.simulation.world import available_to
+from django_hookflow.tests.simulation.world import letters_before
+from django_hookflow.transports.memory import post
+
+LEGAL = {str(status) for status in CLAIMABLE} | {"completed", "failed"}
+
+Rows = dict[Any, tuple[Any, ...]]
+
+
+@dataclass
+class Witness:
+    """Looks after each action: what is final must stay as it is."""
+
+    # Whether nobody goes on with a step after its lease has run out.
+    is_exact: bool = True
+    _runs: Rows = field(default_factory=dict)
+    _entries: Rows = field(default_factory=dict)
+    _asked: Rows = field(default_factory=dict)
+
+    def look(self) -> None:
+        runs = _ended_runs()
+        entries = _recorded_entries()
+        demand(
+            self._runs.items() <= runs.items(),
+            f"A run that had ended changed: {self._runs} is {runs}",
+        )
+        demand(
+            self._entries.items() <= entries.items(),
+            f"A recorded step changed: {self._entries} is {entries}",
+        )
+        asked = _asked_in_recorded_calls()
+        demand(
+            not self.is_exact or self._asked.items() <= asked.items(),
+            f"A recorded call was made again: {self._asked} is {asked}",
+        )
+        self._runs, self._entries, self._asked = runs, entries, asked
+
+
+def judge(world: World) -> None:
+    """Every promise, when the history is over; raises Violation."""
+    runs = list(WorkflowRun.objects.order_by("pk"))
+    names = {run.run_id for run in runs}
+    lost = world.notes.triggered - names
+    demand(not lost, f"Runs were lost: {lost}")
+    for run in runs:
+        _judge_run(world, run)
+    _judge_events(world)
+    _judge_letters(runs)
+    _judge_old_messages(world, runs)
+
+
+def demand(fact: bool, otherwise: str) -> None:
+    if not fact:
+        raise Violation(otherwise)
+
+
+def _judge_run(world: World, run: WorkflowRun) -> None:
+    program = world.programs[run.data["program"]]
+    entries = {entry.step_id: entry for entry in run.step_executions.all()}
+    waits = {
+        entry.step_id: _received(entry)
+        for entry in entries.values()
+        if entry.kind == "wait_for_event" and entry.status in RECORDED
+    }
+    replays = len(letters_before(run.run_id))
+    end = interpret(program, run.root_id, waits, replays)
+    demand(
+        (run.status, run.result) == (end.status, end.result),
+        f"{run} is {run.status} with {run.result}, and should be {end}",
+    )
+    recorded = {name for name, e in entries.items() if e.status in RECORDED}
+    demand(
+        recorded == set(end.steps),
+        f"{run} recorded {sorted(recorded)}, and should have {end.steps}",
+    )
+    if end.status == RunStatus.WAITING:
+        _judge_waiting(run, entries[end.at], nodes_of(program)[end.at])
+    _judge_rows(run, recorded, nodes_of(program))
+    _judge_messages(world, run)
+
+
+def _judge_waiting(run: WorkflowRun, entry: StepExecution, node: Node) -> None:
+    """It may wait for ever only for an event that was never sent."""
+    assert isinstance(node, Wait)
+    demand(node.timeout is None, f"{run} waits beyond its timeout")
+    there = available_to(run.run_id, node)
+    demand(not there, f"{run} waits for {entry} and {there} is there")
+    demand(
+        (run.wake_at, run.sweep_at, run.lease_token) == (None, None, ""),
+        f"{run} waits for an event and is due at {run.wake_at}",
+    )
+
+
+def _judge_rows(
+    run: WorkflowRun, recorded: set[str], nodes: dict[str, Node]
+) -> None:
+    """Atomic steps left exactly their row, the others at least one."""
+    rows = _ledger(run.root_id)
+    for name in recorded:
+        node = nodes[name]
+        if isinstance(node, Spawn | Tell) or (
+            isinstance(node, Work) and node.atomic
+        ):
+            demand(rows[name] == 1, f"{run} did {name} {rows[name]} times")
+        elif isinstance(node, Work):
+            demand(rows[name] >= 1, f"{run} never did {name}")
+        elif isinstance(node, Call):
+            asked = Provider.asked[f"{run.root_id}:{name}"]
+            demand(asked > node.failures, f"{run} called {name} {asked} times")
+    for name in rows.keys() - _recorded_in_all(run.root_id):
+        node = nodes[name]
+        atomic = isinstance(node, Spawn | Tell) or getattr(
+            node, "atomic", False
+        )
+        demand(not atomic, f"{run} left rows of {name}, which is not done")
+
+
+def _recorded_in_all(root_id: str) -> set[str]:
+    """The steps that a run or its replays have recorded."""
+    steps = StepExecution.objects.filter(
+        workflow_run__root_id=root_id, status__in=RECORDED
+    )
+    return set(steps.values_list("step_id", flat=True))
+
+
+def _judge_messages(world: World, run: WorkflowRun) -> None:
+    sent = len(world.network.sent.get(run.run_id, ()))
+    demand(
+        sent <= run.messages,
+        f"{run} counts {run.messages} messages and sent {sent}",
+    )
+
+
+def _judge_events(world: World) -> None:
+    """Each is there once, and at most one wait has had it."""
+    events = list(Event.objects.select_related("consumed_by"))
+    serials = Counter(event.event_id for event in events)
+    missing = world.notes.told.keys() - serials.keys()
+    demand(not missing, f"Events were lost: {missing}")
+    demand(max(serials.values(), default=1) == 1, f"Doubled: {serials}")
+    waits = {  # those of a replay are copies
+        (entry.workflow_run.root_id, entry.step_id, str(entry.result))
+        for entry in StepExecution.objects.select_related("workflow_run")
+        if entry.kind == "wait_for_event" and entry.status == "completed"
+    }
+    received = Counter((root_id, data) for root_id, _, data in waits)
+    consumed = Counter(
+        (event.consumed_by.root_id, event.data)
+        for event in events
+        if event.consumed_by is not None
+    )
+    demand(
+        received == consumed,
+        f"Received were {received}, and consumed {consumed}",
+    )
+    twice = Counter(data for _, data in received.elements())
+    demand(max(twice.values(), default=1) == 1, f"Consumed twice: {twice}")
+
+
+def _judge_letters(runs: list[WorkflowRun]) -> None:
+    letters = Counter(DeadLetterEntry.objects.values_list("run_id", flat=True))
+    failed = Counter(run.run_id for run in runs if run.status == "failed")
+    demand(letters == failed, f"{failed} failed; dead letters are {letters}")
+    replays = {run.run_id: run for run in runs if run.run_id != run.root_id}
+    replayed = DeadLetterEntry.objects.filter(is_replayed=True)
+    begun = Counter(replayed.values_list("replayed_as", flat=True))
+    demand(
+        begun == Counter(replays.keys()),
+        f"Of the letters {begun} were begun again; there are {replays}",
+    )
+    for letter in replayed:
+        _judge_copies(letter, replays[letter.replayed_as])
+
+
+def _judge_copies(letter: DeadLetterEntry, replay: WorkflowRun) -> None:
+    """What had ended before is in the replay as it was, not done again."""
+    failed = WorkflowRun.objects.get(run_id=letter.run_id)
+    before = _ended_steps(failed)
+    before.pop(_culprit(failed), None)
+    there = _ended_steps(replay)
+    demand(
+        failed.root_id == replay.root_id and before.items() <= there.items(),
+        f"{replay} has {there}, and {failed} had {before}",
+    )
+
+
+def _culprit(failed: WorkflowRun) -> str | None:
+    """The step that the replay tries again."""
+    steps = failed.step_executions.filter(error_type=FATAL.__name__)
+    return steps.values_list("step_id", flat=True).first()
+
+
+def _ended_steps(run: WorkflowRun) -> Rows:
+    ended = run.step_executions.filter(status__in=RECORDED)
+    return {
+        step.step_id: (
+            step.status,
+            step.result,
+            step.error_type,
+            step.error_message,
+            step.position,
+            step.attempts,
+            step.executed_at,
+        )
+        for step in ended
+    }
+
+
+def _judge_old_messages(world: World, runs: list[WorkflowRun]) -> None:
+    """Whatever was once sent for a run that ended is stale, and harmless."""
+    witness = Witness()
+    witness.look()
+    with world.at_rest():
+        for run in runs:
+            if run.status not in TERMINAL:
+                continue
+            for delivery in world.network.sent.get(run.run_id, ()):
+                response = post(delivery)
+                answer = response.status_code, json.loads(response.getvalue())
+                expected = 200, {"status": "stale", "run_id": run.run_id}
+                demand(answer == expected, f"{run} answers {answer}")
+    witness.look()
+    demand(not world.network.due(), "An old message asked for another")
+
+
+def nodes_of(program: tuple[Node, ...]) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for node in program:
+        found[node.id] = node
+        found |= nodes_of(getattr(node, "fallback", ()))
+    return found
+
+
+def _received(entry: StepExecution) -> object:
+    return LATE if entry.status == StepStatus.FAILED else entry.result
+
+
+def _ended_runs() -> Rows:
+    rows = _select(
+        "SELECT run_id, status, result, completed_at, wake_token "
+        "FROM django_hookflow_workflowrun"
+    )
+    strange = {status for _, status, *_ in rows} - LEGAL
+    demand(not strange, f"No run may be {strange}")
+    return {row[0]: row[1:] for row in rows if row[1] in TERMINAL}
+
+
+def _recorded_entries() -> Rows:
+    rows = _select(
+        "SELECT workflow_run_id, step_id, status, result, error_type, "
+        "executed_at, position FROM django_hookflow_stepexecution "
+        "WHERE status IN ('completed', 'failed')"
+    )
+    return {row[:2]: row[2:] for row in rows}
+
+
+def _asked_in_recorded_calls() -> Rows:
+    """How often each provider was asked whose answer is recorded."""
+    rows = _select(
+        "SELECT r.root_id, e.step_id FROM django_hookflow_stepexecution e "
+        "JOIN django_hookflow_workflowrun r ON r.id = e.workflow_run_id "
+        "WHERE e.kind = 'call' AND e.status IN ('completed', 'failed')"
+    )
+    return {row: (Provider.asked[":".join(row)],) for row in rows}
+
+
+def _ledger(root_id: str) -> Counter[str]:
+    rows = _select(f"SELECT root_id, step_id FROM {LEDGER}")
+    return Counter(step for root, step in rows if root == root_id)
+
+
+def _select(sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())

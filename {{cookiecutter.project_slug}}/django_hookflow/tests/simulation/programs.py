@@ -1,0 +1,319 @@
+"""Random workflows: trees of steps that know how to perform themselves."""
+
+from __future__ import annotations
+
+from abc import ABC
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from typing import TypeAlias
+
+from django_hookflow import RetryPolicy
+from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import WorkflowError
+from django_hookflow.tests.simulation.choices import Choices
+from django_hookflow.tests.simulation.provider import Provider
+from django_hookflow.workflows.context import WorkflowContext
+
+EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+LEASE = 36_000  # seconds; the real heartbeat never beats in a test
+DAY = 86_400
+DURATIONS = (1, 60, 600, LEASE // 2, LEASE, 2 * LEASE, 3 * DAY, 20 * DAY)
+KEYS = ("", "red", "blue")  # the empty one waits by run
+FATAL = KeyError  # no other step fails of it
+
+# A crash counts as an attempt, so a step that is to succeed may take many.
+PATIENT = RetryPolicy(retries=10_000, delay=60, factor=1)
+BRIEF = RetryPolicy(retries=2, delay=60, factor=10)
+
+Program: TypeAlias = "tuple[Node, ...]"
+
+
+class Stage(ABC):
+    """What the world offers to the steps of one pass over a program."""
+
+    ctx: WorkflowContext
+
+    @abstractmethod
+    def replays(self) -> int:
+        """How often the run has been begun again before this one."""
+
+    @abstractmethod
+    def between(self) -> None:
+        """The function's own code, in which anything may happen."""
+
+    @abstractmethod
+    def work(
+        self,
+        step: str,
+        *,
+        atomic: bool = False,
+        failures: int = 0,
+        error: type[Exception] | None = None,
+    ) -> Any:
+        """The body of a step: leaves rows, fails as often as it is told."""
+
+    @abstractmethod
+    def stumble(self, name: str, times: int) -> None:
+        """Fail outside of any step, the first `times` times."""
+
+    @abstractmethod
+    def sleeping(self, sleep: Sleep, fall_asleep: Do) -> None: ...
+
+    @abstractmethod
+    def waiting(self, wait: Wait, receive: Do) -> Any: ...
+
+    @abstractmethod
+    def spawn(self, step: str, program: int) -> Any: ...
+
+    @abstractmethod
+    def tell(self, tell: Tell) -> Any: ...
+
+
+Do: TypeAlias = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Node(ABC):
+    id: str
+
+    @abstractmethod
+    def perform(self, stage: Stage) -> list[Any]:
+        """Do it; returns what it adds to the result of the run."""
+
+
+@dataclass(frozen=True)
+class Work(Node):
+    """A step that fails a few times and then succeeds."""
+
+    atomic: bool = False
+    failures: int = 0
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=PATIENT, atomic=self.atomic)
+        return [
+            step.run(
+                self.id,
+                stage.work,
+                self.id,
+                failures=self.failures,
+                atomic=self.atomic,
+            )
+        ]
+
+
+@dataclass(frozen=True)
+class Broken(Node):
+    """A step that always fails, which the function catches or ignores."""
+
+    error: type[Exception] = ValueError
+    atomic: bool = False
+    optional: bool = False
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(
+            retry=BRIEF, atomic=self.atomic, optional=self.optional
+        )
+        try:
+            value = step.run(
+                self.id,
+                stage.work,
+                self.id,
+                error=self.error,
+                atomic=self.atomic,
+            )
+        except WorkflowError as error:
+            return [error.error_type, *perform(self.fallback, stage)]
+        return [value]
+
+
+@dataclass(frozen=True)
+class Fatal(Node):
+    """A step that takes its run with it, until it is mended."""
+
+    runs: int = 1  # so many, the first one and its replays
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=BRIEF)
+        error = FATAL if stage.replays() < self.runs else None
+        return [step.run(self.id, stage.work, self.id, error=error)]
+
+
+@dataclass(frozen=True)
+class Stumble(Node):
+    """The function itself fails, outside its steps."""
+
+    times: int = 1
+
+    def perform(self, stage: Stage) -> list[Any]:
+        stage.stumble(self.id, self.times)
+        return []
+
+
+@dataclass(frozen=True)
+class Sleep(Node):
+    seconds: int = 1
+    absolute: bool = False  # seconds from EPOCH, not from now
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step
+        if self.absolute:
+            when = EPOCH + timedelta(seconds=self.seconds)
+            fall_asleep = partial(step.sleep_until, self.id, when)
+        else:
+            fall_asleep = partial(step.sleep, self.id, self.seconds)
+        stage.sleeping(self, fall_asleep)
+        return []
+
+
+@dataclass(frozen=True)
+class Wait(Node):
+    name: str = "ping"
+    match: str = ""
+    timeout: int | None = None
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        try:
+            return [stage.waiting(self, lambda: self.receive(stage.ctx))]
+        except EventTimeout:
+            return ["late", *perform(self.fallback, stage)]
+
+    def receive(self, ctx: WorkflowContext) -> Any:
+        return ctx.step.wait_for_event(
+            self.id, self.name, timeout=self.timeout, match=self.match or None
+        )
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """A request to a provider that is away a few times, and then answers."""
+
+    failures: int = 0
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=PATIENT)
+        url = f"{Provider.url}/{self.failures}/"
+        return [step.call(self.id, url, method="POST")]
+
+
+@dataclass(frozen=True)
+class Spawn(Node):
+    """An atomic step that triggers a run of another program."""
+
+    program: int = 0
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=PATIENT, atomic=True)
+        return [step.run(self.id, stage.spawn, self.id, self.program)]
+
+
+@dataclass(frozen=True)
+class Tell(Node):
+    """An atomic step that sends an event, by match."""
+
+    name: str = "ping"
+    match: str = "red"
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=PATIENT, atomic=True)
+        return [step.run(self.id, stage.tell, self)]
+
+
+def perform(program: Program, stage: Stage) -> list[Any]:
+    results: list[Any] = []
+    for node in program:
+        stage.between()
+        results += node.perform(stage)
+    return results
+
+
+# How often each is written.
+KINDS = (
+    "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
+    "stumble", "until", "fatal", "call",
+)  # fmt: skip
+
+
+@dataclass
+class Author:
+    """Writes programs; each of its steps has a name of its own."""
+
+    choices: Choices
+    children: tuple[int, ...] = ()  # programs that may be spawned
+    count: int = 0
+    kinds: tuple[str, ...] = KINDS
+
+    def program(self, longest: int, depth: int = 1) -> Program:
+        length = 1 + self.choices.below(longest)
+        return tuple(self.node(depth) for _ in range(length))
+
+    def node(self, depth: int) -> Node:
+        kind = self.choices.pick(self.kinds)
+        self.count += 1
+        write: Callable[[str, int], Node] = getattr(self, f"_{kind}")
+        return write(f"{kind}-{self.count}", depth)
+
+    def _work(self, name: str, depth: int) -> Node:
+        return Work(
+            name,
+            atomic=self.choices.chance(50),
+            failures=max(0, self.choices.below(5) - 2),
+        )
+
+    def _broken(self, name: str, depth: int) -> Node:
+        return Broken(
+            name,
+            error=self.choices.pick((ValueError, ConnectionError)),
+            atomic=self.choices.chance(30),
+            optional=self.choices.chance(30),
+            fallback=self._fallback(depth),
+        )
+
+    def _fatal(self, name: str, depth: int) -> Node:
+        if not self.choices.chance(50):
+            return Work(name)
+        return Fatal(name, runs=1 + self.choices.below(2))
+
+    def _stumble(self, name: str, depth: int) -> Node:
+        return Stumble(name, times=1 + self.choices.below(2))
+
+    def _sleep(self, name: str, depth: int) -> Node:
+        return Sleep(name, seconds=self.choices.pick(DURATIONS))
+
+    def _until(self, name: str, depth: int) -> Node:
+        seconds = self.choices.pick(DURATIONS)
+        return Sleep(name, seconds=seconds, absolute=True)
+
+    def _wait(self, name: str, depth: int) -> Node:
+        match = self.choices.pick(KEYS)
+        return Wait(
+            name,
+            name=self.choices.pick(("ping", "pong")),
+            match=match,
+            timeout=self.choices.pick((None, *DURATIONS)),
+            fallback=self._fallback(depth),
+        )
+
+    def _call(self, name: str, depth: int) -> Node:
+        return Call(name, failures=max(0, self.choices.below(5) - 2))
+
+    def _spawn(self, name: str, depth: int) -> Node:
+        if not self.children:
+            return Work(name, atomic=True)
+        return Spawn(name, program=self.choices.pick(self.children))
+
+    def _tell(self, name: str, depth: int) -> Node:
+        return Tell(
+            name,
+            name=self.choices.pick(("ping", "pong")),
+            match=self.choices.pick(KEYS[1:]),
+        )
+
+    def _fallback(self, depth: int) -> Program:
+        return self.program(2, depth - 1) if depth > 0 else ()

@@ -1,0 +1,582 @@
+"""One history: a clock, a crew, a network, and notes of what happened."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+from django.db import connection
+from django.db import transaction
+
+from django_hookflow import RetryPolicy
+from django_hookflow import clock
+from django_hookflow import engine
+from django_hookflow import send_event
+from django_hookflow import stopping
+from django_hookflow import workflow
+from django_hookflow.exceptions import AlreadyReplayed
+from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import RunNotFound
+from django_hookflow.models import DeadLetterEntry
+from django_hookflow.models import Event
+from django_hookflow.models import StepExecution
+from django_hookflow.models import WorkflowRun
+from django_hookflow.states import CLAIMABLE
+from django_hookflow.states import RECORDED
+from django_hookflow.tests.simulation.choices import Choices
+from django_hookflow.tests.simulation.crew import ProcessDied
+from django_hookflow.tests.simulation.crew import Worker
+from django_hookflow.tests.simulation.crew import here
+from django_hookflow.tests.simulation.network import Message
+from django_hookflow.tests.simulation.network import Network
+from django_hookflow.tests.simulation.network import SimulatedTransport
+from django_hookflow.tests.simulation.programs import DAY
+from django_hookflow.tests.simulation.programs import EPOCH
+from django_hookflow.tests.simulation.programs import FATAL
+from django_hookflow.tests.simulation.programs import KEYS
+from django_hookflow.tests.simulation.programs import KINDS
+from django_hookflow.tests.simulation.programs import LEASE
+from django_hookflow.tests.simulation.programs import Author
+from django_hookflow.tests.simulation.programs import Do
+from django_hookflow.tests.simulation.programs import Program
+from django_hookflow.tests.simulation.programs import Sleep
+from django_hookflow.tests.simulation.programs import Stage
+from django_hookflow.tests.simulation.programs import Tell
+from django_hookflow.tests.simulation.programs import Wait
+from django_hookflow.tests.simulation.programs import perform
+from django_hookflow.transports.memory import post
+from django_hookflow.workflows.context import WorkflowContext
+
+LEDGER = "simulation_ledger"
+ROOTS = (1, 1, 2, 3)  # runs that are triggered from outside
+ACTIONS = 50  # of the hostile part of a history
+PATIENCE = 3000  # actions of the calm part, until it is called endless
+FAULTS = 12  # deaths of workers in one history, and naps
+PEACE, RACE = 6, 25  # percent of the boundaries where something happens
+
+
+class Violation(BaseException):
+    """A promise was broken. No workflow can catch it."""
+
+
+stopping.let_pass(Violation)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A bug for the simulation to find: statements that come out wrong."""
+
+    name: str
+    rewrite: Callable[[str, Any], tuple[str, Any]]
+    kinds: tuple[str, ...] = KINDS  # of the nodes in which it hides
+
+
+@dataclass
+class Notes:
+    """What the workflows saw, kept outside of the database."""
+
+    tried: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reached: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    # Events by their serial number: the moment after their COMMIT.
+    told: dict[str, int] = field(default_factory=dict)
+    moments: Iterator[int] = field(default_factory=lambda: count(1))
+    triggered: set[str] = field(default_factory=set)
+
+    def tick(self) -> int:
+        return next(self.moments)
+
+
+class World:
+    """The scheduler of one history, from its first choice to its last."""
+
+    current: World | None = None
+    # One worker moves at a time, so nothing happens between the engine's
+    # look at its lease and the first line of a step.
+    is_exact = True
+    # Answers that are no fault of the engine: busy, and the lease lost.
+    tried_again = frozenset({409, 503})
+
+    def __init__(
+        self, choices: Choices, crew: list[Worker], fault: Fault | None = None
+    ) -> None:
+        self.choices = choices
+        self.crew = crew
+        self.fault = fault
+        self.now = EPOCH
+        self.network = Network(choices)
+        self.notes = Notes()
+        self.trace: list[str] = []
+        self.deaths_left = choices.below(FAULTS)
+        self.naps_left = choices.below(FAULTS)
+        self.is_hostile = True
+        # A fault is planted in a statement; every other history has none.
+        self.sees_statements = fault is not None or not choices.chance(50)
+        self.programs = self._write_programs()
+        self.jobs = self._plan_jobs()
+
+    # The history.
+
+    def play(self, look: Callable[[], None]) -> None:
+        """Act at random, then calmly until nothing is left to do.
+
+        `look` is called whenever a worker has done something.
+        """
+        self._look = look
+        with self.at_rest():
+            try:
+                for _ in range(ACTIONS):
+                    self.choices.pick(self._possible())()
+                self._calm_down()
+                while (action := self._next()) is not None:
+                    action()
+            finally:
+                self._send_home()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """The clock and the network of this history, and nothing moves."""
+        World.current = self
+        SimulatedTransport.network = self.network
+        try:
+            with clock.source(lambda: self.now):
+                yield
+        finally:
+            World.current = None
+            SimulatedTransport.network = None
+
+    def _possible(self) -> list[Do]:
+        """What may happen next; the likely ones several times."""
+        actions: list[Do] = [self._pass_some_time]
+        if self.network.waiting:
+            actions += [self._pass_to_next] * 2
+        actions += [partial(self.resume, worker) for worker in self.asleep]
+        due = self.network.due()
+        actions += [partial(self.deliver, message) for message in due] * 4
+        actions += [partial(self.run_job, job) for job in self.jobs] * 2
+        actions += [self.sweep]
+        return actions
+
+    def _next(self) -> Do | None:
+        """What is to be done when nothing goes wrong any more."""
+        self.patience -= 1
+        if self.patience < 0:
+            raise Violation("The history does not come to an end")
+        if self.asleep:
+            return partial(self.resume, self.asleep[0])
+        if self.jobs:
+            return partial(self.run_job, self.jobs[0])
+        if due := self.network.due():
+            return partial(self.deliver, due[0])
+        overdue = self._overdue_at()
+        if overdue is not None and overdue <= self.now:
+            return self.sweep
+        times = [t for t in (self.network.next_due(), overdue) if t]
+        return partial(self._move_to, min(times)) if times else None
+
+    def _calm_down(self) -> None:
+        self.say("from here on nothing goes wrong")
+        self.is_hostile = self.network.is_hostile = False
+        self.patience = PATIENCE
+
+    def _send_home(self) -> None:
+        for worker in self.asleep:
+            worker.kill()
+
+    # Actions.
+
+    @property
+    def asleep(self) -> list[Worker]:
+        return [worker for worker in self.crew if worker.is_paused]
+
+    def resume(self, worker: Worker) -> None:
+        self.say(f"{worker.name} wakes up")
+        worker.resume()
+        self._look()
+
+    def deliver(self, message: Message) -> None:
+        self.network.take(message)
+        delivery = message.delivery
+        fell_asleep = self._employ(
+            f"{delivery.run_id} message {message.number} "
+            f"({delivery.token[:6]}, {message.retried})",
+            partial(self._deliver, message),
+        )
+        if fell_asleep and self.choices.chance(60):
+            self.say("   nobody answers in time")
+            self.network.again(message, 0)
+            if self.choices.chance(80):
+                self.now += timedelta(seconds=LEASE + 1)
+
+    def run_job(self, job: Do) -> None:
+        self.jobs.remove(job)
+        self._employ(f"client {describe(job)}", partial(self._persist, job))
+
+    def sweep(self) -> None:
+        self._employ("sweeper", self._sweep)
+
+    def _pass_some_time(self) -> None:
+        seconds = self.choices.pick((1, 60, 600, LEASE + 1, DAY, 8 * DAY))
+        self._move_to(self.now + timedelta(seconds=seconds))
+
+    def _pass_to_next(self) -> None:
+        due = self.network.next_due()
+        self._move_to(max(due, self.now) if due else self.now)
+
+    def _move_to(self, moment: datetime) -> None:
+        self.now = moment
+        self.say(f"it is {self.now:%d %b %H:%M:%S}")
+
+    def _employ(self, what: str, job: Do) -> bool:
+        """Let the next free worker do it; whether it fell asleep at it."""
+        worker = next(w for w in self.crew if not w.is_paused)
+        self.say(f"{worker.name}: {what}")
+        worker.start(self, job)
+        self._look()
+        return worker.is_paused
+
+    # In a worker.
+
+    def _deliver(self, message: Message) -> None:
+        try:
+            response = post(message.delivery, message.retried)
+        except ProcessDied:
+            self.network.again(message)
+            raise
+        if response.status_code in self.tried_again:
+            pause = response.headers.get("Retry-After")
+            self.network.again(message, float(pause) if pause else None)
+        elif response.status_code != 200:
+            error = getattr(response, "exc_info", None)
+            raise Violation(
+                f"Answered {response.status_code}: {error and error[1]!r}"
+            )
+        elif self.network.is_hostile and self.choices.chance(5):
+            self.say("   the answer is lost")
+            self.network.again(message)
+        answer = response.getvalue().decode()
+        self.say(f"   {response.status_code} {answer}")
+        if json.loads(answer).get("status") == "failed":
+            self._plan_replay(message.delivery.run_id)
+
+    def _persist(self, job: Do) -> None:
+        """A client that does not know whether it was heard asks again."""
+        try:
+            job()
+        except ProcessDied:
+            self.jobs.append(job)
+            raise
+        except RunNotFound:
+            self.say("   there is no such run yet")
+            self.jobs.append(job)
+
+    def _plan_replay(self, run_id: str) -> None:
+        """Somebody mends it and replays the letter, or two do."""
+        if self.choices.chance(70):
+            job = partial(self._replay, run_id)
+            self.jobs += [job] * (1 + self.choices.chance(50))
+
+    def _replay(self, run_id: str) -> None:
+        with unseen():
+            letter = DeadLetterEntry.objects.get(run_id=run_id)
+        try:
+            self.say(f"   begun again as {letter.replay()}")
+        except AlreadyReplayed as error:
+            self.say(f"   {error}")
+
+    def _sweep(self) -> None:
+        swept = engine.sweep()
+        self.say(f"   {swept} swept")
+
+    def _trigger(self, run_id: str, program: int) -> None:
+        simulated.trigger(data={"program": program}, run_id=run_id)
+        self.notes.triggered.add(run_id)
+
+    def _send(self, serial: str, name: str, **address: str) -> None:
+        send_event(name, serial, event_id=serial, **address)
+        self.notes.told.setdefault(serial, self.notes.tick())
+
+    # What the crew asks its scheduler.
+
+    def at_boundary(self, worker: Worker, where: str, pause: bool) -> None:
+        # Who meets a sleeper is in a race, which is what we are here for.
+        if not self.is_hostile or not self.choices.chance(
+            RACE if self.asleep else PEACE
+        ):
+            return
+        # The last one awake has nobody to make room for.
+        may_nap = pause and len(self.asleep) < len(self.crew) - 1
+        if may_nap and self.naps_left and self.choices.chance(60):
+            self.naps_left -= 1
+            self.say(f"   {worker.name} falls asleep {where}")
+            worker.pause()
+        elif self.deaths_left:
+            self.deaths_left -= 1
+            self.say(f"   {worker.name} dies {where}")
+            worker.die()
+
+    def rewrite(self, sql: str, params: Any) -> tuple[str, Any]:
+        return self.fault.rewrite(sql, params) if self.fault else (sql, params)
+
+    # What there is to do.
+
+    def _write_programs(self) -> list[Program]:
+        """Children first; they have none of their own."""
+        author = Author(
+            self.choices, kinds=self.fault.kinds if self.fault else KINDS
+        )
+        programs = [author.program(3)]
+        author.children = (0,)
+        count = self.choices.pick(ROOTS)
+        return programs + [author.program(6) for _ in range(count)]
+
+    def _plan_jobs(self) -> list[Do]:
+        jobs: list[Do] = []
+        for number in range(1, len(self.programs)):
+            jobs.append(partial(self._trigger, f"run-{number}", number))
+            if self.choices.chance(30):  # the same once more
+                jobs.append(jobs[-1])
+        for number in range(self.choices.below(6)):
+            job = self._plan_event(f"event-{number}")
+            jobs += [job] * (1 + self.choices.chance(30))
+        return jobs
+
+    def _plan_event(self, serial: str) -> Do:
+        name = self.choices.pick(("ping", "pong"))
+        key = self.choices.pick(KEYS)
+        if key:
+            return partial(self._send, serial, name, match=key)
+        number = 1 + self.choices.below(len(self.programs) - 1)
+        return partial(self._send, serial, name, run_id=f"run-{number}")
+
+    def _overdue_at(self) -> datetime | None:
+        """When the sweeper next finds something."""
+        found = (
+            WorkflowRun.objects.filter(
+                sweep_at__isnull=False, status__in=CLAIMABLE
+            )
+            .order_by("sweep_at")
+            .first()
+        )
+        return found.sweep_at if found else None
+
+    def say(self, line: str) -> None:
+        self.trace.append(line)
+
+
+@workflow(
+    workflow_id="simulated",
+    retry=RetryPolicy(retries=10_000, delay=60, factor=1),
+)
+def simulated(ctx: WorkflowContext) -> list[Any]:
+    """Perform one of the programs of the world that is running."""
+    world = World.current
+    assert world is not None
+    return perform(world.programs[ctx.data["program"]], Pass(ctx, world))
+
+
+@dataclass
+class Pass(Stage):
+    """One pass of a run over its program, as the world watches it."""
+
+    ctx: WorkflowContext
+    world: World
+
+    @property
+    def root_id(self) -> str:
+        """The run that this one is, or is a replay of."""
+        return self.ctx.session.idempotency_root
+
+    def replays(self) -> int:
+        with unseen():
+            return len(letters_before(self.ctx.run_id))
+
+    def between(self) -> None:
+        self._boundary("between steps", atomic=False)
+
+    def work(
+        self,
+        step: str,
+        *,
+        atomic: bool = False,
+        failures: int = 0,
+        error: type[Exception] | None = None,
+    ) -> str:
+        self._begin(step, atomic)
+        self._write(step)
+        self._boundary(f"in {step}", atomic)
+        if error is not None:
+            raise error(f"{step} is broken")
+        if self.world.notes.tried[self.ctx.run_id, step] <= failures:
+            raise ConnectionError(f"{step} is not there yet")
+        return f"{step} done"
+
+    def stumble(self, name: str, times: int) -> None:
+        tried = self.world.notes.tried
+        tried[self.ctx.run_id, name] += 1
+        if tried[self.ctx.run_id, name] <= times:
+            raise ConnectionError(f"{name} is not there yet")
+
+    def sleeping(self, sleep: Sleep, fall_asleep: Do) -> None:
+        reached = self._reach(sleep.id)
+        fall_asleep()
+        since = EPOCH if sleep.absolute else reached
+        if self.world.now < since + timedelta(seconds=sleep.seconds):
+            raise Violation(f"{self.ctx.run_id} ended {sleep.id} early")
+
+    def waiting(self, wait: Wait, receive: Do) -> Any:
+        reached = self._reach(wait.id)
+        known = self._entry(wait.id)
+        moment = self.world.notes.tick()
+        try:
+            return receive()
+        except EventTimeout:
+            if known is None or known.status not in RECORDED:
+                self._judge_timeout(wait, reached, moment)
+            raise
+
+    def spawn(self, step: str, program: int) -> str:
+        self._begin(step, atomic=True)
+        self._write(step)
+        run_id = f"{self.root_id}/{step}"
+        return simulated.trigger(data={"program": program}, run_id=run_id)
+
+    def tell(self, tell: Tell) -> str:
+        self._begin(tell.id, atomic=True)
+        self._write(tell.id)
+        serial = f"{self.root_id}/{tell.id}"
+        send_event(tell.name, serial, match=tell.match)
+        return serial
+
+    def _begin(self, step: str, atomic: bool) -> None:
+        """The moment in which a step that is recorded must not begin."""
+        entry = self._entry(step)
+        if self.world.is_exact and entry and entry.status in RECORDED:
+            raise Violation(
+                f"{self.ctx.run_id} began {step} again after it was recorded"
+            )
+        if self.world.is_exact and self._ended_before(step):
+            raise Violation(
+                f"{self.ctx.run_id} began {step} of {self.root_id}"
+            )
+        if entry and entry.wake_at and entry.wake_at > self.world.now:
+            raise Violation(f"{self.ctx.run_id} tried {step} again early")
+        self.world.notes.tried[self.ctx.run_id, step] += 1
+        self.world.say(f"   {self.ctx.run_id} {step}")
+        self._boundary(f"as {step} begins", atomic)
+
+    def _boundary(self, where: str, atomic: bool) -> None:
+        worker = here()
+        if worker is not None:
+            # SQLite has one writer: nobody can do anything in its absence.
+            worker.boundary(where, not atomic or is_postgres())
+
+    def _write(self, step: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {LEDGER} (root_id, step_id) VALUES (%s, %s)",
+                [self.root_id, step],
+            )
+
+    def _reach(self, step: str) -> datetime:
+        key = self.root_id, step
+        return self.world.notes.reached.setdefault(key, self.world.now)
+
+    def _entry(self, step: str) -> StepExecution | None:
+        with unseen():
+            return StepExecution.objects.filter(
+                workflow_run__run_id=self.ctx.run_id, step_id=step
+            ).first()
+
+    def _ended_before(self, step: str) -> bool:
+        """Whether a run that this one replays has recorded a step.
+
+        The one that it failed of is tried again.
+        """
+        if self.ctx.run_id == self.root_id:
+            return False
+        with unseen():
+            steps = StepExecution.objects.filter(
+                workflow_run__root_id=self.root_id,
+                step_id=step,
+                status__in=RECORDED,
+            )
+            return steps.exclude(error_type=FATAL.__name__).exists()
+
+    def _judge_timeout(
+        self, wait: Wait, reached: datetime, moment: int
+    ) -> None:
+        """It must not be early, and no event may have been there for it."""
+        assert wait.timeout is not None
+        who = f"{self.ctx.run_id} gave up {wait.id}"
+        if self.world.now < reached + timedelta(seconds=wait.timeout):
+            raise Violation(f"{who} early")
+        told = self.world.notes.told
+        with unseen():
+            for event in available_to(self.ctx.run_id, wait):
+                if told.get(event.event_id, moment) < moment:
+                    raise Violation(f"{who}, but {event.event_id} was there")
+
+
+def available_to(run_id: str, wait: Wait) -> list[Event]:
+    """The events that nobody has consumed and this wait may."""
+    return [
+        event
+        for event in Event.objects.filter(
+            name=wait.name, consumed_at=None
+        ).select_related("run")
+        if (event.run and event.run.run_id == run_id)
+        or (wait.match and event.match == wait.match)
+    ]
+
+
+def letters_before(run_id: str) -> list[DeadLetterEntry]:
+    """The letters whose replays have led to a run, the last one first."""
+    letters = DeadLetterEntry.objects.filter(replayed_as=run_id)
+    return [
+        before
+        for letter in letters
+        for before in [letter, *letters_before(letter.run_id)]
+    ]
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    worker = here()
+    if worker is None:
+        yield
+        return
+    with worker.unseen():
+        yield
+
+
+def is_postgres() -> bool:
+    return bool(connection.vendor == "postgresql")
+
+
+def describe(job: Do) -> str:
+    assert isinstance(job, partial)
+    words = [*job.args, *job.keywords.values()]
+    return f"{job.func.__name__.strip('_')} {words}"
+
+
+def clear() -> None:
+    """Empty every table, for the next history."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table in (
+            "django_hookflow_event",
+            "django_hookflow_stepexecution",
+            "django_hookflow_deadletterentry",
+            "django_hookflow_workflowrun",
+            LEDGER,
+        ):
+            cursor.execute(f"DELETE FROM {table}")

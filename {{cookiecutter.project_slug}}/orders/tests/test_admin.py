@@ -1,0 +1,89 @@
+"""Orders in the admin: what staff may change, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from orders.models import Order
+from orders.models import Product
+from orders.tests.conftest import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BY_HAND = {"status": "fulfilled", "reason": "", "total": "0.01"}
+
+
+def tried(client: Client, order: Order) -> list[int]:
+    """The answers to an edit, a deletion, and a deletion from the list."""
+    page = f"/admin/orders/order/{order.pk}/"
+    chosen = {
+        "action": "delete_selected",
+        "_selected_action": [str(order.pk)],
+        "post": "yes",
+    }
+    return [
+        client.post(f"{page}change/", BY_HAND).status_code,
+        client.post(f"{page}delete/", {"post": "yes"}).status_code,
+        client.post("/admin/orders/order/", chosen).status_code,
+    ]
+
+
+def test_an_order_is_left_alone_while_its_run_is_open(
+    place: Any, admin_client: Client, mug: Product, world: World
+) -> None:
+    place(card_number="4000000000000341")  # is never heard of again
+    world.run_until_quiet()
+    order = Order.objects.get()
+
+    answers = tried(admin_client, order)
+
+    assert answers == [403, 403, 403]
+    assert list(Order.objects.values()) == [
+        {
+            "id": order.pk,
+            "email": "ada@example.com",
+            "status": "reserved",
+            "reason": "",
+            "total": order.total,
+            "run_id": order.run_id,
+            "created_at": order.created_at,
+        }
+    ]
+
+
+def test_an_order_whose_run_has_failed_is_closed_by_hand(
+    place: Any, admin_client: Client, mug: Product, world: World
+) -> None:
+    place()
+    order = Order.objects.get()
+    Order.objects.update(status="paid")  # so that its run refuses it
+    world.run_until_quiet()
+    page = f"/admin/orders/order/{order.pk}/change/"
+    closing = {"status": "cancelled", "reason": "Refunded.", "total": "0.01"}
+    forms = {
+        f"{prefix}-{name}_FORMS": "0"
+        for prefix in ("lines", "payment")
+        for name in ("TOTAL", "INITIAL")
+    }
+
+    answer = admin_client.post(page, closing | forms)
+
+    changed = Order.objects.get()
+    assert answer.status_code == 302
+    assert (changed.status, changed.reason) == ("cancelled", "Refunded.")
+    assert changed.total == order.total
+
+
+def test_an_order_that_has_ended_keeps_its_status_and_may_be_deleted(
+    place: Any, admin_client: Client, mug: Product, world: World
+) -> None:
+    place()
+    world.run_to_the_end()
+
+    answers = tried(admin_client, Order.objects.get())
+
+    assert answers[:2] == [403, 302]
+    assert not Order.objects.exists()
