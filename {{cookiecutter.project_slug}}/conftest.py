@@ -32,8 +32,6 @@ ON_POSTGRESQL = [
 # the modules with SQL of their own that run on both.
 SERVER = HERE / "qstash_server/tests"
 ON_SQLITE = [
-    HERE / "tests/test_scripts.py",
-    HERE / "tests/test_settings.py",
     HERE / "django_hookflow/tests/test_time_limit.py",
     HERE / "django_hookflow/tests/http/test_retention.py",
     SERVER / "test_accounts.py",

@@ -97,7 +97,6 @@ SAMPLE = Part(
         ),
         ("README.md", r"; `orders/workflows\.py` is a long one", ""),
         ("scripts/dev.py", r"\bShop(?= +\{)", "Site"),
-        ("tests/test_scripts.py", r"\bShop(?= +http)", "Site"),
     ),
     targets=("demo", "remove-sample"),
     farewell=(

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-
+from config.environment import BASE_DIR as PROJECT
 from config.variables import DECLARED
 from config.variables import GROUPS
 from config.variables import KINDS
 from config.variables import needed_in
 
-PROJECT = Path(__file__).resolve().parent.parent
 LAPTOP = {
     "DJANGO_SECRET_KEY": "k",
     "QSTASH_TOKEN": "t",

@@ -15,10 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
+from config.environment import BASE_DIR as PROJECT
 from django_hookflow.tests.ports import free_port
 
-PROJECT = Path(__file__).resolve().parent.parent
 SECRETS = {
     "DJANGO_SECRET_KEY",
     "QSTASH_TOKEN",
