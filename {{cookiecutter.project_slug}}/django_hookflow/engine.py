@@ -14,7 +14,6 @@ from datetime import datetime
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from typing import TypeAlias
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -40,21 +39,20 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import UNFIT
+from django_hookflow.outcomes import Advance
+from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import Raised
+from django_hookflow.outcomes import Verdict
+from django_hookflow.outcomes import Waiting
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import is_ill
 from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.database import using
-from django_hookflow.persistence.runs import Busy
 from django_hookflow.persistence.runs import Claim
-from django_hookflow.persistence.runs import Stale
-from django_hookflow.replay import Outcome
-from django_hookflow.replay import Raised
-from django_hookflow.replay import Waiting
 from django_hookflow.replay import replay as replay_function
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import is_same
 from django_hookflow.serialization import loads
-from django_hookflow.settle import Verdict
 from django_hookflow.settle import settle
 from django_hookflow.steps.session import Session
 from django_hookflow.tracing import Work
@@ -63,8 +61,6 @@ from django_hookflow.workflows.context import StepManager
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import WorkflowWrapper
 from django_hookflow.workflows.registry import get_workflow
-
-Advance: TypeAlias = Verdict | Stale | Busy
 
 
 def trigger(

@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from typing import TypeAlias
 
 from django_hookflow import stopping
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
-from django_hookflow.journal import Entry
+from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import OutOfBudget
+from django_hookflow.outcomes import Raised
+from django_hookflow.outcomes import Returned
+from django_hookflow.outcomes import Waiting
 from django_hookflow.serialization import dumps
 from django_hookflow.workflows.context import WorkflowContext
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    result: str  # JSON text
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    error: BaseException
-    has_recorded: bool = False  # a step, before it was raised
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    entry: Entry  # for what, and until when
-    error: BaseException | None = None  # what it is tried again for
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfBudget:
-    """There are more steps; the next delivery goes on with them."""
-
-
-Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget
 
 
 def replay(

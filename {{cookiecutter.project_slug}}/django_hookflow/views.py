@@ -22,8 +22,9 @@ from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import WorkflowNotFound
-from django_hookflow.persistence.runs import Busy
-from django_hookflow.persistence.runs import Stale
+from django_hookflow.outcomes import Advance
+from django_hookflow.outcomes import Busy
+from django_hookflow.outcomes import Stale
 from django_hookflow.transports import get_transport
 
 logger = logging.getLogger("django_hookflow.webhook")
@@ -72,7 +73,7 @@ def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
         return _come_again("lease lost", 1)
 
 
-def _answer(delivery: Delivery, advance: engine.Advance) -> HttpResponse:
+def _answer(delivery: Delivery, advance: Advance) -> HttpResponse:
     match advance:
         case Stale():
             logger.info(

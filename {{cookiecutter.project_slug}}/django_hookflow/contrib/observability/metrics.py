@@ -29,7 +29,7 @@ from django_hookflow.workflows.registry import get_all_workflows
 if TYPE_CHECKING:
     from django_hookflow.journal import Entry
     from django_hookflow.models import WorkflowRun
-    from django_hookflow.settle import Verdict
+    from django_hookflow.outcomes import Verdict
 
 # Of this process alone; exposition.py reads all of them.
 REGISTRY = CollectorRegistry()

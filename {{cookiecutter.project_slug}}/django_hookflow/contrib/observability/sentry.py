@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from django_hookflow.journal import Entry
     from django_hookflow.models import WorkflowRun
-    from django_hookflow.settle import Verdict
+    from django_hookflow.outcomes import Verdict
 
 # Asked for all day long, and of no interest as transactions: a delivery is
 # one by itself.

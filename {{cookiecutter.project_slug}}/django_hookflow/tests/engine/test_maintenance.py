@@ -30,8 +30,8 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.outcomes import Stale
 from django_hookflow.persistence.retention import BATCH
-from django_hookflow.persistence.runs import Stale
 from django_hookflow.testing.world import World
 from django_hookflow.tests.engine.watching import Watcher
 from django_hookflow.tracing import Span
