@@ -6,7 +6,6 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from types import ModuleType
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import overload
@@ -77,8 +76,11 @@ class WorkflowWrapper:
         or of a type the journal knows, else SerializationError. QStash being
         slow or away does not fail it: the sweeper sends what could not be.
         """
-        started: str = _engine().trigger(self, data=data, run_id=run_id)
-        return started
+        # The one import that points up: authors call workflows, and what
+        # runs them stands above everything that authors touch.
+        from django_hookflow.operations.start import trigger
+
+        return trigger(self, data=data, run_id=run_id)
 
     def replay(self, letter: DeadLetterEntry) -> str:
         """Begin the run of a dead letter again behind its completed steps.
@@ -92,16 +94,9 @@ class WorkflowWrapper:
                 f"{letter.workflow_id!r}, not of {self.workflow_id!r}. Call "
                 "letter.replay(), which finds its workflow."
             )
-        begun: str = _engine().replay(letter)
-        return begun
+        from django_hookflow.operations.letters import retry
 
-
-def _engine() -> ModuleType:
-    # The one import that points up: authors call workflows, and what runs
-    # them stands above everything that authors touch.
-    from django_hookflow import engine
-
-    return engine
+        return retry(letter.pk)
 
 
 @overload

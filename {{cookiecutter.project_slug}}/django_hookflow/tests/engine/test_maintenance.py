@@ -25,11 +25,11 @@ from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.delivery import Delivery
-from django_hookflow.maintenance import SWEEP_BATCH
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.maintenance import SWEEP_BATCH
 from django_hookflow.outcomes import Stale
 from django_hookflow.persistence.retention import BATCH
 from django_hookflow.testing.world import World
