@@ -44,8 +44,8 @@ from django_hookflow.steps.session import Session
 from django_hookflow.tracing import Work
 from django_hookflow.workflows.context import StepManager
 from django_hookflow.workflows.context import WorkflowContext
-from django_hookflow.workflows.decorator import WorkflowWrapper
 from django_hookflow.workflows.registry import get_workflow
+from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 
 def advance(delivery: Delivery) -> Advance:

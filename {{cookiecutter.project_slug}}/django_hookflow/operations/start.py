@@ -19,7 +19,7 @@ from django_hookflow.sending import announce
 from django_hookflow.sending import send_after_commit
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import is_same
-from django_hookflow.workflows.decorator import WorkflowWrapper
+from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 
 def trigger(

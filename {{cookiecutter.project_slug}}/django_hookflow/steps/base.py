@@ -13,7 +13,6 @@ from typing import NoReturn
 
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
-from django_hookflow.exceptions import StepWaiting
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.retry import RetryPolicy
@@ -80,7 +79,7 @@ class Step(ABC):
             self.session.replayed(prior)
             return self.answer(prior)
         if prior is not None and self.is_early(prior):
-            self.session.suspend(StepWaiting(prior))
+            self.session.wait(prior)
         entry = self.session.begin(self.step_id, self.kind, prior)
         return self.session.execute(entry, self.execute)
 
@@ -133,4 +132,4 @@ class Step(ABC):
             wake_at=until,
             failure=Failure.of(error) if error else None,
         )
-        self.session.suspend(StepWaiting(entry, error))
+        self.session.wait(entry, error)
