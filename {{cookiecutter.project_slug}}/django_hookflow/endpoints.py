@@ -12,6 +12,8 @@ from django.http import JsonResponse
 
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
+from django_hookflow.transports import get_transport
+from django_hookflow.transports.signed import SignedTransport
 
 View = Callable[..., HttpResponse]
 
@@ -28,6 +30,20 @@ def without_transaction(view: View) -> View:
     for alias in settings.DATABASES:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def signed_transport() -> SignedTransport:
+    """The transport of this site, if messages come to it by HTTP.
+
+    Raises InvalidDelivery for others: nothing genuine is posted to them.
+    """
+    transport = get_transport()
+    if isinstance(transport, SignedTransport):
+        return transport
+    raise InvalidDelivery(
+        f"{type(transport).__name__} takes no messages by HTTP",
+        kind="unsigned",
+    )
 
 
 def refused(

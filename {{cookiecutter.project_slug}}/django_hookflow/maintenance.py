@@ -23,6 +23,7 @@ from django.views.decorators.http import require_POST
 from django_hookflow.conf import conf
 from django_hookflow.delivery import NONSENSE
 from django_hookflow.endpoints import refused
+from django_hookflow.endpoints import signed_transport
 from django_hookflow.endpoints import without_transaction
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
@@ -33,7 +34,6 @@ from django_hookflow.operations.maintenance import Swept
 from django_hookflow.operations.maintenance import clean
 from django_hookflow.operations.maintenance import sweep_within
 from django_hookflow.operations.maintenance import watched
-from django_hookflow.transports import get_transport
 
 logger = logging.getLogger("django_hookflow.maintenance")
 
@@ -47,7 +47,9 @@ def maintenance_webhook(request: HttpRequest, task: str) -> HttpResponse:
     The same message again finds nothing left to do.
     """
     try:
-        asked = Task.decode(task, get_transport().receive_task(request, task))
+        asked = Task.decode(
+            task, signed_transport().receive_task(request, task)
+        )
     except InvalidDelivery as error:
         return refused(logger, task, error)
     return JsonResponse({"status": "done", **asdict(asked.run())})

@@ -16,6 +16,7 @@ from django_hookflow import engine
 from django_hookflow import stopping
 from django_hookflow.delivery import Delivery
 from django_hookflow.endpoints import refused
+from django_hookflow.endpoints import signed_transport
 from django_hookflow.endpoints import without_transaction
 from django_hookflow.exceptions import InvalidDelivery
 from django_hookflow.exceptions import LeaseLost
@@ -23,7 +24,6 @@ from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Busy
 from django_hookflow.outcomes import Stale
-from django_hookflow.transports import get_transport
 
 logger = logging.getLogger("django_hookflow.webhook")
 
@@ -37,7 +37,7 @@ AFTER_A_DEPLOY = 60
 def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
     """Advance a run. Says how it went, and nothing of what it holds."""
     try:
-        delivery = get_transport().receive(request, workflow_id)
+        delivery = signed_transport().receive(request, workflow_id)
     except InvalidDelivery as error:
         return refused(logger, workflow_id, error)
     if stopping.is_stopping():
