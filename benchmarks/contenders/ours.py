@@ -28,8 +28,10 @@ from django.db import transaction  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django_hookflow import clock  # noqa: E402
 from django_hookflow import engine  # noqa: E402
+from django_hookflow import send_event  # noqa: E402
 from django_hookflow.delivery import Delivery  # noqa: E402
 from django_hookflow.models import WorkflowRun  # noqa: E402
+from django_hookflow.operations import maintenance  # noqa: E402
 from django_hookflow.persistence import WorkflowPersistence  # noqa: E402
 from django_hookflow.states import RunStatus  # noqa: E402
 from qstash_server.models import Message  # noqa: E402
@@ -126,7 +128,7 @@ def wake(count: int, path: str) -> list[float]:
         wait_until(run_id, RunStatus.WAITING)
         wait_until_quiet()
         began = time.time()
-        engine.send_event("bench", run_id=run_id)
+        send_event("bench", run_id=run_id)
         marks.wait_for(1)
         seconds.append(marks.times(b"e")[0] - began)
     return seconds
@@ -233,7 +235,7 @@ def recovery(runs: int) -> dict[str, float]:
     sweeping, moving = 0.0, 0.0
     while True:
         began = time.perf_counter()
-        found = engine.sweep()
+        found = maintenance.sweep()
         sweeping += time.perf_counter() - began
         began = time.perf_counter()
         advance_all()

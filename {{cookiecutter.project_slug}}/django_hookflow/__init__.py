@@ -13,16 +13,16 @@ from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import workflow
 
 if TYPE_CHECKING:
-    from django_hookflow.engine import send_event
+    from django_hookflow.operations.events import send_event
 
 __all__ = ["RetryPolicy", "WorkflowContext", "send_event", "workflow"]
 
 
 def __getattr__(name: str) -> Any:
-    # The engine needs the models, and those need the app registry, which is
+    # Operations need the models, and those need the app registry, which is
     # still loading when this package is first imported.
     if name == "send_event":
-        from django_hookflow.engine import send_event
+        from django_hookflow.operations.events import send_event
 
         return send_event
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

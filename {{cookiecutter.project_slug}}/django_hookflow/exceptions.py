@@ -28,15 +28,9 @@ workflow cannot swallow the end of a delivery.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from django_hookflow.journal import Entry
-
 
 # QStash does not try again after this status:
 # https://upstash.com/docs/qstash/features/retry (2026-08)
@@ -213,16 +207,13 @@ class StepCompleted(Suspension):
 
 
 class StepWaiting(Suspension):
-    """The run has to wait; `entry` says for what and until when.
+    """The run has to wait.
 
     `error`: what it is tried again for, if it is.
     """
 
-    def __init__(
-        self, entry: Entry, error: BaseException | None = None
-    ) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         super().__init__()
-        self.entry = entry
         self.error = error
 
 

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from typing import TypeAlias
 
 from django_hookflow import stopping
 from django_hookflow.exceptions import LeaseLost
-from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
-from django_hookflow.journal import Entry
+from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import OutOfBudget
+from django_hookflow.outcomes import Raised
+from django_hookflow.outcomes import Returned
 from django_hookflow.serialization import dumps
+from django_hookflow.steps.session import Session
 from django_hookflow.workflows.context import WorkflowContext
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    result: str  # JSON text
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    error: BaseException
-    has_recorded: bool = False  # a step, before it was raised
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    entry: Entry  # for what, and until when
-    error: BaseException | None = None  # what it is tried again for
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfBudget:
-    """There are more steps; the next delivery goes on with them."""
-
-
-Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget
 
 
 def replay(
@@ -60,18 +36,16 @@ def replay(
     if ctx.session.ended_by is not None:
         raise ctx.session.ended_by
     # A suspension decides even when the function swallowed it.
-    return _suspended(ctx.session.suspension) or outcome
+    return _suspended(ctx.session) or outcome
 
 
 def _returned(ctx: WorkflowContext, result: Any) -> Returned:
     return Returned(dumps(result, f"The result of run {ctx.run_id!r}"))
 
 
-def _suspended(suspension: Suspension | None) -> Outcome | None:
-    if suspension is None:
+def _suspended(session: Session) -> Outcome | None:
+    if session.suspension is None:
         return None
-    if isinstance(suspension, LeaseLost):
-        raise suspension
-    if isinstance(suspension, StepWaiting):
-        return Waiting(suspension.entry, suspension.error)
-    return OutOfBudget()
+    if isinstance(session.suspension, LeaseLost):
+        raise session.suspension
+    return session.waiting or OutOfBudget()

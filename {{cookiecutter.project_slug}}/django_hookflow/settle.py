@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
-from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
-from django_hookflow.replay import Outcome
-from django_hookflow.replay import OutOfBudget
-from django_hookflow.replay import Raised
-from django_hookflow.replay import Returned
-from django_hookflow.replay import Waiting
+from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import OutOfBudget
+from django_hookflow.outcomes import Raised
+from django_hookflow.outcomes import Returned
+from django_hookflow.outcomes import Verdict
+from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
-from django_hookflow.states import TERMINAL
 from django_hookflow.states import RunStatus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """The one write that ends a delivery."""
-
-    status: RunStatus
-    wake_at: datetime | None = None  # when to ring next; None is never
-    entry: Entry | None = None  # the step the run waits for
-    result: str | None = None  # JSON text
-    failure: Failure | None = None
-    attempts: int = 0  # failures outside steps since one was recorded
-
-    @property
-    def is_final(self) -> bool:
-        return self.status in TERMINAL
 
 
 def settle(

@@ -16,30 +16,39 @@ from contextlib import contextmanager
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 from typing import TypeAlias
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from django_hookflow.conf import conf
-
-if TYPE_CHECKING:
-    from django_hookflow.journal import Entry
-    from django_hookflow.models import WorkflowRun
+from django_hookflow.journal import Entry
 
 # What a trace is continued by, such as {"traceparent": "00-…"}.
 Carrier: TypeAlias = dict[str, str]
 Span: TypeAlias = AbstractContextManager[object]
 
 
+class Run(Protocol):
+    """A WorkflowRun, by as much as tracers should look at."""
+
+    run_id: str
+    workflow_id: str
+    deliveries: int
+    trace: str
+    wake_at: datetime | None
+    claimed_at: datetime | None
+
+
 @dataclass(slots=True)
 class Work:
     """What this thread is doing for the engine just now."""
 
-    run: WorkflowRun  # as it was when the delivery took the lease
+    run: Run  # as it was when the delivery took the lease
     tracer: Tracer | None
     step: Entry | None = None  # the step that is executed; never a replayed
 
@@ -92,7 +101,7 @@ def carried() -> str:
 
 
 @contextmanager
-def delivery(run: WorkflowRun) -> Iterator[Work]:
+def delivery(run: Run) -> Iterator[Work]:
     """Be at work on `run` for the length of the block."""
     tracer = get_tracer()
     work = Work(run, tracer)

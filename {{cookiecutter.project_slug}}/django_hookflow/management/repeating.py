@@ -19,8 +19,8 @@ from django.core.management.base import CommandParser
 from django.db import Error
 from django.db import connections
 
-from django_hookflow import maintenance
-from django_hookflow.maintenance import USUALLY
+from django_hookflow.operations import maintenance
+from django_hookflow.operations.maintenance import USUALLY
 
 logger = logging.getLogger("django_hookflow.maintenance")
 

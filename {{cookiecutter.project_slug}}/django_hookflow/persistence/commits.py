@@ -11,12 +11,12 @@ from django_hookflow.delivery import Delivery
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
+from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
 from django_hookflow.persistence import runs
 from django_hookflow.persistence.entries import JournalWriter
-from django_hookflow.settle import Verdict
 from django_hookflow.states import RunStatus
 
 

@@ -16,11 +16,11 @@ from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
+from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import database
 from django_hookflow.persistence import entries
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
-from django_hookflow.settle import Verdict
 from django_hookflow.states import StepStatus
 
 

@@ -20,11 +20,13 @@ from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import Failure
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
+from django_hookflow.outcomes import Busy
+from django_hookflow.outcomes import Stale
+from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import database
 from django_hookflow.persistence import drivers
 from django_hookflow.persistence import entries
 from django_hookflow.persistence import sql
-from django_hookflow.settle import Verdict
 from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RunStatus
 
@@ -39,18 +41,6 @@ class Claim:
 
     run: WorkflowRun
     journal: Journal
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """The message is not the live one; there is nothing to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Another delivery holds the lease."""
-
-    seconds: float  # until it ends
 
 
 def rows() -> QuerySet[WorkflowRun]:

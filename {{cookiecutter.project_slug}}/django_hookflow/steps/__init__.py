@@ -1,1 +1,1 @@
-"""One file for each kind of step; StepManager offers them to authors."""
+"""One file for each kind of step, with the method that authors call."""

@@ -1,52 +1,46 @@
-"""What every kind of step does: look back, else act and record."""
+"""The base of every kind of step, and of the methods that authors call.
+
+A kind is a file beside this one. It has a Step, which says how it is done and
+which options it takes, and Steps with the typed method that authors call.
+StepManager in workflows/context.py names it among its bases.
+"""
 
 from __future__ import annotations
 
 from abc import ABC
 from abc import abstractmethod
-from dataclasses import dataclass
 from dataclasses import fields
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from typing import ClassVar
 from typing import NoReturn
+from typing import Self
 
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
-from django_hookflow.exceptions import StepWaiting
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.retry import checked_policy
 from django_hookflow.serialization import RESULT
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import loads
 from django_hookflow.states import StepStatus
+from django_hookflow.steps.options import DEFAULTS
+from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What `ctx.step.options()` sets for the step that follows."""
-
-    retry: RetryPolicy | None = None  # None is the workflow's own
-    atomic: bool = False  # commit the step's rows with its entry
-    optional: bool = False  # a failure is recorded and returns None
-
-
-DEFAULTS = Options()
-
-KNOWN_BY = {
-    "retry": "run and call",
-    "atomic": "run",
-    "optional": "run, call and wait_for_event",
-}
 
 
 class Step(ABC):
     """One durable operation of one pass."""
 
     kind: ClassVar[str]
-    takes: ClassVar[frozenset[str]] = frozenset()  # the options it knows
+    takes: ClassVar[frozenset[str]] = frozenset()  # names of options
+    kinds: ClassVar[list[type[Step]]] = []  # all there are
+
+    def __init_subclass__(cls) -> None:
+        Step.kinds.append(cls)
 
     def __init__(
         self, session: Session, step_id: str, options: Options
@@ -66,8 +60,15 @@ class Step(ABC):
             raise MisusedStep(
                 step_id,
                 f"is a {cls.kind} step, which knows no option {name!r}",
-                f"Leave it out, or use it with {KNOWN_BY[name]}.",
+                f"Leave it out, or use it with {cls._takers_of(name)}.",
             )
+
+    @staticmethod
+    def _takers_of(option: str) -> str:
+        """The kinds that take an option, such as "run and call"."""
+        kinds = [kind.kind for kind in Step.kinds if option in kind.takes]
+        *others, last = dict.fromkeys(kinds)
+        return f"{', '.join(others)} and {last}" if others else last
 
     def outcome(self) -> Any:
         """The recorded result, or that of executing the step now.
@@ -80,7 +81,7 @@ class Step(ABC):
             self.session.replayed(prior)
             return self.answer(prior)
         if prior is not None and self.is_early(prior):
-            self.session.suspend(StepWaiting(prior))
+            self.session.wait(prior)
         entry = self.session.begin(self.step_id, self.kind, prior)
         return self.session.execute(entry, self.execute)
 
@@ -133,4 +134,33 @@ class Step(ABC):
             wake_at=until,
             failure=Failure.of(error) if error else None,
         )
-        self.session.suspend(StepWaiting(entry, error))
+        self.session.wait(entry, error)
+
+
+class Steps:
+    """Methods of `ctx.step` for one kind; StepManager has them all."""
+
+    def __init__(self, session: Session, options: Options = DEFAULTS) -> None:
+        self._session = session
+        self._options = options
+
+    def options(
+        self,
+        *,
+        retry: RetryPolicy | None = None,
+        atomic: bool | None = None,
+        optional: bool | None = None,
+    ) -> Self:
+        """How the step that follows behaves; what is left out stays.
+
+        `retry`: its own policy. `atomic`: run it in a transaction that
+        commits together with its journal entry, so it happens exactly once.
+        `optional`: when it fails, record that and return None.
+        """
+        chosen = {
+            "retry": checked_policy(retry),
+            "atomic": atomic,
+            "optional": optional,
+        }
+        given: Any = {k: v for k, v in chosen.items() if v is not None}
+        return type(self)(self._session, replace(self._options, **given))

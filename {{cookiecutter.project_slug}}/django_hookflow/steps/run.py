@@ -6,17 +6,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from typing import ClassVar
+from typing import ParamSpec
+from typing import TypeVar
 
 from django_hookflow import clock
 from django_hookflow import stopping
+from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
-from django_hookflow.steps.base import Options
 from django_hookflow.steps.base import Step
+from django_hookflow.steps.base import Steps
+from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
+from django_hookflow.values import call_by_value
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 APART: AbstractContextManager[None] = nullcontext()
 
@@ -82,3 +91,36 @@ class RunStep(Step):
             return self.record(self.failed(entry, Failure.of(error)), error)
         again = clock.now() + timedelta(seconds=delay)
         return self.wait(entry, again, error)
+
+
+class RunSteps(Steps):
+    def run(
+        self,
+        step_id: str,
+        fn: Callable[P, T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call `fn` and keep its result, which must be data.
+
+        Containers and dataclasses are given as copies, so that a change of
+        them is not there in one pass and missing in the next: return it.
+        Raises WorkflowError when it failed for good.
+        """
+        if not callable(fn):
+            raise _no_function(step_id, fn)
+        function: Callable[[], Any] = fn
+        if args or kwargs:
+            function = partial(call_by_value, fn, args, kwargs)
+        step = RunStep(self._session, step_id, self._options, function)
+        result: T = step.outcome()
+        return result
+
+
+def _no_function(step_id: object, given: object) -> MisusedStep:
+    return MisusedStep(
+        str(step_id),
+        f"was given {given!r:.60}, which is no function",
+        'Write ctx.step.run("id", fn, argument), without calling fn.',
+    )

@@ -16,12 +16,14 @@ from django_hookflow import stopping
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
+from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
+from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.states import StepStatus
 from django_hookflow.tracing import Work
@@ -43,6 +45,7 @@ class Session:
     work: Work  # where log records and tracers look what we are doing
     on_record: Callable[[Entry], None] = lambda entry: None
     suspension: Suspension | None = None
+    waiting: Waiting | None = None  # for what, when that is why it suspends
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
     # Its database connection is that of the recorder, and no other thread's.
@@ -147,6 +150,13 @@ class Session:
     def replayed(self, entry: Entry) -> None:
         # A step that a deploy has put before others is younger than they.
         self.now = max(entry.executed_at or self.now, self.now)
+
+    def wait(
+        self, entry: Entry, error: BaseException | None = None
+    ) -> NoReturn:
+        """Suspend until `entry` is due; `error`: why it is tried again."""
+        self.waiting = Waiting(entry, error)
+        self.suspend(StepWaiting(error))
 
     def suspend(self, suspension: Suspension) -> NoReturn:
         self.suspension = suspension

@@ -10,8 +10,9 @@ from typing import ClassVar
 from django_hookflow import clock
 from django_hookflow.clock import Duration
 from django_hookflow.journal import Entry
-from django_hookflow.steps.base import Options
 from django_hookflow.steps.base import Step
+from django_hookflow.steps.base import Steps
+from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 
 
@@ -66,6 +67,16 @@ class SleepUntilStep(SleepStep):
                 "no time zone. Use django.utils.timezone."
             )
         return clock.in_zone(self.when, UTC)
+
+
+class SleepSteps(Steps):
+    def sleep(self, step_id: str, seconds: Duration) -> None:
+        """Wait: seconds, a timedelta, or text such as "7d"."""
+        SleepStep(self._session, step_id, self._options, seconds).outcome()
+
+    def sleep_until(self, step_id: str, when: datetime) -> None:
+        """Wait until `when`, which must be aware."""
+        SleepUntilStep(self._session, step_id, self._options, when).outcome()
 
 
 def after(duration: Duration, step_id: str) -> datetime:

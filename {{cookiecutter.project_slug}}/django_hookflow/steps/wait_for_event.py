@@ -14,8 +14,9 @@ from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
-from django_hookflow.steps.base import Options
 from django_hookflow.steps.base import Step
+from django_hookflow.steps.base import Steps
+from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import after
 
@@ -77,3 +78,22 @@ class WaitForEventStep(Step):
             type=EventTimeout.__name__,
             message=f"no event {self.name!r} since {since:%Y-%m-%d %H:%M:%S}",
         )
+
+
+class WaitForEventSteps(Steps):
+    def wait_for_event(
+        self,
+        step_id: str,
+        name: str,
+        timeout: Duration | None = None,
+        match: object = None,
+    ) -> Any:
+        """The data of the event `name`, sent to this run or to `match`.
+
+        An event is consumed by one wait, whether it came before or after.
+        Raises EventTimeout when none came within `timeout`.
+        """
+        key = "" if match is None else str(match)
+        return WaitForEventStep(
+            self._session, step_id, self._options, name, timeout, key
+        ).outcome()

@@ -1,4 +1,4 @@
-"""The waist of the engine: a delivery goes out, a delivery comes in."""
+"""The waist of the engine: a delivery goes out."""
 
 from __future__ import annotations
 
@@ -6,32 +6,21 @@ from abc import ABC
 from abc import abstractmethod
 
 from django.core.checks import CheckMessage
-from django.http import HttpRequest
 
 from django_hookflow.addresses import public_url
 from django_hookflow.delivery import Delivery
-from django_hookflow.exceptions import InvalidDelivery
 
 
 class Transport(ABC):
-    """Carries deliveries. It knows nothing of runs."""
+    """Sends deliveries. It knows nothing of runs.
+
+    How they come back is its own affair; those that come by HTTP derive from
+    SignedTransport.
+    """
 
     @abstractmethod
     def send(self, delivery: Delivery) -> None:
         """Hand over a message, soon; TransportError if that is not sure."""
-
-    @abstractmethod
-    def receive(self, request: HttpRequest, workflow_id: str) -> Delivery:
-        """The delivery in a request; InvalidDelivery if it is not genuine."""
-
-    def receive_task(self, request: HttpRequest, task: str) -> bytes:
-        """What a request for a task of maintenance brings with it.
-
-        InvalidDelivery if it is not genuine, or nothing sends such requests.
-        """
-        raise InvalidDelivery(
-            f"{type(self).__name__} has no schedules", kind="unsigned"
-        )
 
     def trouble(self) -> str:
         """Why no message would be taken now, and what to do; or nothing.

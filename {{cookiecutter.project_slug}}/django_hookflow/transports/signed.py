@@ -27,7 +27,10 @@ KEYS = ("QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY")
 
 
 class SignedTransport(Transport):
+    """Gets its messages back by HTTP, signed as QStash does."""
+
     def receive(self, request: HttpRequest, workflow_id: str) -> Delivery:
+        """The delivery in a request; InvalidDelivery if it is not genuine."""
         body = signed_body(request, webhook_url(workflow_id))
         delivery = Delivery.decode(body)
         if delivery.workflow_id != workflow_id:
@@ -39,6 +42,7 @@ class SignedTransport(Transport):
         return delivery
 
     def receive_task(self, request: HttpRequest, task: str) -> bytes:
+        """The body of a request for a task of maintenance, or the same."""
         return signed_body(request, task_url(task))
 
     def check(self) -> list[CheckMessage]:

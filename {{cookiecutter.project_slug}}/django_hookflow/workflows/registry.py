@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 
 from django_hookflow.exceptions import WorkflowNotFound
-
-if TYPE_CHECKING:
-    from django_hookflow.workflows.decorator import WorkflowWrapper
+from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 _workflows: dict[str, WorkflowWrapper] = {}
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -20,16 +19,14 @@ from prometheus_client import Gauge
 from prometheus_client import Histogram
 
 from django_hookflow import signals
+from django_hookflow.journal import Entry
+from django_hookflow.outcomes import Verdict
 from django_hookflow.states import RunStatus
+from django_hookflow.tracing import Run
 from django_hookflow.tracing import Span
 from django_hookflow.tracing import Tracer
 from django_hookflow.tracing import Work
 from django_hookflow.workflows.registry import get_all_workflows
-
-if TYPE_CHECKING:
-    from django_hookflow.journal import Entry
-    from django_hookflow.models import WorkflowRun
-    from django_hookflow.settle import Verdict
 
 # Of this process alone; exposition.py reads all of them.
 REGISTRY = CollectorRegistry()
@@ -175,7 +172,7 @@ def _swept(workflow_id: str, **_: Any) -> None:
     SWEPT.labels(workflow_id).inc()
 
 
-def _late(run: WorkflowRun) -> float:
+def _late(run: Run) -> float:
     """Seconds; 0 for a bell that came early."""
     if run.wake_at is None or run.claimed_at is None:
         return 0

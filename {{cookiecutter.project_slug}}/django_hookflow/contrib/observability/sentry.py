@@ -43,8 +43,11 @@ from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import origins
+from django_hookflow.journal import Entry
+from django_hookflow.outcomes import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Carrier
+from django_hookflow.tracing import Run
 from django_hookflow.tracing import Span
 from django_hookflow.tracing import Tracer
 from django_hookflow.tracing import Work
@@ -54,10 +57,6 @@ if TYPE_CHECKING:
     from sentry_sdk._types import DataCollectionUserOptions
     from sentry_sdk.types import Event
     from sentry_sdk.types import Hint
-
-    from django_hookflow.journal import Entry
-    from django_hookflow.models import WorkflowRun
-    from django_hookflow.settle import Verdict
 
 # Asked for all day long, and of no interest as transactions: a delivery is
 # one by itself.
@@ -205,7 +204,7 @@ class _StepSpan:
 
 def _is_failure(error: BaseException | None) -> bool:
     if isinstance(error, StepWaiting):
-        return error.entry.failure is not None
+        return error.error is not None
     return error is not None and not isinstance(error, Suspension)
 
 
@@ -264,7 +263,7 @@ def _failed_step(error: BaseException | None) -> WorkflowError | None:
     return next(steps, None)
 
 
-def _facts(run: WorkflowRun, step: Entry | None = None) -> dict[str, Any]:
+def _facts(run: Run, step: Entry | None = None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "workflow_id": run.workflow_id,
         "run_id": run.run_id,

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.conf import conf
-from django_hookflow.maintenance import CLEANUP
-from django_hookflow.maintenance import OLDEST
 from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.operations.maintenance import CLEANUP
+from django_hookflow.operations.maintenance import OLDEST
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.retention import Expired
 

@@ -14,8 +14,8 @@ from django.core.management.base import CommandParser
 from django_hookflow.addresses import problem_of
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import TransportError
-from django_hookflow.maintenance import CLEANUP
-from django_hookflow.maintenance import SWEEP
+from django_hookflow.operations.maintenance import CLEANUP
+from django_hookflow.operations.maintenance import SWEEP
 from django_hookflow.transports import schedules
 from django_hookflow.transports.schedules import QStashAwayError
 from django_hookflow.transports.schedules import Schedule

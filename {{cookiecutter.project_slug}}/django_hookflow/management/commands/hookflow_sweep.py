@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 
-from django_hookflow import maintenance
-from django_hookflow.maintenance import SWEEP
-from django_hookflow.maintenance import Swept
 from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.operations import maintenance
+from django_hookflow.operations.maintenance import SWEEP
+from django_hookflow.operations.maintenance import Swept
 from django_hookflow.persistence import WorkflowPersistence
 
 ALL = 2**31
@@ -52,7 +52,7 @@ class Command(RepeatingCommand):
     def work(self, *, loops: bool) -> bool:
         if self.now:
             WorkflowPersistence.hasten()
-        swept = maintenance.sweep(ALL if self.now else self.limit)
+        swept = maintenance.sweep_within(ALL if self.now else self.limit)
         if swept.rung or self.talks:
             self.say(_told(swept))
         if not swept.left:
@@ -67,7 +67,7 @@ class Command(RepeatingCommand):
         if not self.waiting:
             return
         self.waiting = False
-        count = maintenance.look_again()
+        count = maintenance.look_again_at_all()
         runs = "run waits" if count == 1 else "runs wait"
         self.say(
             f"Looking again at what {count:,} {runs} for without a time limit."

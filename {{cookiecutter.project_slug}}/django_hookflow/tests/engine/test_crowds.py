@@ -11,11 +11,11 @@ from django.db.models import Sum
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows import registry
@@ -182,7 +182,7 @@ def test_an_event_goes_on_to_the_next_when_its_run_does_not_come(
     put(1)
     MemoryTransport.waiting.clear()  # lost
     world.advance("2m")
-    engine.sweep()
+    maintenance.sweep()
     by_age = [message.delivery.run_id for message in MemoryTransport.waiting]
     world.deliver()
 
@@ -206,7 +206,7 @@ def test_an_event_goes_on_to_the_next_when_the_code_of_its_run_is_gone(
     put(1)
     world.deliver()
     world.advance("2m")
-    engine.sweep()
+    maintenance.sweep()
     world.deliver()
 
     assert holders() == {"0": 0}
@@ -220,7 +220,7 @@ def test_an_event_goes_on_to_the_next_when_its_run_is_erased(
     put(1)
     call_command("hookflow_erase", "0", "--open")
     world.advance("2m")
-    engine.sweep()
+    maintenance.sweep()
     world.deliver()
 
     assert holders() == {"1": 0}

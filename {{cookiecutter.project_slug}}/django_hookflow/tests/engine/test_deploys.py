@@ -11,10 +11,10 @@ from django.core.management import call_command
 from django.test import Client
 
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows import registry
@@ -113,10 +113,10 @@ def test_the_sweeper_looks_again_at_what_waits_once_a_day(
     send_event("settled", match="7")
 
     every.advance("23h")
-    before = engine.sweep()
+    before = maintenance.sweep()
     every.advance("1h")
-    after = engine.sweep()
-    again = engine.sweep()
+    after = maintenance.sweep()
+    again = maintenance.sweep()
 
     assert (before, after, again) == (0, 1, 0)
     assert every.finish(run_id).status == "completed"
@@ -153,7 +153,7 @@ def test_a_look_that_is_lost_is_overdue_like_any_message(
         "Looking again at what 1 run waits for without a time limit.\n"
     )
     assert run.wake_at is not None
-    assert engine.sweep() == 1
+    assert maintenance.sweep() == 1
 
 
 def test_waiting_runs_are_left_alone_where_the_setting_says_so(
@@ -165,7 +165,7 @@ def test_waiting_runs_are_left_alone_where_the_setting_says_so(
 
     world.advance("365d")
 
-    assert engine.sweep() == 0
+    assert maintenance.sweep() == 0
 
 
 def test_runs_that_wait_until_a_time_are_not_looked_at(world: World) -> None:
@@ -189,13 +189,13 @@ def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
     registry._workflows.clear()
     for _ in range(12):
         world.advance("1h")
-        engine.sweep()
+        maintenance.sweep()
         world.deliver()
 
     registry._workflows.update(known)
     MemoryTransport.reset()
     world.advance("2m")
-    put_off = engine.sweep()
+    put_off = maintenance.sweep()
     said = sweep("--waiting")
     world.deliver()
 

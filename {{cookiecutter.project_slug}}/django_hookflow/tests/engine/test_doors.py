@@ -82,7 +82,7 @@ def test_promised_fields_are_there(model: str) -> None:
 def test_promised_steps_are_there() -> None:
     steps = {"run", "sleep", "sleep_until", "call", "wait_for_event"}
 
-    assert steps <= set(vars(StepManager))
+    assert steps <= set(dir(StepManager))
 
 
 def test_public_names_are_sorted_and_real() -> None:

@@ -12,13 +12,13 @@ from django.db import transaction
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import signals
 from django_hookflow import workflow
 from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows import registry
@@ -36,7 +36,7 @@ def test_a_run_id_used_again_after_a_cleanup_can_fail_again(
     call_command("cleanup_workflows")
     failing.trigger(run_id="order-1")
     for _ in range(10):
-        engine.sweep()
+        maintenance.sweep()
         every.pass_time("1d")
 
     assert every.run_of("order-1").status == "failed"

@@ -13,7 +13,6 @@ import pytest
 from django.core.management import CommandError
 from django.core.management import call_command
 from django.db import OperationalError
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import resolve
@@ -25,17 +24,18 @@ from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.delivery import Delivery
-from django_hookflow.maintenance import SWEEP_BATCH
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.maintenance import SWEEP_BATCH
+from django_hookflow.outcomes import Stale
 from django_hookflow.persistence.retention import BATCH
-from django_hookflow.persistence.runs import Stale
 from django_hookflow.testing.world import World
 from django_hookflow.tests.engine.watching import Watcher
 from django_hookflow.tracing import Span
 from django_hookflow.tracing import Tracer
+from django_hookflow.transports import memory
 from django_hookflow.transports.base import Transport
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.memory import MemoryTransport
@@ -269,15 +269,18 @@ def test_maintenance_is_asked_for_by_post(world: World) -> None:
     assert Client().get("/hookflow/maintenance/sweep/").status_code == 405
 
 
-def test_a_transport_without_schedules_has_no_maintenance(
+def test_a_transport_without_http_takes_no_posts(
     world: World, settings: Settings, caplog: Caplog
 ) -> None:
+    lose_runs(1)
+    (message,) = MemoryTransport.due()
     settings.DJANGO_HOOKFLOW_TRANSPORT = f"{__name__}.Pigeon"
 
-    answer = post("sweep")
+    answers = [post("sweep"), memory.post(message.delivery)]
 
-    assert answer.status_code == 401
-    assert "Pigeon has no schedules" in caplog.text
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert caplog.text.count("Pigeon takes no messages by HTTP") == 2
+    assert WorkflowRun.objects.get().status == "pending"
 
 
 def test_each_batch_commits_by_itself_whatever_the_site_says(
@@ -309,9 +312,6 @@ def test_tracers_see_each_task_and_how_often_it_should_be_done(
 
 class Pigeon(Transport):
     def send(self, delivery: Delivery) -> None: ...
-
-    def receive(self, request: HttpRequest, workflow_id: str) -> Delivery:
-        raise NotImplementedError
 
 
 def ended_runs(count: int) -> None:

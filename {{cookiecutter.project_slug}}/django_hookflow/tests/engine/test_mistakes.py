@@ -11,8 +11,8 @@ import pytest
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import workflow
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 
 declare: Any = workflow
@@ -139,7 +139,7 @@ def test_a_policy_that_fails_ends_as_what_kills_its_workers(
     run_id = doomed.trigger()
     for _ in range(3):
         world.pass_time("1d")
-        engine.sweep()
+        maintenance.sweep()
     run = world.finish(run_id)
 
     assert (run.status, run.error_type) == ("failed", "WorkerCrashed")

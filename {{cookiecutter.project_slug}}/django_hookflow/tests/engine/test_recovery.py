@@ -36,6 +36,7 @@ from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
@@ -239,7 +240,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
     every.advance("1h")
     assert out("hookflow_sweep") == ""
     every.advance("61s")
-    assert engine.sweep() == 1
+    assert maintenance.sweep() == 1
     assert every.finish(run_id).result == "woken"
 
 
@@ -250,7 +251,7 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
     never.trigger()
     rung: list[int] = []
     for minute in range(5 * 60):
-        if engine.sweep():
+        if maintenance.sweep():
             rung.append(minute)
         world.advance("1m")
 
@@ -280,9 +281,9 @@ def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
     with pytest.raises(Died):
         engine.advance(message)
 
-    assert engine.sweep() == 0
+    assert maintenance.sweep() == 0
     every.advance("91s")
-    assert engine.sweep() == 1
+    assert maintenance.sweep() == 1
     assert every.finish(run_id).result == "alive"
 
 
@@ -533,11 +534,11 @@ def test_a_journal_that_cannot_be_written_is_no_crash(
     with failing(statement, error) as failed:
         for _ in range(60):
             world.pass_time("1m")
-            engine.sweep()
+            maintenance.sweep()
     ill = world.run_of(run_id)
     for _ in range(60):
         world.pass_time("1m")
-        engine.sweep()
+        maintenance.sweep()
 
     assert len(failed) > conf.DJANGO_HOOKFLOW_MAX_CRASHES
     assert (ill.status, ill.crashes) == ("running", 0)

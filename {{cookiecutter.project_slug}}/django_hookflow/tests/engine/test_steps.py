@@ -378,6 +378,16 @@ def test_a_workflow_without_steps_completes(every: World) -> None:
             "Leave it out, or use it with run.",
         ),
         (
+            lambda ctx: ctx.step.options(retry=RetryPolicy()).sleep("nap", 1),
+            "Step 'nap' is a sleep step, which knows no option 'retry'. "
+            "Leave it out, or use it with run and call.",
+        ),
+        (
+            lambda ctx: ctx.step.options(optional=True).sleep("nap", 1),
+            "Step 'nap' is a sleep step, which knows no option 'optional'. "
+            "Leave it out, or use it with run, call and wait_for_event.",
+        ),
+        (
             lambda ctx: ctx.step.run("", str),
             "Step '' has no name. Give each step a text as id.",
         ),

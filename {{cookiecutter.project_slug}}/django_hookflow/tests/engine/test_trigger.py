@@ -15,13 +15,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import workflow
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import RunConflict
 from django_hookflow.exceptions import SerializationError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports import get_transport
 from django_hookflow.transports.limits import AT_ONCE
@@ -188,9 +188,9 @@ def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
         "django_hookflow.transports.memory.MemoryTransport"
     )
 
-    assert engine.sweep() == 0
+    assert maintenance.sweep() == 0
     every.advance("61s")
-    assert engine.sweep() == 1
+    assert maintenance.sweep() == 1
 
     assert every.finish(run_id).result == {"n": 1}
 
@@ -365,7 +365,7 @@ def test_trigger_and_sweep_outlive_a_client_that_cannot_be_made(
     run_id = noop.trigger()
     world.advance("5m")
 
-    assert engine.sweep() == 1
+    assert maintenance.sweep() == 1
     assert world.run_of(run_id).status == "pending"
 
 
@@ -381,7 +381,7 @@ def test_a_transport_that_breaks_leaves_the_message_to_the_sweeper(
         "django_hookflow.transports.memory.MemoryTransport"
     )
     world.advance("5m")
-    engine.sweep()
+    maintenance.sweep()
     assert world.finish(run_id).status == "completed"
 
 

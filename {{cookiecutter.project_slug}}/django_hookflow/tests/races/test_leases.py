@@ -11,13 +11,13 @@ from pytest_django import Settings
 
 from django_hookflow import WorkflowContext
 from django_hookflow import clock
-from django_hookflow import engine
 from django_hookflow import workflow
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.maintenance import sweep
 from django_hookflow.testing.world import World
 from django_hookflow.tests.races.actors import Actor
 from django_hookflow.tests.races.actors import deliver
@@ -191,7 +191,7 @@ def test_a_claim_waits_for_the_sweeper_and_neither_is_lost(
     message = MemoryTransport.waiting.pop()
     world.advance("1h")
 
-    sweeper = Actor(engine.sweep, stop_after="FOR UPDATE SKIP LOCKED").reach()
+    sweeper = Actor(sweep, stop_after="FOR UPDATE SKIP LOCKED").reach()
     worker = Actor(lambda: deliver(message)).wait_until_blocked()
     sweeper.go()
 
@@ -210,8 +210,8 @@ def test_two_sweepers_ring_once_for_each_run(
     MemoryTransport.reset()
     world.advance("1h")
 
-    first = Actor(engine.sweep, stop_after="FOR UPDATE SKIP LOCKED").reach()
-    second = Actor(engine.sweep).result()
+    first = Actor(sweep, stop_after="FOR UPDATE SKIP LOCKED").reach()
+    second = Actor(sweep).result()
 
     assert (first.go().result(), second) == (1, 0)
     assert len(MemoryTransport.waiting) == 1

@@ -20,7 +20,6 @@ from django.db import transaction
 
 from django_hookflow import RetryPolicy
 from django_hookflow import clock
-from django_hookflow import engine
 from django_hookflow import send_event
 from django_hookflow import stopping
 from django_hookflow import workflow
@@ -31,6 +30,7 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RECORDED
 from django_hookflow.tests.simulation.choices import Choices
@@ -294,7 +294,7 @@ class World:
             self.say(f"   {error}")
 
     def _sweep(self) -> None:
-        swept = engine.sweep()
+        swept = maintenance.sweep()
         self.say(f"   {swept} swept")
 
     def _trigger(self, run_id: str, program: int) -> None:

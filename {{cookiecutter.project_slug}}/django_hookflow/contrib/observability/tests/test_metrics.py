@@ -20,7 +20,6 @@ from pytest_django import Settings
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import signals
 from django_hookflow import tracing
 from django_hookflow import workflow
@@ -31,6 +30,7 @@ from django_hookflow.exceptions import PermanentError
 from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import TransportError
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
 
@@ -228,7 +228,7 @@ def test_overdue_runs_are_seen_until_the_sweeper_comes(
     MemoryTransport.waiting.clear()
     world.advance(90)
     before = scrape()
-    engine.sweep()
+    maintenance.sweep()
     after = scrape()
 
     assert of(before, "hookflow_overdue_runs") == {(): 2}

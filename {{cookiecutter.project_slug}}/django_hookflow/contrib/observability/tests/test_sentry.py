@@ -18,7 +18,6 @@ from pytest_django import Settings
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
-from django_hookflow import engine
 from django_hookflow import tracing
 from django_hookflow import workflow
 from django_hookflow.contrib.observability import sentry
@@ -28,6 +27,7 @@ from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.transports.memory import post
@@ -293,7 +293,7 @@ def test_a_delivery_that_the_sweeper_rang_is_of_the_same_trace(
         run_id = lost.trigger()
     MemoryTransport.waiting.clear()
     world.advance("1h")
-    engine.sweep()
+    maintenance.sweep()
     world.finish(run_id)
 
     assert [

@@ -1,0 +1,71 @@
+"""Start runs."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from django_hookflow import signals
+from django_hookflow.exceptions import RunConflict
+from django_hookflow.models import WorkflowRun
+from django_hookflow.names import checked_name
+from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.database import using
+from django_hookflow.sending import announce
+from django_hookflow.sending import send_after_commit
+from django_hookflow.serialization import dumps
+from django_hookflow.serialization import is_same
+from django_hookflow.workflows.wrapper import WorkflowWrapper
+
+
+def trigger(
+    workflow: WorkflowWrapper,
+    *,
+    data: dict[str, Any] | None = None,
+    run_id: str | None = None,
+) -> str:
+    """Write a run; its message is sent when the caller's transaction commits.
+
+    Raises RunConflict when the id is that of another run.
+    """
+    run = _new_run(workflow, data, run_id)
+    existing = WorkflowPersistence.create(run)
+    if existing is None:
+        begin(run)
+    elif existing.workflow_id != run.workflow_id:
+        raise RunConflict(run.run_id, "another workflow")
+    elif not is_same(existing.data, run.data):
+        raise RunConflict(run.run_id, "other data")
+    return run.run_id
+
+
+def begin(run: WorkflowRun) -> None:
+    """Announce a new run and send its message when its row is committed."""
+    transaction.on_commit(
+        partial(announce, signals.run_triggered, run), using()
+    )
+    send_after_commit([WorkflowPersistence.delivery_for(run, run.wake_token)])
+
+
+def _new_run(
+    workflow: WorkflowWrapper, data: dict[str, Any] | None, run_id: str | None
+) -> WorkflowRun:
+    if data is not None and not isinstance(data, dict):
+        raise TypeError(
+            f"The data of a run is a dict, not {type(data).__name__}. "
+            'Write trigger(data={"order_id": order.pk}).'
+        )
+    run_id = checked_name(
+        "run_id", uuid.uuid4().hex if run_id is None else run_id
+    )
+    text = dumps(data or {}, f"The data of run {run_id!r}")
+    return WorkflowPersistence.new_run(
+        run_id=run_id,
+        workflow_id=workflow.workflow_id,
+        data=json.loads(text),
+        root_id=run_id,
+    )

@@ -1,0 +1,72 @@
+"""How a delivery ends: outcomes of a pass, and the verdict over them.
+
+Plain values, so that a word does not cost an import of the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.states import TERMINAL
+from django_hookflow.states import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    result: str  # JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    error: BaseException
+    has_recorded: bool = False  # a step, before it was raised
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    entry: Entry  # for what, and until when
+    error: BaseException | None = None  # what it is tried again for
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfBudget:
+    """There are more steps; the next delivery goes on with them."""
+
+
+Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The one write that ends a delivery."""
+
+    status: RunStatus
+    wake_at: datetime | None = None  # when to send next; None is never
+    entry: Entry | None = None  # the step the run waits for
+    result: str | None = None  # JSON text
+    failure: Failure | None = None
+    attempts: int = 0  # failures outside steps since one was recorded
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The message is not the live one; there is nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another delivery holds the lease."""
+
+    seconds: float  # until it ends
+
+
+# What becomes of a delivery.
+Advance: TypeAlias = Verdict | Stale | Busy

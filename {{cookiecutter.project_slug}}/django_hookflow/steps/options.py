@@ -1,0 +1,19 @@
+"""What `ctx.step.options()` sets; each kind of step names those it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django_hookflow.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the step that follows behaves."""
+
+    retry: RetryPolicy | None = None  # None is the workflow's own
+    atomic: bool = False  # commit the step's rows with its entry
+    optional: bool = False  # a failure is recorded and returns None
+
+
+DEFAULTS = Options()

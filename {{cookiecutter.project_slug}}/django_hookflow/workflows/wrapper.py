@@ -1,0 +1,152 @@
+"""A durable function: its id, its policy, and `.trigger()`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+from typing import Protocol
+
+from django_hookflow.names import is_name
+from django_hookflow.retry import RetryPolicy
+from django_hookflow.retry import checked_policy
+from django_hookflow.workflows.context import WorkflowContext
+
+WorkflowFunction = Callable[[WorkflowContext], Any]
+
+# It stands in an address: anything but slashes, what cannot be seen, and the
+# dots that mean a folder and the one around it. Nobody finds a lambda by name.
+WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z|<lambda>\Z)[^/]{1,200}")
+
+
+class Letter(Protocol):
+    """A DeadLetterEntry, by as much as a workflow looks at."""
+
+    pk: Any
+    run_id: str
+    workflow_id: str
+
+
+class WorkflowWrapper:
+    """A durable function. Called, it is still the plain function."""
+
+    def __init__(
+        self,
+        function: WorkflowFunction,
+        workflow_id: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        _refuse_what_is_no_workflow(function)
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.workflow_id = _checked_id(
+            function.__name__ if workflow_id is None else workflow_id
+        )
+        self.retry = checked_policy(retry) or RetryPolicy()
+
+    @property
+    def name(self) -> str:
+        """Where the function is, for people."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """The file and line of the function, as editors open it."""
+        inner: Any = inspect.unwrap(self.function)
+        function: Any = inner if inspect.isfunction(inner) else self.function
+        code = function.__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
+
+    @property
+    def suggestion(self) -> str:
+        """An id that no workflow of another app has."""
+        app = self.function.__module__.removesuffix(".workflows")
+        return f"{app.rpartition('.')[2]}-{self.workflow_id}"
+
+    def __call__(self, ctx: WorkflowContext) -> Any:
+        return self.function(ctx)
+
+    def trigger(
+        self, data: dict[str, Any] | None = None, run_id: str | None = None
+    ) -> str:
+        """Start a run and return its id at once.
+
+        The run is a row of the caller's transaction: it starts when that
+        commits, and never if it rolls back. The same `run_id` again is the
+        same run; with other data it raises RunConflict. `data` must be plain
+        or of a type the journal knows, else SerializationError. QStash being
+        slow or away does not fail it: the sweeper sends what could not be.
+        """
+        # The one import that points up: authors call workflows, and what
+        # runs them stands above everything that authors touch.
+        from django_hookflow.operations.start import trigger
+
+        return trigger(self, data=data, run_id=run_id)
+
+    def replay(self, letter: Letter) -> str:
+        """Begin the run of a dead letter again behind its completed steps.
+
+        Returns the id of the new run. Raises AlreadyReplayed the second time,
+        and ValueError for the letter of another workflow.
+        """
+        if letter.workflow_id != self.workflow_id:
+            raise ValueError(
+                f"The dead letter of run {letter.run_id!r} is of the workflow "
+                f"{letter.workflow_id!r}, not of {self.workflow_id!r}. Call "
+                "letter.replay(), which finds its workflow."
+            )
+        from django_hookflow.operations.letters import retry
+
+        return retry(letter.pk)
+
+
+def _checked_id(workflow_id: object) -> str:
+    if (
+        isinstance(workflow_id, str)
+        and is_name(workflow_id)
+        and WORKFLOW_ID.fullmatch(workflow_id)
+    ):
+        return workflow_id
+    raise ValueError(
+        f"{workflow_id!r} is no workflow id. "
+        'Use up to 200 letters without "/", such as "process-order", '
+        'and more than "." or "..".'
+    )
+
+
+def _refuse_what_is_no_workflow(function: object) -> None:
+    if not inspect.isfunction(function):
+        raise TypeError(
+            f"{function!r} is no function, so it cannot be a workflow. Write "
+            "@workflow above a def; an id is given by its name, as in "
+            '@workflow(workflow_id="process-order").'
+        )
+    _refuse_async(function)
+    _refuse_signature(function)
+
+
+def _refuse_signature(function: WorkflowFunction) -> None:
+    """It is called with the context alone, again at every replay."""
+    # Not of what a decorator wraps: it may give the rest of the arguments.
+    signature = inspect.signature(function, follow_wrapped=False)
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(
+            f"{function.__qualname__}{signature} cannot be called with a "
+            f"context alone: {error}. Write def {function.__name__}(ctx), and "
+            "give it the rest by trigger(data={…})."
+        ) from None
+
+
+def _refuse_async(function: WorkflowFunction) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(
+        function
+    ):
+        raise TypeError(
+            f"{function.__qualname__} is no plain function, so the engine "
+            "cannot replay it. Write `def`, without async and yield; inside "
+            "a step, asgiref.sync.async_to_sync calls async code."
+        )
