@@ -29,16 +29,20 @@ from django_hookflow.conf import conf
 from django_hookflow.delivery import NONSENSE
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
+from django_hookflow.exceptions import LeaseLost
 from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.database import fenced
 from django_hookflow.tracing import Span
 from django_hookflow.transports import get_transport
 from django_hookflow.views import NEVER_AGAIN
+from django_hookflow.views import come_again
 from django_hookflow.views import without_transaction
 
 logger = logging.getLogger("django_hookflow.maintenance")
 
 SWEEP_LIMIT = 1000  # runs that one sweep rings for
 SWEEP_BATCH = 50  # of them between two looks at the time
+AFTER_AN_ILLNESS = 60  # seconds until a database is asked again
 OLDEST = 36_500  # days; a century is as good as never
 
 SWEEP = "sweep"
@@ -123,7 +127,13 @@ def maintenance_webhook(request: HttpRequest, task: str) -> HttpResponse:
         return JsonResponse(
             {"status": "refused"}, status=error.status, headers=headers
         )
-    return JsonResponse({"status": "done", **asdict(order.obey())})
+    try:
+        with fenced():
+            done = order.obey()
+    except LeaseLost as lost:
+        logger.warning("%s was not done: %r", task, lost.__cause__)
+        return come_again("database", AFTER_AN_ILLNESS)
+    return JsonResponse({"status": "done", **asdict(done)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,18 +58,18 @@ def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
     except InvalidDelivery as error:
         return _refuse(workflow_id, error)
     if stopping.is_stopping():
-        return _come_again("stopping", 1)
+        return come_again("stopping", 1)
     try:
         return _answer(delivery, engine.advance(delivery))
     except WorkflowNotFound as error:
         level = logging.ERROR if error.is_news else logging.WARNING
         logger.log(level, "%s", error)
-        return _come_again("workflow not found", AFTER_A_DEPLOY)
+        return come_again("workflow not found", AFTER_A_DEPLOY)
     except LeaseLost as error:
         logger.warning(
             "%s lost its lease: %r", delivery.run_id, error.__cause__
         )
-        return _come_again("lease lost", 1)
+        return come_again("lease lost", 1)
 
 
 def _answer(delivery: Delivery, advance: engine.Advance) -> HttpResponse:
@@ -82,7 +82,7 @@ def _answer(delivery: Delivery, advance: engine.Advance) -> HttpResponse:
             )
             return _say("stale", run_id=delivery.run_id)
         case Busy(seconds):
-            return _come_again("busy", math.ceil(seconds) + 1, status=409)
+            return come_again("busy", math.ceil(seconds) + 1, status=409)
         case verdict:
             return _say(verdict.status, run_id=delivery.run_id)
 
@@ -95,7 +95,7 @@ def _refuse(workflow_id: str, error: InvalidDelivery) -> HttpResponse:
     return _say("refused", status=error.status, headers=headers)
 
 
-def _come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
+def come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
     """Expected, and logged by us if at all: no error of the site."""
     response = _say(why, status=status, headers={"Retry-After": str(seconds)})
     # The mark that Django leaves, and looks for, in its log_response.
