@@ -17,8 +17,12 @@ from core.csp import written
 ATTRIBUTES = {"style-src-attr": ["'unsafe-inline'"]}
 
 
+class EscapingJSONRenderer(JSONRenderer):
+    ensure_ascii = True
+
+
 class SafeJSONRenderer(JSONRenderer):
-    """Writes letters as they are, and escapes all where one is halved.
+    """Writes text as it is, and escapes all of it where UTF-8 has no bytes.
 
     A step may return the name of a file that is no UTF-8. Its lone surrogate
     fits into no answer, but JSON has an escape for it.
@@ -28,8 +32,7 @@ class SafeJSONRenderer(JSONRenderer):
         try:
             return super().render(data, *args, **kwargs)
         except UnicodeEncodeError:
-            self.ensure_ascii = True
-            return super().render(data, *args, **kwargs)
+            return EscapingJSONRenderer().render(data, *args, **kwargs)
 
 
 class BrowsableRenderer(BrowsableAPIRenderer):

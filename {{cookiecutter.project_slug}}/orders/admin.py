@@ -85,7 +85,7 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def formfield_for_dbfield(
         self,
         db_field: Field[Any, Any],
-        request: HttpRequest | None,
+        request: HttpRequest,
         **kwargs: Any,
     ) -> forms.Field | None:
         if db_field.name == "stock":
