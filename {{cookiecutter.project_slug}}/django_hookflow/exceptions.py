@@ -14,8 +14,7 @@
     │   ├── SerializationError       a value does not fit the journal
     │   ├── MisusedStep              the workflow function breaks a rule
     │   ├── WorkerCrashed            the run kills its workers
-    │   ├── OutcomeRefused           the database refuses what a delivery
-    │   │                            came to
+    │   ├── OutcomeRefused           the database refuses an outcome
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
