@@ -7,14 +7,18 @@ prints without one, is all that the user sees.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from importlib.util import module_from_spec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from types import SimpleNamespace
 from typing import NoReturn
 
+from cookiecutter import generate
 from cookiecutter.exceptions import FailedHookException
 from jinja2 import Environment
 from jinja2.ext import Extension
@@ -30,6 +34,21 @@ class RefuseBadAnswers(Extension):
         environment.filters["refuse_bad_answers"] = refuse_bad_answers
         # Cookiecutter renders answers given on the command line.
         environment.handle_exception = refuse_broken_template  # type: ignore[method-assign]
+        generate.shutil = copying_links()  # type: ignore[assignment]
+
+
+def copying_links() -> SimpleNamespace:
+    """shutil for Cookiecutter, which copies what links lead to.
+
+    It would fail at one that leads nowhere, such as the Python of an old
+    .venv. A link is copied as one; the hook removes it with all of .venv.
+    """
+    as_links = {
+        "copytree": partial(shutil.copytree, symlinks=True),
+        "copyfile": partial(shutil.copyfile, follow_symlinks=False),
+        "copymode": partial(shutil.copymode, follow_symlinks=False),
+    }
+    return SimpleNamespace(**{**vars(shutil), **as_links})
 
 
 def refuse_bad_answers(answers: Mapping[str, str]) -> str:

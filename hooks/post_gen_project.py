@@ -58,6 +58,8 @@ def open_to_all(project: Path) -> None:
     as another user.
     """
     for path in [project, *project.rglob("*")]:
+        if path.is_symlink():
+            continue
         mode = path.stat().st_mode
         path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
 

@@ -265,6 +265,22 @@ def test_a_bake_from_a_used_clone_is_that_from_a_fresh_one(
     assert files_of(project) == files_of(fresh)
 
 
+@pytest.mark.parametrize("link", [".venv/bin/python", ".venv"])
+def test_a_link_that_leads_nowhere_breaks_no_bake(
+    bake: Bake, template: Path, tmp_path: Path, link: str
+) -> None:
+    """As an environment has them whose Python was removed."""
+    used = shutil.copytree(template, tmp_path / "used")
+    file = used / "{{cookiecutter.project_slug}}" / link
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.symlink_to(tmp_path / "gone")
+    fresh = bake()
+
+    project = baked(used, tmp_path / "out")
+
+    assert files_of(project) == files_of(fresh)
+
+
 def baked(
     template: Path, folder: Path, *answers: str, **variables: str
 ) -> Path:

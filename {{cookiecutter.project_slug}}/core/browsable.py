@@ -1,4 +1,4 @@
-"""The API's pages for people, under a policy they can work with."""
+"""What the API answers with: JSON, and pages for people."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.renderers import JSONRenderer
 
 from core.csp import HEADERS
 from core.csp import written
@@ -16,8 +17,26 @@ from core.csp import written
 ATTRIBUTES = {"style-src-attr": ["'unsafe-inline'"]}
 
 
+class EscapingJSONRenderer(JSONRenderer):
+    ensure_ascii = True
+
+
+class SafeJSONRenderer(JSONRenderer):
+    """Writes text as it is, and escapes all of it where UTF-8 has no bytes.
+
+    A step may return the name of a file that is no UTF-8. Its lone surrogate
+    fits into no answer, but JSON has an escape for it.
+    """
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().render(data, *args, **kwargs)
+        except UnicodeEncodeError:
+            return EscapingJSONRenderer().render(data, *args, **kwargs)
+
+
 class BrowsableRenderer(BrowsableAPIRenderer):
-    """Sends the site's policy, with style attributes allowed."""
+    """Sends a policy such a page can work with: style attributes allowed."""
 
     def render(
         self,

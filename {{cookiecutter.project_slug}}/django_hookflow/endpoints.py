@@ -46,6 +46,20 @@ def signed_transport() -> SignedTransport:
     )
 
 
+def come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
+    """Ask for the same message later.
+
+    This is expected, so Django logs no error of the site: we log it, if at
+    all.
+    """
+    response = JsonResponse(
+        {"status": why}, status=status, headers={"Retry-After": str(seconds)}
+    )
+    # The mark that Django leaves, and looks for, in its log_response.
+    vars(response)["_has_been_logged"] = True
+    return response
+
+
 def refused(
     logger: Logger, address: str, error: InvalidDelivery
 ) -> HttpResponse:

@@ -19,6 +19,7 @@ from django_hookflow.ambience import in_its_own
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
+from django_hookflow.exceptions import OutcomeRefused
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
@@ -40,6 +41,7 @@ from django_hookflow.sending import announce
 from django_hookflow.sending import send
 from django_hookflow.serialization import loads
 from django_hookflow.settle import settle
+from django_hookflow.states import RunStatus
 from django_hookflow.steps.session import Session
 from django_hookflow.tracing import Work
 from django_hookflow.workflows.context import StepManager
@@ -102,10 +104,26 @@ def _move(
             policy=workflow.retry,
             now=clock.now(),
         )
-        messages = WorkflowPersistence.commit(run, verdict, claim.journal)
+        try:
+            messages = WorkflowPersistence.commit(run, verdict, claim.journal)
+        except Exception as refusal:  # an ill database is a LeaseLost
+            outcome, verdict = _refused(run, refusal)
+            messages = WorkflowPersistence.commit(run, verdict, claim.journal)
     error = outcome.error if isinstance(outcome, Raised | Waiting) else None
     announce(signals.run_committed, run, verdict=verdict, error=error)
     return verdict, messages
+
+
+def _refused(run: WorkflowRun, refusal: Exception) -> tuple[Outcome, Verdict]:
+    """The end of a run whose verdict can never be written."""
+    error = OutcomeRefused(run.run_id, refusal)
+    error.__cause__ = refusal
+    failed = Verdict(
+        status=RunStatus.FAILED,
+        failure=Failure.of(error),
+        attempts=run.attempts,
+    )
+    return Raised(error), failed
 
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:

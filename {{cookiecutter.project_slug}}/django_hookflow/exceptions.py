@@ -14,6 +14,7 @@
     │   ├── SerializationError       a value does not fit the journal
     │   ├── MisusedStep              the workflow function breaks a rule
     │   ├── WorkerCrashed            the run kills its workers
+    │   ├── OutcomeRefused           the database refuses an outcome
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
@@ -168,6 +169,18 @@ class WorkerCrashed(HookflowError):
             f"{crashes} deliveries in a row died without an answer, {after}. "
             "Something there kills its process: memory, a time limit, a "
             "signal. Mend it and replay the dead letter."
+        )
+
+
+class OutcomeRefused(HookflowError):
+    """The database refuses to keep what a delivery came to."""
+
+    def __init__(self, run_id: str, refusal: Exception) -> None:
+        super().__init__(
+            f"What run {run_id!r} came to cannot be written: "
+            f"{type(refusal).__name__}: {refusal}. Another attempt would be "
+            "refused too, so the run has failed. Mend what the database "
+            "names, and replay the dead letter."
         )
 
 

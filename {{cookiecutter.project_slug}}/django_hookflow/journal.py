@@ -190,7 +190,7 @@ class Recorder(Protocol):
 def _type_of(error: BaseException) -> str:
     """The class of an error; for a failed step, of what the step raised."""
     if isinstance(error, WorkflowError):
-        return str(error.error_type)[:TYPE_LENGTH]
+        return _fit(str(error.error_type))[:TYPE_LENGTH]
     return type(error).__name__[:TYPE_LENGTH]
 
 
@@ -210,7 +210,12 @@ def _text(error: BaseException) -> str:
         text += ": " + "; ".join(
             f"{type(member).__name__}: {_said(member)}" for member in held
         )
-    kept = text[:MESSAGE_LENGTH].replace("\0", "\\0")
+    return _fit(text[:MESSAGE_LENGTH])
+
+
+def _fit(text: str) -> str:
+    """Text that any database can keep, and any page show."""
+    kept = text.replace("\0", "\\0")
     return kept.encode("utf-8", "backslashreplace").decode()
 
 

@@ -22,11 +22,13 @@ from django.views.decorators.http import require_POST
 
 from django_hookflow.conf import conf
 from django_hookflow.delivery import NONSENSE
+from django_hookflow.endpoints import come_again
 from django_hookflow.endpoints import refused
 from django_hookflow.endpoints import signed_transport
 from django_hookflow.endpoints import without_transaction
 from django_hookflow.exceptions import NON_RETRYABLE
 from django_hookflow.exceptions import InvalidDelivery
+from django_hookflow.exceptions import LeaseLost
 from django_hookflow.operations.maintenance import SWEEP
 from django_hookflow.operations.maintenance import USUALLY
 from django_hookflow.operations.maintenance import Cleaned
@@ -34,8 +36,11 @@ from django_hookflow.operations.maintenance import Swept
 from django_hookflow.operations.maintenance import clean
 from django_hookflow.operations.maintenance import sweep_within
 from django_hookflow.operations.maintenance import watched
+from django_hookflow.persistence.database import fenced
 
 logger = logging.getLogger("django_hookflow.maintenance")
+
+AFTER_AN_ILLNESS = 60  # seconds until a database is asked again
 
 
 @without_transaction
@@ -52,7 +57,13 @@ def maintenance_webhook(request: HttpRequest, task: str) -> HttpResponse:
         )
     except InvalidDelivery as error:
         return refused(logger, task, error)
-    return JsonResponse({"status": "done", **asdict(asked.run())})
+    try:
+        with fenced():
+            done = asked.run()
+    except LeaseLost as lost:
+        logger.warning("%s was not done: %r", task, lost.__cause__)
+        return come_again("database", AFTER_AN_ILLNESS)
+    return JsonResponse({"status": "done", **asdict(done)})
 
 
 @dataclass(frozen=True, slots=True)

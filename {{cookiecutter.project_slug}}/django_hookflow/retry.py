@@ -68,6 +68,12 @@ LONGEST = 30 * 24 * 3600.0
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
 UNPREPARED = frozenset({"26000", "42P05"})
 
+# The function of PostgreSQL that refuses a prepared statement since its table
+# has other columns now, as after a deploy. The SQLSTATE of that, 0A000, says
+# as well that a statement uses what PostgreSQL cannot do, which never passes.
+# https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/cache/plancache.c
+OF_A_PLAN = "RevalidateCachedQuery"
+
 # Exceptions to the list above.
 TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
 
@@ -164,12 +170,20 @@ def _may_pass(error: BaseException) -> bool:
         return is_retryable_status(error.response.status_code)
     if not isinstance(error, Exception):
         return False
-    if _sqlstate(error) in UNPREPARED:
+    if _has_lost_its_statement(error):
         return True
     return isinstance(error, TRANSIENT) or not isinstance(error, PERMANENT)
 
 
-def _sqlstate(error: BaseException) -> object:
-    """That of a driver's error, which Django's has as its cause."""
-    own = getattr(error, "sqlstate", None)
-    return own or getattr(error.__cause__, "sqlstate", None)
+def _has_lost_its_statement(error: BaseException) -> bool:
+    """Whether a connection must prepare a statement anew.
+
+    A driver's error knows, which Django's has as its cause.
+    """
+    for origin in (error, error.__cause__):
+        diag = getattr(origin, "diag", None)
+        if getattr(diag, "source_function", None) == OF_A_PLAN:
+            return True
+        if getattr(origin, "sqlstate", None) in UNPREPARED:
+            return True
+    return False

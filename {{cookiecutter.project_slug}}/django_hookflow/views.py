@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
 
 from django.http import HttpRequest
 from django.http import HttpResponse
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_POST
 from django_hookflow import engine
 from django_hookflow import stopping
 from django_hookflow.delivery import Delivery
+from django_hookflow.endpoints import come_again
 from django_hookflow.endpoints import refused
 from django_hookflow.endpoints import signed_transport
 from django_hookflow.endpoints import without_transaction
@@ -41,18 +41,18 @@ def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
     except InvalidDelivery as error:
         return refused(logger, workflow_id, error)
     if stopping.is_stopping():
-        return _come_again("stopping", 1)
+        return come_again("stopping", 1)
     try:
         return _answer(delivery, engine.advance(delivery))
     except WorkflowNotFound as error:
         level = logging.ERROR if error.is_news else logging.WARNING
         logger.log(level, "%s", error)
-        return _come_again("workflow not found", AFTER_A_DEPLOY)
+        return come_again("workflow not found", AFTER_A_DEPLOY)
     except LeaseLost as error:
         logger.warning(
             "%s lost its lease: %r", delivery.run_id, error.__cause__
         )
-        return _come_again("lease lost", 1)
+        return come_again("lease lost", 1)
 
 
 def _answer(delivery: Delivery, advance: Advance) -> HttpResponse:
@@ -65,26 +65,10 @@ def _answer(delivery: Delivery, advance: Advance) -> HttpResponse:
             )
             return _say("stale", run_id=delivery.run_id)
         case Busy(seconds):
-            return _come_again("busy", math.ceil(seconds) + 1, status=409)
+            return come_again("busy", math.ceil(seconds) + 1, status=409)
         case verdict:
             return _say(verdict.status, run_id=delivery.run_id)
 
 
-def _come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
-    """Expected, and logged by us if at all: no error of the site."""
-    response = _say(why, status=status, headers={"Retry-After": str(seconds)})
-    # The mark that Django leaves, and looks for, in its log_response.
-    vars(response)["_has_been_logged"] = True
-    return response
-
-
-def _say(
-    outcome: str,
-    *,
-    status: int = 200,
-    headers: dict[str, str] | None = None,
-    **facts: Any,
-) -> HttpResponse:
-    return JsonResponse(
-        {"status": outcome, **facts}, status=status, headers=headers
-    )
+def _say(outcome: str, run_id: str) -> HttpResponse:
+    return JsonResponse({"status": outcome, "run_id": run_id})

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.db.models import Field
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -52,10 +56,54 @@ class PaymentInline(ReadOnly, admin.StackedInline):  # type: ignore[type-arg]
     extra = 0
 
 
+class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_stock(self) -> int:
+        """What was typed, if it was typed over what is there."""
+        wanted: int = self.cleaned_data["stock"]
+        if self.instance.pk is None or "stock" not in self.changed_data:
+            return wanted
+        seen = self.data.get(self.add_initial_prefix("stock"))
+        # Locked until it is written.
+        row = Product.objects.select_for_update().get(pk=self.instance.pk)
+        if seen != str(row.stock):
+            raise forms.ValidationError(
+                f"The stock is {row.stock} by now: orders have changed it "
+                "since this page was opened. Open the page again, and type "
+                "what is right today."
+            )
+        return wanted
+
+
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Orders take from the stock while a page of it is open."""
+
+    form = ProductForm
     list_display = ("sku", "name", "price", "stock")
     search_fields = ("sku", "name")
+
+    def formfield_for_dbfield(
+        self,
+        db_field: Field[Any, Any],
+        request: HttpRequest,
+        **kwargs: Any,
+    ) -> forms.Field | None:
+        if db_field.name == "stock":
+            kwargs["show_hidden_initial"] = True
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Product,
+        form: Any,
+        change: bool,
+    ) -> None:
+        """Write what was edited, so that the rest stays as it is by now."""
+        if change:
+            obj.save(update_fields=form.changed_data)
+        else:
+            super().save_model(request, obj, form, change)
 
 
 @admin.register(Order)

@@ -100,7 +100,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "core.browsable.SafeJSONRenderer",
         "core.browsable.BrowsableRenderer",
     ],
 }

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from datetime import timedelta
 
+from django.db import DatabaseError
 from django.db import Error
 from django.db import InterfaceError
 from django.db import InternalError
@@ -28,6 +29,7 @@ from django_hookflow.models import WorkflowRun
 # SQLSTATE of a transaction that may only read: the database is a replica, or
 # was made read-only. https://www.postgresql.org/docs/18/errcodes-appendix.html
 READ_ONLY = "25006"
+BROKEN = "XX"  # the class of those that say something in it is corrupted
 
 # Of our own statements: the connection is gone, the database gave up, is
 # full, or has other tables than we know, as in a deploy.
@@ -56,7 +58,10 @@ def atomic() -> AbstractContextManager[None]:
 def is_ill(error: BaseException) -> bool:
     """Whether one of our statements failed for the state of the database."""
     if isinstance(error, InternalError):
-        return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+        state = getattr(error.__cause__, "sqlstate", None) or ""
+        return state.startswith((READ_ONLY, BROKEN))
+    if type(error) is DatabaseError:  # SQLite's, of a file that is damaged
+        return True
     # A transaction that the step has spoilt is the step's failure.
     spoilt = isinstance(error, TransactionManagementError)
     return isinstance(error, ILL) and not spoilt

@@ -123,7 +123,8 @@ def explain(delivery: Delivery, failure: Failure) -> bool:
         wake_token=delivery.token,
         status__in=CLAIMABLE,
     )
-    return silent.exclude(**why).update(**why) > 0
+    with database.fenced():
+        return silent.exclude(**why).update(**why) > 0
 
 
 def renew(run: WorkflowRun) -> bool:

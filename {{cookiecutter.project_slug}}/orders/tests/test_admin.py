@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -87,3 +88,57 @@ def test_an_order_that_has_ended_keeps_its_status_and_may_be_deleted(
 
     assert answers[:2] == [403, 302]
     assert not Order.objects.exists()
+
+
+def form_of(client: Client, page: str) -> dict[str, Any]:
+    """What a browser would send, if nothing were typed into the page."""
+    fields = re.findall(r"<input[^>]*>", client.get(page).content.decode())
+    values = {
+        name: re.search(r'value="([^"]*)"', field)
+        for field in fields
+        for name in re.findall(r'name="([^"]*)"', field)
+        if name in ("sku", "name", "price", "stock", "initial-stock")
+    }
+    return {name: value[1] for name, value in values.items() if value}
+
+
+def test_editing_a_product_leaves_what_orders_took_from_its_stock(
+    place: Any, admin_client: Client, mug: Product, world: World
+) -> None:
+    page = f"/admin/orders/product/{mug.pk}/change/"
+    form = form_of(admin_client, page)
+    place()  # two of ten
+    world.run_to_the_end()
+
+    answer = admin_client.post(page, form | {"name": "Cup"})
+
+    mug.refresh_from_db()
+    assert answer.status_code == 302
+    assert (mug.name, mug.stock) == ("Cup", 8)
+
+
+def test_a_stock_that_orders_have_changed_is_not_typed_over(
+    place: Any, admin_client: Client, mug: Product, world: World
+) -> None:
+    page = f"/admin/orders/product/{mug.pk}/change/"
+    stale = form_of(admin_client, page)
+    place()
+    world.run_to_the_end()
+
+    refused = admin_client.post(page, stale | {"stock": "15"})
+    fresh = form_of(admin_client, page)
+    taken = admin_client.post(page, fresh | {"stock": "13"})
+
+    mug.refresh_from_db()
+    assert refused.status_code == 200
+    assert "The stock is 8 by now" in refused.content.decode()
+    assert (taken.status_code, mug.stock) == (302, 13)
+
+
+def test_a_product_is_added(admin_client: Client) -> None:
+    values = {"sku": "CUP", "name": "Cup", "price": "9.50", "stock": "3"}
+
+    answer = admin_client.post("/admin/orders/product/add/", values)
+
+    assert answer.status_code == 302
+    assert Product.objects.get().stock == 3

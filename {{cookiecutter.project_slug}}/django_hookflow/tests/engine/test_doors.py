@@ -28,6 +28,7 @@ from django_hookflow import workflow
 from django_hookflow.conf import Settings
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import StepCompleted
+from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.strength import weakness
@@ -678,3 +679,21 @@ def test_the_admin_shows_text_that_is_no_utf_8(
         )
         assert page.status_code == 200
         assert "caf\\udce9.pdf" in page.content.decode()
+
+
+def test_an_error_type_that_is_no_utf_8_fails_the_run_all_the_same(
+    world: World, admin_client: Client
+) -> None:
+    name = os.fsdecode(b"caf\xe9")
+
+    @workflow
+    def scan(ctx: WorkflowContext) -> None:
+        raise WorkflowError(name, name, name)
+
+    run = world.finish(scan.trigger())
+    page = admin_client.get(
+        f"/admin/django_hookflow/workflowrun/{run.pk}/change/"
+    )
+
+    assert (run.status, run.error_type) == ("failed", "caf\\udce9")
+    assert page.status_code == 200

@@ -12,7 +12,9 @@ from typing import Any
 from typing import NoReturn
 
 import pytest
+from django.db import NotSupportedError
 from django.db import ProgrammingError
+from django.db import connection
 
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
@@ -374,3 +376,45 @@ def test_a_statement_that_a_pooler_has_not_prepared_is_tried_again(
     run = every.finish(asking.trigger())
 
     assert run.step_executions.get().attempts == attempts
+
+
+def test_a_statement_that_was_prepared_before_a_deploy_is_tried_again(
+    every: World,
+) -> None:
+    """On PostgreSQL; the statement selects a column more than it did."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite prepares such statements anew by itself")
+    statements = [
+        "CREATE TEMPORARY TABLE parcels (id int)",
+        "PREPARE parcels AS SELECT * FROM parcels",
+        "ALTER TABLE parcels ADD COLUMN weight int",
+        "EXECUTE parcels",
+    ]
+
+    def ask() -> str:
+        with connection.cursor() as cursor:
+            while statements:
+                cursor.execute(statements.pop(0))
+        return "asked"
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> str:
+        return ctx.step.run("ask", ask)
+
+    run = every.finish(asking.trigger())
+
+    assert (run.status, run.result) == ("completed", "asked")
+    assert run.step_executions.get().attempts == 2
+
+
+def test_what_postgresql_cannot_do_is_not_tried_again(every: World) -> None:
+    def ask() -> None:
+        raise NotSupportedError("no") from Stated("0A000")
+
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        ctx.step.run("ask", ask)
+
+    run = every.finish(asking.trigger())
+
+    assert run.step_executions.get().attempts == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -137,3 +138,24 @@ def test_the_example_api_shows_a_run_that_waits(
         "completed_at": None,
     }
     assert [one.status_code for one in missing] == [404, 404]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_the_example_api_shows_text_that_is_no_utf_8(
+    world: World, settings: Any, accept: str
+) -> None:
+    name = os.fsdecode(b"caf\xe9.pdf")
+
+    @workflow
+    def scan(ctx: WorkflowContext) -> Any:
+        return ctx.step.run("list", lambda: {name: [name, "Łódź"]})
+
+    world.finish(scan.trigger(data={"file": name}, run_id="r1"))
+    settings.ROOT_URLCONF = __name__
+
+    shown = Client().get("/workflows/r1/", headers={"accept": accept})
+
+    assert shown.status_code == 200
+    assert "caf\\udce9.pdf" in shown.content.decode()
+    if accept == "application/json":
+        assert shown.json()["result"] == {name: [name, "Łódź"]}

@@ -32,6 +32,7 @@ from django_hookflow.operations.maintenance import SWEEP_BATCH
 from django_hookflow.outcomes import Stale
 from django_hookflow.persistence.retention import BATCH
 from django_hookflow.testing.world import World
+from django_hookflow.tests.engine.illness import read_only
 from django_hookflow.tests.engine.watching import Watcher
 from django_hookflow.tracing import Span
 from django_hookflow.tracing import Tracer
@@ -263,6 +264,21 @@ def test_a_message_that_is_not_genuine_is_refused_and_does_nothing(
     assert answer.status_code in {401, 413}
     assert reason in caplog.text
     assert WorkflowRun.objects.count() == 1
+
+
+@pytest.mark.parametrize("task", ["sweep", "cleanup"])
+def test_a_task_is_asked_for_again_while_nothing_can_be_written(
+    world: World, task: str
+) -> None:
+    ended_runs(1)
+    lose_runs(1)
+    world.advance("40d")
+
+    with read_only():
+        answer = post(task)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert post(task).status_code == 200
 
 
 def test_maintenance_is_asked_for_by_post(world: World) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextlib import contextmanager
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -16,7 +18,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 from django.core.management import call_command
+from django.db import DatabaseError
+from django.db import DataError
 from django.db import Error
+from django.db import IntegrityError
 from django.db import InterfaceError
 from django.db import OperationalError
 from django.db import ProgrammingError
@@ -39,6 +44,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
+from django_hookflow.tests.engine.illness import read_only
 from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
@@ -516,10 +522,11 @@ FULL = OperationalError("database or disk is full")
         (INSERT, FULL),
         (INSERT, InterfaceError("connection already closed")),
         (INSERT, ProgrammingError("no such table")),
+        (INSERT, DatabaseError("database disk image is malformed")),
         ("CAST(executed_at", FULL),
         ("completed_at =", FULL),
     ],
-    ids=["full", "closed", "no table", "read", "commit"],
+    ids=["full", "closed", "no table", "damaged", "read", "commit"],
 )
 def test_a_journal_that_cannot_be_written_is_no_crash(
     world: World, statement: str, error: Error
@@ -550,10 +557,102 @@ def test_a_journal_that_cannot_be_written_is_no_crash(
     assert (well.status, well.error_message) == ("completed", "")
 
 
+def test_a_read_only_database_has_messages_come_again(world: World) -> None:
+    @workflow
+    def working(ctx: WorkflowContext) -> str:
+        return ctx.step.run("work", str)
+
+    run_id = working.trigger()
+    message = MemoryTransport.waiting[0].delivery
+    unknown = replace(message, workflow_id="of-yesterday")
+    answers = []
+    for one in (message, unknown):
+        with read_only():
+            answers.append(post(one))
+    untouched = world.run_of(run_id)
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert [answer.headers["Retry-After"] for answer in answers] == ["1", "1"]
+    assert (untouched.status, untouched.deliveries) == ("pending", 0)
+    world.deliver()
+    assert world.run_of(run_id).status == "completed"
+
+
+def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
+    world: World,
+) -> None:
+    with ExitStack() as stack:
+
+        @workflow
+        def working(ctx: WorkflowContext) -> str:
+            ctx.step.run("first", str)
+            if not ended:
+                stack.enter_context(read_only())
+            return ctx.step.run("second", lambda: "done")
+
+        ended: list[int] = []
+        run_id = working.trigger()
+        message = MemoryTransport.waiting[0].delivery
+        assert post(message).status_code == 503
+        ended.append(1)
+    world.advance("31s")
+    engine.sweep()
+    run = world.finish(run_id)
+
+    assert (run.status, run.result, run.crashes) == ("completed", "done", 0)
+
+
+@contextmanager
+def refusing(result: str, error: Error) -> Iterator[None]:
+    """A run with this result is refused, as by a constraint of its owner."""
+
+    def execute(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        if "completed_at =" in sql and result in params:
+            raise error
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DataError("too long"), IntegrityError("check failed")],
+    ids=["data", "integrity"],
+)
+def test_an_outcome_that_the_database_refuses_fails_the_run(
+    world: World, error: Error
+) -> None:
+    calls: list[int] = []
+
+    @workflow
+    def working(ctx: WorkflowContext) -> str:
+        ctx.step.run("work", calls.append, 1)
+        return "refused"
+
+    with refusing('"refused"', error):
+        run = world.finish(working.trigger(run_id="order-1"))
+
+    assert (run.status, run.crashes, len(calls)) == ("failed", 0, 1)
+    assert run.error_type == "OutcomeRefused"
+    assert run.error_message == (
+        "What run 'order-1' came to cannot be written: "
+        f"{type(error).__name__}: {error}. Another attempt would be refused "
+        "too, so the run has failed. Mend what the database names, and "
+        "replay the dead letter."
+    )
+    assert world.finish(DeadLetterEntry.objects.get().replay()).status == (
+        "completed"
+    )
+    assert len(calls) == 1
+
+
 def test_a_lease_that_cannot_be_given_back_is_when_the_database_is_well(
     world: World, settings: Any
 ) -> None:
-    settings.DJANGO_HOOKFLOW_LEASE = 0.3
+    settings.DJANGO_HOOKFLOW_LEASE = 3000  # no beat for a while
     given_back = threading.Event()
 
     @workflow
@@ -568,13 +667,14 @@ def test_a_lease_that_cannot_be_given_back_is_when_the_database_is_well(
     ):
         assert post(message).status_code == 503
         assert world.run_of(run_id).lease_token != ""
+    settings.DJANGO_HOOKFLOW_LEASE = 0.3
     for _ in range(1200):  # a minute
         if world.run_of(run_id).lease_token == "":
             break
         given_back.wait(0.05)
 
     assert world.run_of(run_id).lease_token == ""
-    world.advance("1s")
+    world.advance("1h")
     assert post(message).status_code == 200
     assert world.run_of(run_id).status == "completed"
 
@@ -641,8 +741,9 @@ def test_a_step_recorded_before_a_death_resets_the_failures(
 def test_the_heart_beats_before_the_lease_ends(
     world: World, settings: Any
 ) -> None:
-    settings.DJANGO_HOOKFLOW_LEASE = 9
-    lease = timedelta(seconds=9)
+    # A beat is due after 6 s, and may be late by 12.
+    settings.DJANGO_HOOKFLOW_LEASE = 18
+    lease = timedelta(seconds=18)
     ends: list[datetime] = []
     never = threading.Event()
 

@@ -238,7 +238,7 @@ class Stack:
         """The first true value of `fact`; the logs when there is none."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
-            with suppress(URLError, ConnectionError):
+            with suppress(URLError, ConnectionError, TimeoutError):
                 if value := fact():
                     return value
             meanwhile()
