@@ -29,14 +29,15 @@ def test_orders_survive_kills_of_the_site(stack: Stack) -> None:
     stack.start_site()
     before = stack.products()
     orders = [stack.place_order("MUG-01", n) for n in (1, 2, 3)]
-    stack.start_qstash()  # until now nobody took their messages
 
+    # QStash takes their messages from now on, and meets a brake each time.
     for statement in OF_AN_ORDER:
         stack.brake_at(statement)
+        stack.start_missing()
         stack.wait_until_it_stands(stack.sweep)
         stack.kill("site")
         stack.release()
-        stack.start_site()
+    stack.start_site()
     orders.append(stack.place_order("TEA-02"))
 
     stack.wait_for(lambda: all_fulfilled(stack, orders), stack.sweep)
