@@ -1,6 +1,6 @@
-# `make` alone says what there is. Needs Python 3.11 or newer, git and
-# nothing else: uv comes from the package index when it is not there.
-# Whatever is made here lies in .build and .tools, never in the template.
+# `make` lists the commands. Needs only Python 3.11 or newer and git: a missing
+# uv is installed from the package index. Generated files go to .build and
+# .tools, never into the template.
 
 PYTHON ?= python3
 PROJECT := {{cookiecutter.project_slug}}
@@ -43,43 +43,44 @@ DEPLOYMENT = -c pyproject.toml --rootdir=. --confcutdir=../tests/project \
 .PHONY: help demo test smoke test-bake test-project test-sqlite check \
 	simulate bench audit format clean python
 
-help: ## say what there is
+help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) \
 	| while IFS='|' read -r name text; \
 	do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-demo: $(BAKE)/.ready ## bake a project, and see one order go from start to end (KEEP=1)
+demo: $(BAKE)/.ready ## bake a project and process one order (KEEP=1 leaves it running)
 	@rm -rf '$(DEMO)' && mkdir -p '$(DEMO)/template'
 	@$(PYTHON) tests/clean_copy.py '$(DEMO)/template'
 	@echo 'Baking a project with the default answers ...'
 	@'$(BAKE)/bin/cookiecutter' '$(DEMO)/template' --no-input --default-config --output-dir '$(DEMO)' >'$(DEMO)/log' || { cat '$(DEMO)/log' >&2; exit 1; }
 	@$(MAKE) --no-print-directory -C '$(DEMO)/order_desk' demo UV='$(UV)' PYTHON='$(PYTHON)' KEEP='$(KEEP)'
 
-test: check test-project test-bake ## everything
+test: check test-project test-bake ## run every check and test
 
-test-project: $(VENV)/.synced-dev ## the project's tests in place, on both databases, and its deployment
+test-project: $(VENV)/.synced-dev ## run the project's tests in place, on both databases, and those of its deployment
 	@$(IN_PLACE) coverage ARGS='-n 3 --dist worksteal $(ARGS)'
 	@cd '$(PROJECT)' && $(PY) -m pytest $(DEPLOYMENT) -n 3 --dist worksteal $(NOT_SLOW) $(ARGS)
 
-test-sqlite: $(VENV)/.synced-dev ## those on SQLite alone
+test-sqlite: $(VENV)/.synced-dev ## run the project's tests on SQLite only
 	@$(IN_PLACE) test test-engine ARGS='-n 3 --dist worksteal $(ARGS)'
 
-smoke: $(VENV)/.synced-dev ## the engine, the sample and the site on SQLite (PYTHON=python3.13)
+smoke: $(VENV)/.synced-dev ## run the tests of engine, sample and site on SQLite (PYTHON=python3.13)
 	@$(IN_PLACE) test ARGS='-n 3 --dist worksteal -m "not slow" tests orders/tests django_hookflow/tests/engine $(ARGS)'
 
-test-bake: $(VENV)/.synced-dev ## bake it, and use what was baked
+test-bake: $(VENV)/.synced-dev ## bake projects and test them
 	@UV='$(UV)' $(PY) -m pytest -n 3 --dist worksteal $(NOT_SLOW) $(ARGS)
 
-check: $(VENV)/.synced-dev ## linters, types, layers, migrations, deployment
+check: $(VENV)/.synced-dev ## check style, words, types, layers, migrations, deployment
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(PY) tests/plain_english.py
 	@$(VENV)/bin/mypy
 	@$(IN_PLACE) check
 
-simulate: $(VENV)/.synced-dev ## random histories against the engine (N=20000; SEED=4711 plays one again)
+simulate: $(VENV)/.synced-dev ## run the engine through random histories (N=20000; SEED=4711 repeats one)
 	@$(IN_PLACE) simulate $(if $(N),N='$(N)') $(if $(SEED),SEED='$(SEED)')
 
-bench: $(VENV)/.synced-dev ## what it costs, beside its peers (QUICK=1 ONLY=steps)
+bench: $(VENV)/.synced-dev ## measure it beside other engines (QUICK=1 ONLY=steps)
 	@UV='$(UV)' $(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 # The project's versions are in a lock once it is baked and installed.
@@ -89,12 +90,12 @@ audit: | python $(filter %/.tools/bin/uv,$(UV))
 	@cd '$(BUILD)/audit' && $(UV) lock --quiet --upgrade
 	@$(MAKE) --no-print-directory -C '$(BUILD)/audit' audit UV='$(UV)' $(if $(OSV),OSV='$(OSV)')
 
-format: $(VENV)/.synced-dev ## put the code into the house's form
+format: $(VENV)/.synced-dev ## format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 	@$(IN_PLACE) format
 
-clean: ## remove whatever was made here
+clean: ## delete all generated files
 	rm -rf .build .tools
 
 # One environment with what the template and the project need. The stamp's
@@ -114,7 +115,7 @@ $(BAKE)/.ready: pyproject.toml | python $(filter %/.tools/bin/uv,$(UV))
 
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	|| { echo 'There is no Python 3.11 or newer called "$(PYTHON)": install one, or name yours, e.g. make PYTHON=python3.12' >&2; exit 1; }
+	|| { echo '"$(PYTHON)" is not Python 3.11 or newer: install one, or name yours, e.g. make PYTHON=python3.12' >&2; exit 1; }
 
 $(CURDIR)/.tools/bin/uv: | python
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \

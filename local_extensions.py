@@ -1,8 +1,7 @@
 """Refuse bad answers inside Cookiecutter, before it makes a directory.
 
-A hook that fails leaves Cookiecutter's traceback as the last thing on the
-screen. The same sentence raised here, as the error that Cookiecutter
-prints without one, is all that the user sees.
+After a failing hook, Cookiecutter prints a traceback. Here the same message
+is raised as an error that Cookiecutter prints without one.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ HOOK = Path(__file__).parent / "hooks" / "pre_gen_project.py"
 
 
 class RefuseBadAnswers(Extension):
-    """Adds the filter that the last, hidden question calls."""
+    """Add the filter that the last, hidden question calls."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -52,7 +51,7 @@ def copying_links() -> SimpleNamespace:
 
 
 def refuse_bad_answers(answers: Mapping[str, str]) -> str:
-    """Stop with the hook's sentence, or render to nothing."""
+    """Raise the hook's message, or return ""."""
     sentence = hook().refusal(answers)
     if sentence:
         raise FailedHookException(sentence)
@@ -60,18 +59,18 @@ def refuse_bad_answers(answers: Mapping[str, str]) -> str:
 
 
 def refuse_broken_template(source: str | None = None) -> NoReturn:
-    """Turn the error at hand, from an answer with braces, into a sentence."""
+    """Turn the current error, from an answer with braces, into a message."""
     error = sys.exc_info()[1]
     if isinstance(error, FailedHookException):
         raise error
     raise FailedHookException(
-        "An answer with braces is read as a template, and this one cannot "
-        'be rendered: leave the braces out, e.g. "Order Desk".'
+        "Invalid answer: braces are template syntax, and this one cannot be "
+        'rendered. Remove the braces, e.g. "Order Desk".'
     ) from error
 
 
 def hook() -> ModuleType:
-    """The pre-generation hook as a module."""
+    """Import the pre-generation hook."""
     spec = spec_from_file_location("pre_gen_project", HOOK)
     assert spec is not None
     assert spec.loader is not None

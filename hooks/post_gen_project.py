@@ -1,7 +1,7 @@
-"""Name the project, keep what was chosen, and say what comes next.
+"""Name the project, keep the chosen files, and print the next steps.
 
-Cookiecutter renders this file and runs it in the new project. Everything
-here follows from the answers: no randomness, clock, network or process.
+Cookiecutter renders this file and runs it in the new project. The
+result depends on the answers only: no randomness, clock, network or process.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CONTEXT = r"""{{ cookiecutter | jsonify }}"""
 
 NAME_IN_TEMPLATE = 'name = "hookflow-project"'
 
-# What each provider of CI reads.
+# The files that each CI provider reads.
 CI_FILES = {"GitHub": ".github", "GitLab": ".gitlab-ci.yml"}
 
 
 def finish(project: Path, answers: Mapping[str, str]) -> str:
-    """Make `project` the one the answers ask for; the farewell to print."""
+    """Adapt `project` to the answers; return the text to print."""
     forget_use(project)
     open_to_all(project)
     rename(project / "pyproject.toml", answers["project_slug"])
@@ -35,11 +35,10 @@ def finish(project: Path, answers: Mapping[str, str]) -> str:
 
 
 def forget_use(project: Path) -> None:
-    """Remove what using the template in place leaves there.
+    """Remove files left by using the template in place.
 
-    Cookiecutter copies all that lies in the template: secrets, databases
-    and environments too. What the project's .gitignore names, no project
-    begins with.
+    Cookiecutter copies every file in the template, also secrets, databases
+    and environments. Files that match the project's .gitignore are removed.
     """
     lines = (project / ".gitignore").read_text(encoding="utf-8").splitlines()
     patterns = [line.rstrip("/") for line in lines if line[:1] not in "#"]
@@ -52,10 +51,9 @@ def forget_use(project: Path) -> None:
 
 
 def open_to_all(project: Path) -> None:
-    """Let others read what its owner can, whatever the umask is.
+    """Make files readable for all that their owner can read.
 
-    An image keeps the modes of the files that are copied into it, and runs
-    as another user.
+    An image keeps the modes of the copied files and runs as another user.
     """
     for path in [project, *project.rglob("*")]:
         if path.is_symlink():
@@ -65,26 +63,26 @@ def open_to_all(project: Path) -> None:
 
 
 def rename(pyproject: Path, slug: str) -> None:
-    """Put the slug where the template has a name of its own."""
+    """Replace the template's own project name by the slug."""
     text = pyproject.read_bytes().decode()
     renamed = text.replace(NAME_IN_TEMPLATE, f'name = "{slug}"', 1)
     pyproject.write_bytes(renamed.encode())
 
 
 def name_site(file: Path, name: str) -> None:
-    """Let the pages call the site what its owner typed."""
+    """Store the project name as the site's name."""
     file.write_bytes(f"{name.strip()}\n".encode())
 
 
 def keep_licence(project: Path, licence: str) -> None:
-    """Leave LICENSE, the text that was chosen, and none of the others."""
+    """Keep the chosen licence as LICENSE; delete the others."""
     (project / f"LICENSE.{licence}").replace(project / "LICENSE")
     for other in project.glob("LICENSE.*"):
         other.unlink()
 
 
 def keep_ci(project: Path, provider: str) -> None:
-    """Leave what the chosen provider reads, and nothing of the others."""
+    """Keep the files of the chosen CI provider; delete the others."""
     for other, name in CI_FILES.items():
         if other != provider:
             remove(project / name)
@@ -98,20 +96,20 @@ def remove(path: Path) -> None:
 
 
 def farewell(answers: Mapping[str, str]) -> str:
-    """What next, in five lines."""
+    """Return the next steps, in five lines."""
     slug = answers["project_slug"]
     return (
-        f"{answers['project_name']} is ready in {slug}. What next:\n"
+        f"{answers['project_name']} is ready in {slug}. Next steps:\n"
         f"  cd {slug}\n"
-        "  make dev     # the site and the embedded QStash server\n"
-        "  make demo    # one order from start to end, then stop\n"
-        "  make test    # the tests, before you change orders/workflows.py"
+        "  make dev     # serve the site and the embedded QStash server\n"
+        "  make demo    # process one order, then stop\n"
+        "  make test    # run the tests, then change orders/workflows.py"
     )
 
 
 if __name__ == "__main__":
-    # A terminal or a pipe may not know every letter of the name; a hook that
-    # fails would have Cookiecutter delete the project.
+    # A terminal may not be able to encode the name; if the hook failed,
+    # Cookiecutter would delete the project.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     print(finish(Path.cwd(), json.loads(CONTEXT)))

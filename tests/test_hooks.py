@@ -54,62 +54,59 @@ def test_a_good_answer_is_not_refused(answers: dict[str, str]) -> None:
         (
             "project_name",
             " ",
-            "The project name is empty: give it a few words, "
-            'e.g. "Order Desk".',
+            'The project name is empty: type a few words, e.g. "Order Desk".',
         ),
         (
             "project_name",
             "x" * 81,
-            "The project name has 81 letters: take at most 80, "
+            "The project name has 81 characters: use at most 80, "
             'e.g. "Order Desk".',
         ),
         (
             "author",
             "x" * 89,
-            'The author has 89 letters: take at most 88, e.g. "Ada Lovelace".',
+            "The author has 89 characters: use at most 88, "
+            'e.g. "Ada Lovelace".',
         ),
         (
             "project_name",
             "one\ntwo",
-            'The project name "one\\ntwo" cannot stand in a document: leave '
-            "out line breaks, control characters and braces, "
-            'e.g. "Order Desk".',
+            'Invalid project name "one\\ntwo": remove line breaks, control '
+            'characters and braces, e.g. "Order Desk".',
         ),
         (
             "author",
             "{{ 7*7 }}",
-            'The author "{{ 7*7 }}" cannot stand in a document: leave out '
-            "line breaks, control characters and braces, "
-            'e.g. "Ada Lovelace".',
+            'Invalid author "{{ 7*7 }}": remove line breaks, control '
+            'characters and braces, e.g. "Ada Lovelace".',
         ),
         (
             "project_slug",
             "Café Söhne",
-            'The slug "Café Söhne" cannot name the directory: take a-z, 0-9, '
-            '"_" and "-", beginning and ending with one of the first two '
-            'kinds, e.g. "order_desk".',
+            'Invalid slug "Café Söhne": use a-z, 0-9, "_" and "-", and '
+            'start and end with a letter or digit, e.g. "order_desk".',
         ),
         (
             "project_slug",
             "",
-            'The slug is empty: give one, e.g. "order_desk".',
+            'The slug is empty: type one, e.g. "order_desk".',
         ),
         (
             "project_slug",
             "s" * 51,
-            'The slug has 51 letters: take at most 50, e.g. "order_desk".',
+            'The slug has 51 characters: use at most 50, e.g. "order_desk".',
         ),
         (
             "project_slug",
             "django",
-            'The slug "django" is taken by a package the project uses or a '
-            'name the system keeps: add a word, e.g. "django_shop".',
+            'The slug "django" is already the name of a package or of a '
+            'system device: add a word, e.g. "django_shop".',
         ),
         (
             "public_domain",
             "https://shop.example.com/",
-            'The public domain "https://shop.example.com/" is no host name: '
-            'write it in lower case without "https://" and path, '
+            'Invalid public domain "https://shop.example.com/": expected a '
+            'lower-case host name without "https://" and path, '
             'e.g. "shop.example.com".',
         ),
     ],
@@ -129,8 +126,8 @@ def test_a_name_without_letters_is_told_to_need_a_slug(name: str) -> None:
     )
 
     assert refusal == (
-        f"No slug can be made of {json.dumps(name, ensure_ascii=False)}: "
-        'give one, e.g. "order_desk".'
+        f"Cannot make a slug from {json.dumps(name, ensure_ascii=False)}: "
+        'type one, e.g. "order_desk".'
     )
 
 
@@ -144,7 +141,7 @@ def test_a_name_without_letters_is_told_to_need_a_slug(name: str) -> None:
 def test_a_slug_that_names_no_directory_is_refused(slug: str) -> None:
     refusal = pre_gen_project.refusal(GOOD | {"project_slug": slug})
 
-    assert refusal.startswith("The slug ")
+    assert refusal.startswith(("The slug ", "Invalid slug "))
     assert refusal.endswith('e.g. "order_desk".')
     assert len(refusal.encode().splitlines()) == 1
 
@@ -193,11 +190,10 @@ def test_every_dependency_of_the_project_is_reserved() -> None:
 def test_every_package_those_dependencies_bring_is_reserved() -> None:
     """Nothing may be installed here that a project could be named after."""
     only_here = {
-        "annotated-doc", "annotated-types", "arrow", "binaryornot",
-        "cookiecutter", "cruft", "gitdb", "gitpython", "jinja2",
-        "markupsafe", "pydantic", "pydantic-core", "pytest-cookies",
+        "annotated-doc", "arrow", "binaryornot", "cookiecutter", "cruft",
+        "gitdb", "gitpython", "jinja2", "markupsafe", "pytest-cookies",
         "python-dateutil", "python-slugify", "shellingham", "six", "smmap",
-        "text-unidecode", "typer", "typing-inspection",
+        "text-unidecode", "typer",
     }  # fmt: skip
     installed = {
         pre_gen_project.same_name(found.name) for found in distributions()

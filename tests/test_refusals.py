@@ -94,7 +94,7 @@ def test_a_strange_name_gets_a_plain_slug(
 
     assert bake.returncode == 0, bake.stdout
     assert [path.name for path in tmp_path.iterdir()] == [slug]
-    assert bake.stdout.startswith(f"{name} is ready in {slug}. What next:\n")
+    assert bake.stdout.startswith(f"{name} is ready in {slug}. Next steps:\n")
 
 
 def cookiecutter(

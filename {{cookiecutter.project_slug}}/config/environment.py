@@ -124,7 +124,7 @@ def is_given(name: str) -> bool:
 
 
 def rules(declared: Variable) -> list[validate.Validator]:
-    """What a value must keep to, beyond being of its kind."""
+    """Return the validators of a value, beyond its type."""
     found: list[validate.Validator] = []
     if declared.choices:
         words = ", ".join(declared.choices)
@@ -168,7 +168,7 @@ def database(default: str) -> dict[str, Any]:
 def kept_connections(
     config: Mapping[str, Any], *, age: int, pool: int
 ) -> dict[str, Any]:
-    """What lets connections be used again; a `pool` is for PostgreSQL."""
+    """Return the options that reuse connections; `pool` is PostgreSQL's."""
     if not pool or "postgresql" not in config.get("ENGINE", ""):
         return {"CONN_MAX_AGE": age, "CONN_HEALTH_CHECKS": True}
     # Seconds to wait for a free one: longer than most requests take.
@@ -215,7 +215,7 @@ def is_mail_url(url: str) -> None:
 
 
 def mailer(mail: Mapping[str, Any]) -> dict[str, Any]:
-    """What `mail` says as an entry of MAILERS, which Django 6.1 reads."""
+    """Return `mail` as an entry of MAILERS, for Django 6.1."""
     entry = {"BACKEND": mail["EMAIL_BACKEND"]}
     if mail["EMAIL_HOST"]:
         entry["OPTIONS"] = {
@@ -249,7 +249,7 @@ def seal(module: str = "") -> None:
 
 
 def complaint(errors: Mapping[str, Sequence[str]]) -> str:
-    """What is wrong with each variable, and where to read about them."""
+    """Return the error of each variable, and where they are documented."""
     lines = [
         f"  {name} is not configured."
         if MISSING & set(messages)

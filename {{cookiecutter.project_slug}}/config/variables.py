@@ -1,9 +1,9 @@
 """Every environment variable of the project, declared once.
 
 The settings read a variable through `config.environment.variable`, which
-knows only what is declared here; `make docs` writes .env.example and
-docs/configuration.md from it. Nothing but the standard library is imported,
-so that a script may read the list before anything is installed.
+knows only declared names; `make docs` writes .env.example and
+docs/configuration.md from them. Standard library only, so that scripts can
+read the list before the dependencies are installed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ NOWHERE: tuple[str, ...] = ()
 # The host of every example; a bake puts the public domain in its place.
 HOST = "shop.example.com"
 
-# What a variable holds, and how the document says it.
+# The types of values, and their description in the documentation.
 KINDS = {
     "text": "text",
     "flag": "True or False",
     "whole": "whole number",
     "number": "number",
-    "list": "texts with commas between them",
+    "list": "comma-separated list",
     "rate": "such as `20/minute`, or `off`",
     "database": "URL of a database",
     "mail": "URL of a mail server",
@@ -37,9 +37,9 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Variable:
-    """What a variable is for, and what it is when it is not set.
+    """An environment variable: its purpose, type and default.
 
-    One that is set and empty counts as not set.
+    An empty value counts as not set.
     """
 
     name: str
@@ -47,17 +47,17 @@ class Variable:
     help: str  # one sentence, or two
     kind: str = "text"
     default: Default = ""
-    # Other defaults, by the module of config.settings that has them.
+    # Other defaults, by module of config.settings.
     defaults: Mapping[str, Default] = field(default_factory=dict)
     read_in: tuple[str, ...] = EVERYWHERE
-    # The file that reads it when the settings do not.
+    # The file that reads it, if not the settings.
     reader: str = ""
-    # Where the site does not start without it.
+    # The settings modules that refuse to start without it.
     needed: tuple[str, ...] = NOWHERE
     secret: bool = False
-    # A value to look at; .env.example has it behind a "#".
+    # An example; .env.example has it commented out.
     example: str = ""
-    # The value of a fresh .env; "" there is a secret to be filled in.
+    # The value in a new .env; "" is replaced by a generated secret.
     fresh: str | None = None
     choices: tuple[str, ...] = ()
     least: float | None = None
@@ -76,18 +76,18 @@ SHOP = "The shop and its payments"
 PROCESS = "The process"
 CONTAINERS = "Containers and the tunnel"
 
-# Under each group's title in .env.example and in the document.
+# Below each group's title in .env.example and in the documentation.
 GROUPS = {
     DJANGO: "",
     DATA: "",
     SECURITY: "",
-    WORKFLOWS: "The four values that begin with QSTASH_ stand on the console "
-    "of QStash; on a laptop the embedded server takes any.",
-    WATCH: "docs/observability.md says what comes of them.",
+    WORKFLOWS: "Copy the four QSTASH_ values from the QStash console; the "
+    "embedded server on a laptop accepts any values.",
+    WATCH: "See docs/observability.md.",
     SHOP: "",
-    PROCESS: "Read before the settings, or by what starts the site. In a "
-    "file only DJANGO_SETTINGS_MODULE and DJANGO_ENV_FILE have no effect: "
-    "they say which settings, and which file.",
+    PROCESS: "Read before the settings, or by the process that starts the "
+    "site. DJANGO_SETTINGS_MODULE and DJANGO_ENV_FILE have no effect in a "
+    ".env file: they choose the settings and the file.",
     CONTAINERS: "Read by docker compose, ngrok and Caddy.",
 }
 
@@ -96,8 +96,8 @@ DECLARED = (
     Variable(
         name="DJANGO_SECRET_KEY",
         group=DJANGO,
-        help="Signs sessions and tokens: a long random text, another one in "
-        "each place.",
+        help="Signs sessions and tokens. Use a long random text, different in "
+        "each environment.",
         needed=EVERYWHERE,
         secret=True,
         fresh="",
@@ -105,7 +105,7 @@ DECLARED = (
     Variable(
         name="DJANGO_DEBUG",
         group=DJANGO,
-        help="Shows errors in the browser.",
+        help="Show errors in the browser.",
         kind="flag",
         default=True,
         read_in=(LOCAL,),
@@ -113,16 +113,15 @@ DECLARED = (
     Variable(
         name="DJANGO_LOG_LEVEL",
         group=DJANGO,
-        help="How much is logged.",
+        help="The minimum level of log records.",
         default="INFO",
         choices=("DEBUG", "INFO", "WARNING", "ERROR"),
     ),
     Variable(
         name="DJANGO_ALLOWED_HOSTS",
         group=DJANGO,
-        help="The names under which the site is asked for. On a laptop "
-        "loopback names and the host of DJANGO_HOOKFLOW_DOMAIN are known "
-        "already.",
+        help="Host names of the site. On a laptop, loopback names and the "
+        "host of DJANGO_HOOKFLOW_DOMAIN are always allowed.",
         kind="list",
         default=(),
         needed=(PRODUCTION,),
@@ -131,7 +130,7 @@ DECLARED = (
     Variable(
         name="DJANGO_CSRF_TRUSTED_ORIGINS",
         group=DJANGO,
-        help="Other origins whose forms are trusted, with their scheme.",
+        help="Other origins whose forms are trusted, including the scheme.",
         kind="list",
         default=(),
         example=f"https://{HOST}",
@@ -140,8 +139,8 @@ DECLARED = (
     Variable(
         name="DATABASE_URL",
         group=DATA,
-        help="PostgreSQL, or SQLite: the path of a file, from the directory "
-        "of manage.py unless it begins with a fourth slash.",
+        help="PostgreSQL or SQLite. A SQLite path is relative to manage.py; "
+        "with a fourth slash it is absolute.",
         kind="database",
         default="sqlite:///db.sqlite3",
         needed=(PRODUCTION,),
@@ -151,8 +150,8 @@ DECLARED = (
     Variable(
         name="DJANGO_CONN_MAX_AGE",
         group=DATA,
-        help="Seconds a connection to the database is kept; 0 is for one "
-        "request.",
+        help="Seconds to keep a database connection open; 0 closes it after "
+        "each request.",
         kind="whole",
         default=60,
         least=0,
@@ -161,9 +160,9 @@ DECLARED = (
     Variable(
         name="DJANGO_DB_POOL",
         group=DATA,
-        help="Connections to PostgreSQL that the threads of a process share, "
-        "at most; 0 gives each thread its own. Take two more than "
-        "WEB_THREADS: for the leases of long steps, and for /readyz.",
+        help="Maximum PostgreSQL connections shared by the threads of a "
+        "process; 0 gives each thread its own. Use WEB_THREADS plus two: one "
+        "for the leases of long steps, one for /readyz.",
         kind="whole",
         default=0,
         least=0,
@@ -172,8 +171,8 @@ DECLARED = (
     Variable(
         name="DJANGO_ALLOW_SQLITE",
         group=DATA,
-        help="Lets a site with DEBUG off run on SQLite: one process on one "
-        "machine, whose disk is kept.",
+        help="Allow SQLite with DEBUG off: for one process on one machine "
+        "with a persistent disk.",
         kind="flag",
         default=False,
         read_in=(PRODUCTION,),
@@ -181,8 +180,8 @@ DECLARED = (
     Variable(
         name="DJANGO_EMAIL_URL",
         group=DATA,
-        help="Where mail goes, beginning with submission://, smtp://, file: "
-        "or console:; on a laptop it is printed.",
+        help="Mail server: submission://, smtp://, file: or console:. On a "
+        "laptop mail is printed.",
         kind="mail",
         default="console:",
         needed=(PRODUCTION,),
@@ -192,7 +191,7 @@ DECLARED = (
     Variable(
         name="DJANGO_FROM_EMAIL",
         group=DATA,
-        help="Who mail is from.",
+        help="Sender address of mail.",
         default="orders@localhost",
         example=f"orders@{HOST}",
     ),
@@ -200,7 +199,7 @@ DECLARED = (
     Variable(
         name="DJANGO_SECURE_SSL_REDIRECT",
         group=SECURITY,
-        help="Sends http to https.",
+        help="Redirect http to https.",
         kind="flag",
         default=True,
         read_in=(PRODUCTION,),
@@ -208,8 +207,8 @@ DECLARED = (
     Variable(
         name="DJANGO_SECURE_HSTS_SECONDS",
         group=SECURITY,
-        help="For how many seconds a browser shall ask by https only. Take 0 "
-        "until https works, then an hour, and after a week 31536000, a year.",
+        help="HSTS max-age in seconds. Use 0 until https works, then 3600, "
+        "and after a week 31536000 (a year).",
         kind="whole",
         default=3600,
         least=0,
@@ -218,7 +217,7 @@ DECLARED = (
     Variable(
         name="DJANGO_SECURE_HSTS_INCLUDE_SUBDOMAINS",
         group=SECURITY,
-        help="Whether that holds for subdomains too.",
+        help="Apply HSTS to subdomains too.",
         kind="flag",
         default=True,
         read_in=(PRODUCTION,),
@@ -226,8 +225,8 @@ DECLARED = (
     Variable(
         name="DJANGO_SECURE_HSTS_PRELOAD",
         group=SECURITY,
-        help="Whether browsers may have it built in, which cannot be taken "
-        "back for months.",
+        help="Allow browsers to preload HSTS for this site; undoing this "
+        "takes months.",
         kind="flag",
         default=False,
         read_in=(PRODUCTION,),
@@ -235,31 +234,32 @@ DECLARED = (
     Variable(
         name="DJANGO_CSP_REPORT_ONLY",
         group=SECURITY,
-        help="Reports what the Content Security Policy would keep from "
-        "happening, and lets it happen.",
+        help="Report violations of the Content Security Policy without "
+        "blocking them.",
         kind="flag",
         default=False,
     ),
     Variable(
         name="DJANGO_CSP_REPORT_URL",
         group=SECURITY,
-        help="Where browsers report it; nowhere when it is not set.",
+        help="URL for violation reports of browsers; without it they send "
+        "none.",
         example=f"https://reports.{HOST}/csp",
     ),
     Variable(
         name="DJANGO_ADMIN_PATH",
         group=SECURITY,
-        help="Where the admin is. Another path than the usual one spares the "
-        "log what robots try.",
+        help="Path of the admin. A non-default path keeps bot traffic out of "
+        "your logs.",
         default="admin/",
     ),
     Variable(
         name="DJANGO_TRUSTED_PROXIES",
         group=SECURITY,
-        help="How many proxies of yours a request passes; each adds an "
-        "address to X-Forwarded-For. With one too many, clients can invent "
-        "their address, with one too few all seem to be one; the log shows "
-        "the header of who is throttled.",
+        help="Number of your proxies that a request passes; each adds an "
+        "address to X-Forwarded-For. Too high, and clients can spoof their "
+        "address; too low, and all clients share one. Throttle log lines "
+        "include X-Forwarded-For so you can check.",
         kind="whole",
         default=1,
         defaults={LOCAL: 0},
@@ -268,8 +268,7 @@ DECLARED = (
     Variable(
         name="DJANGO_THROTTLE_ORDERS",
         group=SECURITY,
-        help="How many orders one address may place, per second, minute, "
-        "hour or day.",
+        help="Orders per client address, per second, minute, hour or day.",
         kind="rate",
         default="30/minute",
         defaults={LOCAL: "off"},
@@ -277,8 +276,8 @@ DECLARED = (
     Variable(
         name="DJANGO_THROTTLE_STATUS",
         group=SECURITY,
-        help="How often one address may look at orders; a page that is open "
-        "does so every second until its order has ended.",
+        help="Status requests for orders per client address; an open page "
+        "sends one per second until its order ends.",
         kind="rate",
         default="600/minute",
         defaults={LOCAL: "off"},
@@ -286,8 +285,8 @@ DECLARED = (
     Variable(
         name="DJANGO_THROTTLE_WEBHOOK",
         group=SECURITY,
-        help="How many refused messages one address may send to the webhooks. "
-        "Signed ones are never counted.",
+        help="Refused messages to the webhooks per client address. Messages "
+        "with a valid signature do not count.",
         kind="rate",
         default="120/minute",
         defaults={LOCAL: "off"},
@@ -295,7 +294,7 @@ DECLARED = (
     Variable(
         name="DJANGO_THROTTLE_LOGIN",
         group=SECURITY,
-        help="How often one address may try to log in to the admin.",
+        help="Log-in attempts to the admin per client address.",
         kind="rate",
         default="20/hour",
         defaults={LOCAL: "off"},
@@ -304,16 +303,15 @@ DECLARED = (
     Variable(
         name="QSTASH_URL",
         group=WORKFLOWS,
-        help="Where messages are published: the service, or the embedded "
-        "server, which runserver starts when this is an address of this "
-        "machine.",
+        help="Address of the QStash service, or of the embedded server; if it "
+        "is an address of this machine, runserver starts that server.",
         default="https://qstash.upstash.io",
         fresh="http://127.0.0.1:8080",
     ),
     Variable(
         name="QSTASH_TOKEN",
         group=WORKFLOWS,
-        help="May publish.",
+        help="Token for publishing messages.",
         needed=EVERYWHERE,
         secret=True,
         fresh="",
@@ -321,7 +319,7 @@ DECLARED = (
     Variable(
         name="QSTASH_CURRENT_SIGNING_KEY",
         group=WORKFLOWS,
-        help="Signs what QStash delivers.",
+        help="Verifies messages from QStash.",
         needed=EVERYWHERE,
         secret=True,
         fresh="",
@@ -329,7 +327,7 @@ DECLARED = (
     Variable(
         name="QSTASH_NEXT_SIGNING_KEY",
         group=WORKFLOWS,
-        help="Signs it after the keys have been rotated.",
+        help="Verifies messages after a key rotation.",
         needed=EVERYWHERE,
         secret=True,
         fresh="",
@@ -337,8 +335,8 @@ DECLARED = (
     Variable(
         name="DJANGO_HOOKFLOW_DOMAIN",
         group=WORKFLOWS,
-        help="The address at which QStash reaches this site, such as "
-        f"https://{HOST} when it is deployed.",
+        help="Public address at which QStash calls this site, for example "
+        f"https://{HOST}.",
         needed=EVERYWHERE,
         example=f"https://{HOST}",
         fresh="http://127.0.0.1:8000",
@@ -346,8 +344,8 @@ DECLARED = (
     Variable(
         name="DJANGO_ALLOW_LOOPBACK",
         group=WORKFLOWS,
-        help="Lets a site with DEBUG off start whose addresses lead to this "
-        "machine only, as when everything is tried on one.",
+        help="Allow loopback addresses with DEBUG off, to try everything on "
+        "one machine.",
         kind="flag",
         default=False,
         read_in=(PRODUCTION,),
@@ -355,7 +353,7 @@ DECLARED = (
     Variable(
         name="DJANGO_HOOKFLOW_LEASE",
         group=WORKFLOWS,
-        help="Seconds until a run whose worker died is taken over.",
+        help="Seconds until a run is taken over after its worker died.",
         kind="number",
         default=30,
         defaults={LOCAL: 5},
@@ -364,8 +362,8 @@ DECLARED = (
     Variable(
         name="DJANGO_HOOKFLOW_DELIVERY_BUDGET",
         group=WORKFLOWS,
-        help="Seconds after which a delivery hands on the rest of its steps "
-        "to the next one.",
+        help="Seconds after which a delivery leaves the remaining steps to "
+        "the next one.",
         kind="number",
         default=20,
         least=0,
@@ -373,9 +371,9 @@ DECLARED = (
     Variable(
         name="DJANGO_HOOKFLOW_PARALLELISM",
         group=WORKFLOWS,
-        help="How many deliveries QStash makes to this site at the same time; "
-        "0 leaves that to its plan. Take half of WEB_CONCURRENCY times "
-        "WEB_THREADS when steps call the site itself.",
+        help="Maximum parallel deliveries to this site; 0 means the limit of "
+        "the QStash plan. If steps call the site itself, use half of "
+        "WEB_CONCURRENCY times WEB_THREADS.",
         kind="whole",
         default=0,
         least=0,
@@ -383,8 +381,8 @@ DECLARED = (
     Variable(
         name="DJANGO_HOOKFLOW_KEEP_DAYS",
         group=WORKFLOWS,
-        help="Days after which the cleanup deletes runs that have ended, with "
-        "their steps.",
+        help="Days after which the cleanup deletes ended runs and their "
+        "steps.",
         kind="whole",
         default=30,
         least=0,
@@ -393,9 +391,8 @@ DECLARED = (
     Variable(
         name="DJANGO_HOOKFLOW_MAX_BODY",
         group=WORKFLOWS,
-        help="Bytes of a message that the webhook reads; a larger one is "
-        "refused with 413. Ours have some 200, and QStash allows 10 MB where "
-        "one pays as one goes.",
+        help="Maximum size of a message in bytes; a larger one is refused "
+        "with 413. Our messages have some 200 bytes; QStash allows 10 MB.",
         kind="whole",
         default=11_000_000,
         least=1000,
@@ -403,8 +400,8 @@ DECLARED = (
     Variable(
         name="DJANGO_READY_OVERDUE",
         group=WORKFLOWS,
-        help="Seconds a run may be overdue before /readyz calls the site "
-        "degraded.",
+        help="Seconds a run may be overdue before /readyz?all reports the "
+        "site as degraded.",
         kind="number",
         default=600,
         least=0,
@@ -413,8 +410,8 @@ DECLARED = (
     Variable(
         name="DJANGO_LOG_FORMAT",
         group=WATCH,
-        help="How a log record is written: as a line for people, or as one "
-        "JSON object on a line.",
+        help="Format of log records: a readable line, or one JSON object per "
+        "line.",
         default="line",
         defaults={PRODUCTION: "json"},
         choices=("json", "line"),
@@ -422,41 +419,41 @@ DECLARED = (
     Variable(
         name="DJANGO_TRUST_REQUEST_ID",
         group=WATCH,
-        help="Whether the X-Request-ID of a request is taken over; only when "
-        "the proxy in front sets it.",
+        help="Use the X-Request-ID header of requests. Enable only if your "
+        "proxy sets it.",
         kind="flag",
         default=False,
     ),
     Variable(
         name="DJANGO_METRICS_TOKEN",
         group=WATCH,
-        help="What Prometheus sends as bearer token to /metrics; without it "
-        "there is no such page.",
+        help="Bearer token of Prometheus for /metrics; without it the page "
+        "does not exist.",
         secret=True,
     ),
     Variable(
         name="SENTRY_DSN",
         group=WATCH,
-        help="Where Sentry takes reports; without it nothing is sent.",
+        help="Sentry project address; without it nothing is sent.",
         secret=True,
         example="https://key@o0.ingest.sentry.io/0",
     ),
     Variable(
         name="SENTRY_ENVIRONMENT",
         group=WATCH,
-        help="What Sentry calls this place.",
+        help="Environment name in Sentry.",
         default="production",
         defaults={LOCAL: "development"},
     ),
     Variable(
         name="SENTRY_RELEASE",
         group=WATCH,
-        help="What Sentry calls the version that runs, such as a commit.",
+        help="Release name in Sentry, for example a commit.",
     ),
     Variable(
         name="SENTRY_TRACES_SAMPLE_RATE",
         group=WATCH,
-        help="Which part of the traces Sentry gets, from 0 to 1.",
+        help="Fraction of traces sent to Sentry, from 0 to 1.",
         kind="number",
         default=0,
         least=0,
@@ -465,7 +462,7 @@ DECLARED = (
     Variable(
         name="SENTRY_SEND_PII",
         group=WATCH,
-        help="Whether reports hold data of runs and users: local variables, "
+        help="Include data of runs and users in reports: local variables, "
         "bodies, cookies.",
         kind="flag",
         default=False,
@@ -473,17 +470,16 @@ DECLARED = (
     Variable(
         name="PROMETHEUS_MULTIPROC_DIR",
         group=WATCH,
-        help="A directory in which the processes of one gunicorn share what "
-        "they count. It makes one itself when this is not set, and empties "
-        "it when it starts.",
+        help="Directory in which the processes of one gunicorn share metrics, "
+        "emptied at start. By default gunicorn creates a temporary one.",
         reader="django_hookflow/contrib/observability/gunicorn.py",
     ),
     # --- The shop and its payments ---
     Variable(
         name="PAYMENTS_URL",
         group=SHOP,
-        help="The provider that charges cards; the sandbox in this project "
-        "plays one.",
+        help="Address of the payment provider; this project contains a "
+        "simulated one, the sandbox.",
         needed=EVERYWHERE,
         example=f"https://{HOST}/sandbox",
         fresh="http://127.0.0.1:8000/sandbox",
@@ -491,7 +487,7 @@ DECLARED = (
     Variable(
         name="PAYMENTS_API_KEY",
         group=SHOP,
-        help="Lets us ask the provider.",
+        help="Authenticates us to the provider.",
         needed=EVERYWHERE,
         secret=True,
         fresh="",
@@ -499,7 +495,7 @@ DECLARED = (
     Variable(
         name="PAYMENTS_WEBHOOK_SECRET",
         group=SHOP,
-        help="Shows us that a webhook comes from the provider.",
+        help="Verifies webhooks from the provider.",
         needed=EVERYWHERE,
         secret=True,
         fresh="",
@@ -513,8 +509,8 @@ DECLARED = (
     Variable(
         name="ORDERS_PAYMENT_TIMEOUT",
         group=SHOP,
-        help="Seconds until a customer is reminded of a payment, and again "
-        "until the order is given up.",
+        help="Seconds until a customer is reminded of a payment, and then "
+        "until the order is cancelled.",
         kind="whole",
         default=3600,
         defaults={LOCAL: 60},
@@ -524,8 +520,8 @@ DECLARED = (
     Variable(
         name="DJANGO_SETTINGS_MODULE",
         group=PROCESS,
-        help="The settings. gunicorn takes config.settings.production by "
-        "itself; manage.py takes these unless it is told otherwise.",
+        help="Settings module of manage.py. gunicorn uses "
+        "config.settings.production.",
         default="config.settings.local",
         reader="manage.py",
         example="config.settings.production",
@@ -533,15 +529,15 @@ DECLARED = (
     Variable(
         name="DJANGO_ENV_FILE",
         group=PROCESS,
-        help="Another file with variables than the .env beside manage.py. "
-        "What is set outside of the file wins over it.",
+        help="File with variables, by default beside manage.py. Variables of "
+        "the environment take precedence.",
         default=".env",
         reader="config/environment.py",
     ),
     Variable(
         name="PORT",
         group=PROCESS,
-        help="Where the site listens.",
+        help="Port of the site.",
         kind="whole",
         default=8000,
         reader="scripts/dev.py",
@@ -549,7 +545,7 @@ DECLARED = (
     Variable(
         name="WEB_CONCURRENCY",
         group=PROCESS,
-        help="How many worker processes gunicorn has.",
+        help="Number of gunicorn worker processes.",
         kind="whole",
         default=2,
         least=1,
@@ -558,8 +554,8 @@ DECLARED = (
     Variable(
         name="WEB_THREADS",
         group=PROCESS,
-        help="How many threads each of them has; a thread may hold a "
-        "connection to the database.",
+        help="Threads per worker process; each may hold a database "
+        "connection.",
         kind="whole",
         default=8,
         least=2,
@@ -569,15 +565,16 @@ DECLARED = (
     Variable(
         name="COMPOSE_PROFILES",
         group=CONTAINERS,
-        help='Which services run beside the site: "qstash" is the embedded '
-        'server, "tunnel" is ngrok, and nothing is for a server.',
+        help='Services beside the site: "qstash" is the embedded server, '
+        '"tunnel" is ngrok; leave it empty on a server.',
         reader="compose.yaml",
         fresh="qstash",
     ),
     Variable(
         name="COMPOSE_FILE",
         group=CONTAINERS,
-        help="Both files on a server, so that no command has to name them.",
+        help="Set both files on a server, so that commands need not name "
+        "them.",
         default="compose.yaml",
         reader="compose.production.yaml",
         example="compose.yaml:compose.production.yaml",
@@ -585,8 +582,8 @@ DECLARED = (
     Variable(
         name="COMPOSE_QSTASH_URL",
         group=CONTAINERS,
-        help="QSTASH_URL as containers on a laptop have it; with the tunnel "
-        "it is the service.",
+        help="QSTASH_URL inside containers on a laptop; with the tunnel, the "
+        "address of the service.",
         default="http://qstash:8080",
         reader="compose.yaml",
         example="https://qstash.upstash.io",
@@ -594,8 +591,8 @@ DECLARED = (
     Variable(
         name="POSTGRES_PASSWORD",
         group=CONTAINERS,
-        help="Of the database in its container. It is taken when that is "
-        "started first, and stands in an address: letters, digits, - and _.",
+        help="Password of the database container, set at its first start. Use "
+        "letters, digits, - and _ only, since it is part of a URL.",
         secret=True,
         reader="compose.yaml",
         fresh="",
@@ -603,22 +600,22 @@ DECLARED = (
     Variable(
         name="NGROK_AUTHTOKEN",
         group=CONTAINERS,
-        help="Lets ngrok open a tunnel; its dashboard shows yours.",
+        help="Your ngrok token, from its dashboard.",
         secret=True,
         reader="scripts/tunnel.py",
     ),
     Variable(
         name="NGROK_URL",
         group=CONTAINERS,
-        help="The address the tunnel has; compose needs it, and make tunnel "
-        "takes any when it is not set.",
+        help="Address of the tunnel. Required by compose; make tunnel gets a "
+        "random one if it is not set.",
         reader="scripts/tunnel.py",
         example="https://your-own.ngrok-free.app",
     ),
     Variable(
         name="SITE_UPSTREAM",
         group=CONTAINERS,
-        help="Where Caddy finds the site.",
+        help="Address of the site for Caddy.",
         default="web:8000",
         reader="deploy/Caddyfile",
         example="127.0.0.1:8000",
@@ -629,5 +626,5 @@ VARIABLES: Mapping[str, Variable] = {one.name: one for one in DECLARED}
 
 
 def needed_in(module: str) -> tuple[str, ...]:
-    """The variables without which `config.settings.<module>` fails."""
+    """Return the variables that `config.settings.<module>` requires."""
     return tuple(one.name for one in DECLARED if module in one.needed)

@@ -1,4 +1,4 @@
-"""What would go wrong in production, found before it does."""
+"""System checks for settings that would fail in production."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def refuse_to_start() -> None:
     """Run the checks; SystemCheckError with all that is an error.
 
     `manage.py` runs them by itself, gunicorn does not: without this a site
-    would start that believes whoever has read QStash's docs.
+    would start with the development keys published in QStash's docs.
     """
     errors = [str(found) for found in run_checks() if found.is_serious()]
     if errors:
@@ -91,8 +91,8 @@ def check_secret_key(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "DJANGO_SECRET_KEY can be guessed, and whoever has it can log in "
-            "as anybody.",
+            "DJANGO_SECRET_KEY can be guessed, and anyone who has it can log "
+            "in as any user.",
             hint="Set it to a long random text, such as this prints: python "
             '-c "import secrets; print(secrets.token_urlsafe(50))"',
             id="core.E003",
@@ -126,9 +126,9 @@ def check_addresses(**_: Any) -> list[CheckMessage]:
     addresses = (one.name for one in DECLARED if "://" in (one.fresh or ""))
     return [
         Error(
-            f"{name} is {url}, which leads everybody to their own machine.",
-            hint="Set it to where others find it. If there are no others, as "
-            "everything is on this machine, set DJANGO_ALLOW_LOOPBACK=True.",
+            f"{name} is {url}, an address that only this machine can reach.",
+            hint="Set it to a public address. If everything runs on this "
+            "machine, set DJANGO_ALLOW_LOOPBACK=True.",
             id="core.E004",
         )
         for name in addresses

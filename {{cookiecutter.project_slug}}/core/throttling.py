@@ -130,10 +130,12 @@ class Rate:
 
 @lru_cache
 def rate_of(text: str) -> Rate | None:
-    """What "20/minute" says; None for "off"."""
+    """Parse a rate such as "20/minute"; None for "off"."""
     found = RATE.fullmatch(text)
     if found is None:
-        raise ValueError(f'{text!r} is no rate: write "20/minute", or "off".')
+        raise ValueError(
+            f'Invalid rate {text!r}: expected, e.g., "20/minute" or "off".'
+        )
     count, unit = found.groups()
     return Rate(int(count), SECONDS[unit]) if count else None
 

@@ -26,7 +26,7 @@ SIGNATURE_HEADER = "X-Payments-Signature"
 MAX_AGE = 300
 """Seconds a signature is good for; an old one may be a replay."""
 MAX_TEXT = 200
-"""Letters of an id; ours and any provider's are shorter."""
+"""Maximum length of an id; ours and any provider's are shorter."""
 
 
 class BadSignature(Exception):
@@ -39,7 +39,7 @@ class BadNotification(Exception):
 
 @dataclass(frozen=True)
 class Notification:
-    """What the provider tells about a charge; `outcome` is its last state."""
+    """The provider's report on a charge; `outcome` is its last state."""
 
     event_id: str
     order_id: str
@@ -118,7 +118,7 @@ def read(body: bytes) -> Notification:
 def money(value: object) -> Decimal:
     amount = Decimal(text(value))
     if not amount.is_finite():
-        raise ValueError(f"{value!r} is no amount")
+        raise ValueError(f"{value!r} is not an amount")
     return amount
 
 

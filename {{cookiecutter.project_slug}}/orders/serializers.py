@@ -114,7 +114,7 @@ def line_errors(
     line: dict[str, Any], product: Product | None, seen: set[str]
 ) -> dict[str, list[str]]:
     if product is None:
-        return {"sku": [f"There is no product {line['sku']!r}."]}
+        return {"sku": [f"Product {line['sku']!r} does not exist."]}
     if product.sku in seen:
         return {"sku": [f"{product.sku} is ordered twice; use one line."]}
     if product.stock < line["quantity"]:

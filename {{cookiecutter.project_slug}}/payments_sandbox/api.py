@@ -25,7 +25,7 @@ MAX_KEY = 255
 
 
 class ApiKey(BaseAuthentication):
-    """Whoever shows the key of PAYMENTS_API_KEY may charge."""
+    """Require the key in PAYMENTS_API_KEY."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, None]:
         given = request.headers.get("Authorization", "")
@@ -71,11 +71,11 @@ class ChargeList(APIView):
 
 
 def key_of(request: Request) -> str:
-    """The caller's Idempotency-Key, or one that nobody will send again."""
+    """Return the caller's Idempotency-Key, or a random one."""
     key = request.headers.get("Idempotency-Key") or new_key()
     if len(key) > MAX_KEY:
         raise serializers.ValidationError(
-            {"Idempotency-Key": f"Use at most {MAX_KEY} letters."}
+            {"Idempotency-Key": f"Use at most {MAX_KEY} characters."}
         )
     return key
 

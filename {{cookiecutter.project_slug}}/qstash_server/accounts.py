@@ -29,8 +29,8 @@ class Account:
     keys: KeyPair  # as configured; a rotation is kept in the database
 
 
-# Printed in Upstash's documents for everybody's use, so worth nothing as
-# secrets (https://upstash.com/docs/qstash/howto/local-development).
+# Published in Upstash's documentation, so they are not secret
+# (https://upstash.com/docs/qstash/howto/local-development).
 PUBLIC_USERS = (
     Account(
         "defaultUser",
@@ -90,20 +90,20 @@ def _require(config: Config) -> None:
     ):
         if not value:
             raise ConfigurationError(
-                f"{name} is empty, so nobody could trust this server.",
+                f"{name} is empty, so the server cannot sign or authenticate.",
                 "Set it to a random text of your own, for example the output"
                 ' of python -c "import secrets; print(secrets.token_hex())".',
             )
         if not config.debug and is_public(value):
             raise ConfigurationError(
                 f"{name} is one of Upstash's public development values,"
-                " which anybody can sign with, and DEBUG is off.",
+                " so anyone can use it, and DEBUG is off.",
                 "Set it to a random text of your own.",
             )
 
 
 def is_public(value: str) -> bool:
-    """Whether it is a token or a key that stands in the documents."""
+    """Return whether a token or key is published in the documentation."""
     return any(
         value in (user.token, user.keys.current, user.keys.next)
         for user in PUBLIC_USERS

@@ -1,4 +1,4 @@
-"""What a web page in a browser on this machine must not be able to do.
+"""Protect the server from web pages in a browser on this machine.
 
 Browsers send simple requests to any address without asking it first, and in
 DEBUG the tokens are printed in Upstash's documents. So a request that says it

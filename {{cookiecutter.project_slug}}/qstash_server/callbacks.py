@@ -18,7 +18,7 @@ from .wire import header_map
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a callback reports."""
+    """The result that a callback reports."""
 
     attempt: Attempt
     now: int

@@ -33,7 +33,7 @@ class SystemClock:
 
     It follows the wall clock forwards (a laptop that slept has missed its
     timers, so they are due) but is never slower than the monotonic clock:
-    when somebody sets the wall clock back, messages do not wait for it.
+    when the wall clock is set back, messages do not wait for it.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class SystemClock:
         return max(0.0, (moment - self.now()) / SECOND / self.scale)
 
     def on_jump(self, wake: Callable[[], None]) -> None:
-        """Nobody moves the real time by hand."""
+        """Do nothing: real time is never moved by hand."""
 
 
 class ManualClock:
-    """A clock that stands still until somebody advances it; for tests."""
+    """A clock that stands still until it is advanced; for tests."""
 
     def __init__(self, start: int) -> None:
         self._now = start
@@ -78,7 +78,7 @@ class ManualClock:
         self._wakes.append(wake)
 
     def advance(self, seconds: float) -> None:
-        """Move the time; whoever waits for it looks again."""
+        """Move the time and wake all waiters."""
         with self._lock:
             self._now += int(seconds * SECOND)
         for wake in self._wakes:

@@ -1,4 +1,4 @@
-"""What can be configured, as one frozen value read from the settings."""
+"""The configuration, as one frozen value read from the settings."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def host_of(address: str) -> str:
 
 
 def _hosts(value: Any) -> tuple[str, ...]:
-    """A text alone would be a list of letters, and "*" opens everything."""
+    """Refuse a plain string: it would be read as single characters."""
     is_list = isinstance(value, list | tuple | set | frozenset)
     if not is_list or not all(isinstance(one, str) for one in value):
         raise ConfigurationError(

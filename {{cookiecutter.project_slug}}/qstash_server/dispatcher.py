@@ -1,8 +1,8 @@
-"""The heart: in each beat it records what ended and claims what is due.
+"""The main loop: each beat records ended attempts and claims due messages.
 
-One thread does both in one transaction, so a burst costs few commits: while
-a beat commits, deliveries go on and gather for the next one. It sleeps on a
-condition until somebody publishes, an attempt ends, or the next is due.
+One thread does both in one transaction, so a burst costs few commits: during
+a commit, deliveries continue and are recorded by the next beat. The thread
+sleeps until a message is published, an attempt ends, or a message is due.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from django.db import connections
 
 from .clock import MINUTE
 from .clock import Clock
+from .concurrency import HANGS_AFTER_SECONDS
+from .concurrency import InFlight
+from .concurrency import Room
 from .conf import Config
-from .flights import PATIENCE
-from .flights import Flights
-from .flights import Room
 from .ids import new_id
 from .messages import Attempt
 from .messages import Delivery
 from .models import NEVER
 from .store import attempts as store
-from .store import future
+from .store import clock_changes
 from .store import purge
 from .store import schedules
 from .store.attempts import Claims
-from .store.moments import Moments
-from .store.moments import earliest
+from .store.next_due import NextDue
+from .store.next_due import earliest
 from .store.writing import is_rolled_back
 from .store.writing import writing
 
 PURGE_EVERY = MINUTE
-LINGER = 0.005  # real seconds that an ended attempt waits for others
-DISTANCE = 0.004  # real seconds between the beginnings of two beats
-LONGEST = 3600.0  # real seconds between two looks at the clock
-PAUSE = 1.0  # real seconds until the next beat after one that failed
+BATCH_WAIT_SECONDS = 0.005  # an ended attempt waits for others
+MIN_INTERVAL_SECONDS = 0.004  # between the starts of two beats
+MAX_SLEEP_SECONDS = 3600.0  # between two looks at the clock
+RETRY_AFTER_SECONDS = 1.0  # after a failed beat
 
 logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Hands due deliveries to `launch` and takes their attempts back."""
+    """Pass due deliveries to `launch` and record their attempts."""
 
     def __init__(
         self,
@@ -63,43 +63,43 @@ class Dispatcher:
         self._launch = launch
         self._drain = drain
         self._workers = workers
-        self._flights = Flights(workers)
+        self._in_flight = InFlight(workers)
         self._owner = new_id("srv")
         self._ended: list[Attempt] = []
-        self.attempts = 0  # that have ended and are written down
-        self._in_doubt = True  # whether claims may exist that nobody serves
-        self._to_wake: set[int] = set()  # lanes that messages went on to
+        self.attempts = 0  # ended and recorded
+        self._in_doubt = True  # abandoned claims may exist
+        self._to_wake: set[int] = set()  # lanes that received messages
         self._lanes_first = False
-        self._is_full = False  # so that only patience makes room
+        self._is_full = False  # room only after a wait
         self._schedule_at = 0
         self._purge_at = 0
         self._last_beat_at = 0.0
         self._changed = threading.Condition()
-        self._ringing = False
+        self._woken = False
         self._stopping = False
         self._thread = threading.Thread(
             target=self._run, name="qstash-dispatcher", daemon=True
         )
 
     def start(self) -> None:
-        """Make due what a killed process had claimed, then begin."""
-        self._clock.on_jump(self.ring)
+        """Start the thread; its first beat releases abandoned claims."""
+        self._clock.on_jump(self.wake)
         self._thread.start()
 
-    def ring(self) -> None:
-        """Look again: something was published, resumed or moved."""
+    def wake(self) -> None:
+        """Run a beat soon: something was published, resumed or moved."""
         with self._changed:
-            self._ringing = True
+            self._woken = True
             self._changed.notify()
 
     def ended(self, attempt: Attempt) -> None:
-        """Take note of an attempt; the next beat writes it down."""
+        """Accept an ended attempt; the next beat records it."""
         with self._changed:
             self._ended.append(attempt)
             self._changed.notify()
 
     def stop(self) -> None:
-        """Write down what has ended, release the rest, end the thread."""
+        """Record ended attempts, release the rest, end the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -115,11 +115,11 @@ class Dispatcher:
             connections.close_all()
 
     def _guarded(self, beat: Callable[[], int]) -> int:
-        """Run a beat; whatever goes wrong, wait a little and go on.
+        """Run a beat; after any error, wait a little and continue.
 
-        Nothing is lost: what has ended stays in memory until it is written,
-        and a process that dies before leaves its claims to the next one.
-        This thread is the only one that delivers, so nothing may end it.
+        Nothing is lost: ended attempts stay in memory until they are
+        recorded, and the next process releases the claims of a dead one.
+        Only this thread delivers, so no error may end it.
         """
         try:
             return beat()
@@ -136,49 +136,49 @@ class Dispatcher:
         connections.close_all()
         self._in_doubt = True
         with self._changed:
-            self._changed.wait_for(self._is_stopping, PAUSE)
+            self._changed.wait_for(self._is_stopping, RETRY_AFTER_SECONDS)
 
     def _beat(self) -> int:
-        """The moment at which the next beat is due.
+        """Run one beat; return when the next one is due.
 
-        One transaction, but for schedules and what is too old: these lock
-        other things, and a beat must not wait for them with messages held.
+        One transaction, except for schedules and the purge: these lock other
+        rows, and a beat must not wait for them while it holds messages.
         """
         now = self._clock.now()
         if self._in_doubt:
-            future.forget(now, self._config)
+            clock_changes.apply(now, self._config)
         self._produce(now)
         self._purge(now)
         ended = tuple(self._ended)
-        room = self._flights.room({one.delivery.pk for one in ended})
+        room = self._in_flight.room({one.delivery.pk for one in ended})
         with writing():
             self._recover()
             store.record(ended, self._owner, now, wake=self._to_wake)
-            moments = self._earliest(room)
-            claims = self._claim(now, room, moments)
+            due = self._earliest(room)
+            claims = self._claim(now, room, due)
         self._note(ended, claims)
         self._is_full = len(claims.deliveries) >= room.total
         if claims.deliveries:
             self._launch(claims.deliveries)
-        return self._next_moment(now, room, moments)
+        return self._next_moment(now, room, due)
 
     def _note(self, ended: Sequence[Attempt], claims: Claims) -> None:
-        """Remember what is committed now."""
+        """Update our state after the commit."""
         self._in_doubt = False
         self._to_wake = claims.to_wake
         del self._ended[: len(ended)]
         self.attempts += len(ended)
-        self._flights.end(attempt.delivery.pk for attempt in ended)
-        self._flights.begin(claims.deliveries)
+        self._in_flight.end(attempt.delivery.pk for attempt in ended)
+        self._in_flight.begin(claims.deliveries)
 
     def _recover(self) -> None:
-        """Give back claims that nobody serves.
+        """Release abandoned claims.
 
-        Those of a killed process, and our own of a transaction that failed
-        at its COMMIT and had been committed all the same.
+        They are left by a killed process, or by a transaction whose COMMIT
+        raised an error although it succeeded.
         """
         if self._in_doubt:
-            store.release(besides=self._flights.keys)
+            store.release(besides=self._in_flight.keys)
 
     def _produce(self, now: int) -> None:
         if now >= self._schedule_at:
@@ -190,20 +190,18 @@ class Dispatcher:
             more = purge.old(now, self._config)
             self._purge_at = now if more else now + PURGE_EVERY
 
-    def _claim(self, now: int, room: Room, moments: Moments) -> Claims:
-        """What to deliver now."""
-        if moments.first > now or not room.total:
+    def _claim(self, now: int, room: Room, due: NextDue) -> Claims:
+        """Claim messages to deliver now."""
+        if due.first > now or not room.total:
             return Claims()
         self._lanes_first = not self._lanes_first
-        shares = store.shares(
-            room, now, moments, lanes_first=self._lanes_first
-        )
+        shares = store.shares(room, now, due, lanes_first=self._lanes_first)
         return store.claim(self._owner, now, shares)
 
-    def _next_moment(self, now: int, room: Room, before: Moments) -> int:
-        """When to look again, unless something happens before.
+    def _next_moment(self, now: int, room: Room, before: NextDue) -> int:
+        """Return when to run the next beat, unless woken before.
 
-        Asked only when what was claimed is on its way: it need not wait.
+        Called after the claimed messages are sent, so they need not wait.
         """
         if self._to_wake:
             return 0
@@ -211,11 +209,11 @@ class Dispatcher:
             return NEVER  # the next attempt that ends wakes us
         return (self._earliest(room) if before.first <= now else before).first
 
-    def _earliest(self, room: Room) -> Moments:
-        """Lanes without room are woken by the attempt that makes some."""
-        moments = earliest(room.full)
-        self._schedule_at = moments.schedule
-        return moments if room.lanes else replace(moments, lane=NEVER)
+    def _earliest(self, room: Room) -> NextDue:
+        """Return due times; lanes without room are woken by ended attempts."""
+        due = earliest(room.full)
+        self._schedule_at = due.schedule
+        return due if room.lanes else replace(due, lane=NEVER)
 
     def _last_beat(self) -> int:
         with writing():
@@ -224,30 +222,34 @@ class Dispatcher:
         return 0
 
     def _wait(self, moment: int) -> None:
-        """Sleep until `moment` or until something happens.
+        """Sleep until `moment` or until woken.
 
-        After a quiet time a message is claimed at once. When much happens,
-        beats keep a distance, and what ends waits for what ends soon after
-        it: many small transactions would cost more than the messages.
+        After a quiet time a message is claimed at once. Under load, beats
+        keep a minimum interval, and ended attempts are recorded together:
+        many small transactions would cost more than the messages.
         """
         with self._changed:
-            if not self._is_rung() and not self._ended:
+            if not self._is_woken() and not self._ended:
                 seconds = self._clock.seconds_until(moment)
-                longest = PATIENCE if self._is_full else LONGEST
+                longest = (
+                    HANGS_AFTER_SECONDS if self._is_full else MAX_SLEEP_SECONDS
+                )
                 self._changed.wait(min(seconds, longest))
-            self._changed.wait_for(self._is_enough, LINGER)
-            distance = self._last_beat_at + DISTANCE - time.monotonic()
+            self._changed.wait_for(self._is_enough, BATCH_WAIT_SECONDS)
+            distance = (
+                self._last_beat_at + MIN_INTERVAL_SECONDS - time.monotonic()
+            )
             self._changed.wait_for(self._is_stopping, max(0.0, distance))
-            self._ringing = False
+            self._woken = False
         self._last_beat_at = time.monotonic()
 
-    def _is_rung(self) -> bool:
-        return self._ringing or self._stopping
+    def _is_woken(self) -> bool:
+        return self._woken or self._stopping
 
     def _is_stopping(self) -> bool:
         return self._stopping
 
     def _is_enough(self) -> bool:
-        """Whether there is more to do than to note a few attempts."""
+        """Return whether a beat is worth it: not just a few ended attempts."""
         few = 0 < len(self._ended) < self._workers // 2
-        return self._is_rung() or not few
+        return self._is_woken() or not few

@@ -1,4 +1,4 @@
-"""What the server answers, or says at its start, when it cannot go on."""
+"""Errors of requests, and of starting the server."""
 
 from __future__ import annotations
 

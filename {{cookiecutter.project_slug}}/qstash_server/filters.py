@@ -108,7 +108,7 @@ def pairs_of_json(data: Any) -> list[tuple[str, str]]:
     for name, value in data.items():
         if value == []:
             # By the documents no filter means all, and the Python client
-            # sends an empty list of ids as it is; nobody means all by [].
+            # sends an empty list of ids as it is; [] never means all.
             raise BadRequestError(f"{name}: the list is empty")
         values = value if isinstance(value, list) else [value]
         for one in values:

@@ -1,6 +1,6 @@
-"""Which destinations may be called: whoever publishes chooses the address.
+"""Which destinations may be called: the publisher chooses the address.
 
-Without this rule anybody with the token could make this machine send
+Without this rule anyone with the token could make this machine send
 requests into networks that only this machine can reach.
 """
 
@@ -15,7 +15,7 @@ from .errors import BadRequestError
 
 
 class ForbiddenError(Exception):
-    """The address of a destination is none that may be called."""
+    """The address of a destination may not be called."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ LENGTH = 28
 
 
 def new_id(prefix: str) -> str:
-    """`prefix` and 28 random letters: "msg_…", "jwt_…", "sig_…", "scd_…"."""
+    """`prefix` and 28 random characters, such as "msg_…" or "jwt_…"."""
     number = int.from_bytes(os.urandom(LENGTH), "big")
     letters = []
     for _ in range(LENGTH):

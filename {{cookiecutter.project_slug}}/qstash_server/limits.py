@@ -12,7 +12,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of the present second of an account."""
+    """The remaining requests of an account in the current second."""
 
     limit: int
     remaining: int  # below 0: refused

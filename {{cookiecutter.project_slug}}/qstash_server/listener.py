@@ -86,7 +86,7 @@ class Listener:
             else:
                 await self._requests(peer)
         except OSError:
-            pass  # gone or too slow (TimeoutError): nobody to be told
+            pass  # gone or too slow (TimeoutError): no client to tell
         finally:
             writer.close()
             del self._open[task]
@@ -147,7 +147,7 @@ class _Budget:
 
     @contextlib.contextmanager
     def share(self) -> Iterator[_Share]:
-        """What one request takes, and gives back when it is answered."""
+        """The memory that one request holds until it is answered."""
         share = _Share(self)
         try:
             yield share
@@ -163,7 +163,7 @@ class _Share:
     def take(self, size: int) -> None:
         """So many bytes more, or _NoMemoryError.
 
-        Nobody waits for bytes: those who hold them could wait for each other.
+        Never waits: requests that hold bytes could wait for each other.
         """
         if size > self.budget.left:
             raise _NoMemoryError

@@ -1,4 +1,4 @@
-"""The words of a message's life: draft, delivery, response, attempt."""
+"""Values of a message's life cycle: draft, delivery, response, attempt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Response:
-    """What the destination answered."""
+    """The response of the destination."""
 
     status: int
     headers: Pairs = ()

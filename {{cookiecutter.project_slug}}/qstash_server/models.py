@@ -70,7 +70,7 @@ class Lane(models.Model):
 
 
 class Message(models.Model):
-    """One message to one URL, until its log is no longer kept."""
+    """One message to one URL, until its log expires."""
 
     account = models.CharField(max_length=64)
     message_id = models.CharField(max_length=80, unique=True)
@@ -160,7 +160,7 @@ class Event(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A message that was given up, until somebody retries or deletes it."""
+    """A failed message, until it is retried or deleted."""
 
     account = models.CharField(max_length=64)
     dlq_id = models.CharField(max_length=40, unique=True)

@@ -1,4 +1,4 @@
-"""What a publisher asks for: `Upstash-*` headers into frozen values."""
+"""Parse the `Upstash-*` headers of a publisher into frozen values."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FlowControl:
 
 @dataclass(frozen=True, kw_only=True)
 class Redaction:
-    """What the views of the API must not show."""
+    """Fields that the views of the API hide."""
 
     body: bool = False
     all_headers: bool = False
@@ -167,7 +167,7 @@ class Overrides:
         return replace(old, **changed)
 
 
-AS_IT_WAS = Overrides()
+NO_OVERRIDES = Overrides()
 
 
 def parse_overrides(headers: Pairs) -> Overrides:
@@ -313,7 +313,7 @@ class _Reader:
             return None
         if len(key) > MAX_KEY:
             raise BadRequestError(
-                f"upstash-flow-control-key: longer than {MAX_KEY} letters"
+                f"upstash-flow-control-key: longer than {MAX_KEY} characters"
             )
         return FlowControl(key=key, **parse_flow_value(value))
 

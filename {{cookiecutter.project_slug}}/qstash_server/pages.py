@@ -35,8 +35,8 @@ from .models import State
 from .replies import Reply
 from .service import Service
 from .store import dead_letters
+from .store import developer_actions
 from .store import messages
-from .store import wishes
 from .target import Target
 
 SHOWN = 50  # messages and dead letters on the page
@@ -116,7 +116,7 @@ def _act(call: PageCall, account: str) -> None:
     if action is None:
         raise RefusedError("the page has no such button")
     action(account, form.get("id", "").replace("\0", ""), call.now)
-    call.service.ring()
+    call.service.wake_dispatcher()
 
 
 def _drop(account: str, message_id: str, now: int) -> None:
@@ -135,8 +135,8 @@ def _delete(account: str, dlq_id: str, now: int) -> None:
 
 
 ACTIONS: dict[str, Callable[[str, str, int], object]] = {
-    "deliver": wishes.deliver_now,
-    "double": wishes.deliver_twice,
+    "deliver": developer_actions.deliver_now,
+    "double": developer_actions.deliver_twice,
     "drop": _drop,
     "retry": _retry,
     "delete": _delete,

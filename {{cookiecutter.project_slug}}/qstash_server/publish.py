@@ -113,7 +113,7 @@ def drafts_of(
 
 
 def _deduplication_key(publication: Publication, url: str) -> str:
-    """What another message must have in common to be a duplicate.
+    """Return the key that duplicates of this message share.
 
     By id, it is the id and the URL: one publish to a group must give one
     message for each endpoint (choice 6). By content, it is URL, body,

@@ -1,4 +1,4 @@
-"""What the server answers."""
+"""Responses of the server."""
 
 from __future__ import annotations
 

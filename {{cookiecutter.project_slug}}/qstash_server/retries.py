@@ -1,4 +1,4 @@
-"""What becomes of a message after an attempt; pure decisions."""
+"""Decide the next state of a message after an attempt; pure functions."""
 
 from __future__ import annotations
 
@@ -48,32 +48,32 @@ class GivenUp:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The attempt failed and somebody had cancelled the message."""
+    """The attempt failed and the message was cancelled meanwhile."""
 
 
 Verdict = Delivered | Again | Retry | GivenUp | Dropped
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What people have asked for while the attempt was in flight."""
+class Changes:
+    """Changes requested while the attempt was in flight."""
 
     cancelled: bool = False
     again_at: int | None = None
 
 
-def settle(attempt: Attempt, wishes: Wishes, now: int) -> Verdict:
+def settle(attempt: Attempt, changes: Changes, now: int) -> Verdict:
     """Decide; an attempt in flight is not aborted by a cancel.
 
     If it succeeds although the message was cancelled, it is delivered: that
     is what happened (choice 17). Redirects are not followed and count
     as failures, since the signature binds the URL (choice 9).
     """
-    if attempt.response.ok and wishes.again_at is not None:
-        return Again(wishes.again_at)
+    if attempt.response.ok and changes.again_at is not None:
+        return Again(changes.again_at)
     if attempt.response.ok:
         return Delivered()
-    if wishes.cancelled:
+    if changes.cancelled:
         return Dropped()
     delivery = attempt.delivery
     if delivery.retried >= delivery.max_retries or _is_final(attempt):

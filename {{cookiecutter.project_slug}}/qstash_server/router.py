@@ -141,7 +141,7 @@ class Router:
         return self.service.config.max_request
 
     def answer(self, request: Request) -> Reply:
-        """Never raises: what nobody foresaw is logged and answered 500."""
+        """Never raises: unexpected errors are logged and answered with 500."""
         try:
             return self._answer(request)
         except ApiError as error:

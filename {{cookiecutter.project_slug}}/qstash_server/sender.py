@@ -238,7 +238,7 @@ class _StaleError(Exception):
 
 
 class _Reader(asyncio.StreamReader):
-    """Knows whether bytes have come that nobody has read."""
+    """A reader that knows whether it holds unread bytes."""
 
     unread = 0
 
@@ -299,7 +299,7 @@ class _Connection:
         return True
 
     def alive(self) -> bool:
-        """What has come meanwhile would be taken for the next answer."""
+        """Refuse reuse if unread bytes could pass for the next response."""
         gone = self.reader.at_eof() or self.writer.is_closing()
         return not (gone or self.reader.unread)
 

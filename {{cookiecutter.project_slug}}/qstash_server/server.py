@@ -82,7 +82,7 @@ class Server:
             self.clock,
             guard,
             self._keys,
-            self._dispatcher.ring,
+            self._dispatcher.wake,
             workers,
         )
         self._router = Router(

@@ -1,4 +1,4 @@
-"""What the handlers of requests work with."""
+"""The objects that request handlers work with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KeyRing:
         return self._pairs[account]
 
     def current(self, account: str) -> str:
-        """The key to sign with; never an empty one, which anybody has."""
+        """Return the key to sign with; never an empty one."""
         pair = self._pairs.get(account)
         if pair is None:
             raise NoAccountError(account)
@@ -59,7 +59,7 @@ class Service:
     clock: Clock
     guard: Guard
     keys: KeyRing
-    ring: Callable[[], None]  # wakes the dispatcher
+    wake_dispatcher: Callable[[], None]  # wakes the dispatcher
     workers: int  # deliveries at the same time
 
 

@@ -45,7 +45,7 @@ class Target:
         ]
 
     def destination(self, prefix: str) -> str:
-        """What follows `prefix`, with the query that belongs to it.
+        """Return the part after `prefix`, with its query.
 
         `qstash_token` and `upstash-*` are ours, not the destination's, and
         are left out (choice 3): forwarding a token would be a leak.

@@ -21,7 +21,7 @@ View = dict[str, Any]
 
 
 def message_view(message: Message) -> View:
-    """What the API calls a Message."""
+    """Return a row as the Message of the API."""
     options = Options.from_json(message.options)
     view: View = {
         "messageId": message.message_id,
@@ -37,7 +37,7 @@ def message_view(message: Message) -> View:
 
 
 def message_fields(message: Message, options: Options) -> View:
-    """What messages and log lines have in common beyond the required."""
+    """Return the optional fields that messages and log lines share."""
     callback, failure = options.callback, options.failure_callback
     fields = {
         "topicName": message.topic_name,

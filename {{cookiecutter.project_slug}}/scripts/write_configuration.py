@@ -5,7 +5,7 @@
     python scripts/write_configuration.py
     python scripts/write_configuration.py --check    # only compare
 
-The public domain stays the one that .env.example has.
+The public domain in .env.example is kept.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ EXAMPLE = PROJECT / ".env.example"
 DOCUMENT = PROJECT / "docs" / "configuration.md"
 
 EXAMPLE_HEAD = """\
-# The variables this project reads; docs/configuration.md has them in tables.
+# All variables of this project; docs/configuration.md has them in tables.
 #
-# `make dev` copies this file to .env once and fills in the secrets that are
-# empty here; .env is yours alone and git ignores it. A variable set outside
-# of the file wins over the file, and one that is empty counts as not set.
+# `make dev` copies this file to .env once and generates the secrets that are
+# empty here; git ignores .env. Variables of the environment take precedence
+# over the file, and an empty value counts as not set.
 #
-# Written from config/variables.py by `make docs`.
+# Generated from config/variables.py by `make docs`.
 """
 
 DOCUMENT_HEAD = f"""\
 # Configuration
 
-Everything that differs from place to place is an environment variable.
-On a laptop they stand in `.env`, which `make dev` writes once; elsewhere set them where the site is started.
-A site that lacks one, or cannot read one, does not start and names all that is wrong in one error.
-A variable that is set and empty counts as not set.
+Everything that differs between environments is an environment variable.
+On a laptop they are in `.env`, which `make dev` creates; elsewhere set them where the site is started.
+If required variables are missing or invalid, the site does not start, and one error names all of them.
+An empty value counts as not set.
 
-"Needed" says for which settings a variable must be set: `local` (`config.settings.local`, a laptop) or `production` (`config.settings.production`).
-Keep what is marked as secret out of the repository, of images and of logs.
+"Required in" names the settings that require a variable: `local` (`config.settings.local`, a laptop) or `production` (`config.settings.production`).
+Keep secret values out of the repository, images and logs.
 `{HOST}` stands for your domain.
 
-This page and `.env.example` are written from `config/variables.py` by `make docs`, and a test compares them.
+This page and `.env.example` are generated from `config/variables.py` by `make docs`; a test compares them.
 """
 
 
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """What is written, and its whole text."""
+    """Yield each generated file with its text."""
     yield EXAMPLE, example(domain_of(current(EXAMPLE)))
     yield DOCUMENT, document()
 
@@ -79,13 +79,13 @@ def current(path: Path) -> str:
 
 
 def domain_of(text: str) -> str:
-    """The public domain in an .env.example: an answer, or its placeholder."""
+    """Return the public domain in an .env.example, or the placeholder."""
     found = re.search("^#DJANGO_ALLOWED_HOSTS=(.+)$", text, re.MULTILINE)
     return found[1] if found else HOST
 
 
 def example(domain: str) -> str:
-    """The text of .env.example for a domain."""
+    """Return the text of .env.example for a domain."""
     parts = [EXAMPLE_HEAD]
     for group, about in GROUPS.items():
         parts.append(f"# --- {group} ".ljust(77, "-") + "\n")
@@ -96,9 +96,9 @@ def example(domain: str) -> str:
 
 
 def entry(one: Variable) -> str:
-    """What a variable is for, and the line that sets it."""
+    """Return the comment and the line of a variable."""
     needed = "production" in one.needed and one.fresh is None
-    about = one.help + (" Needed in production." if needed else "")
+    about = one.help + (" Required in production." if needed else "")
     if one.choices:
         about += f" One of {', '.join(one.choices)}."
     for place, value in one.defaults.items():
@@ -115,7 +115,7 @@ def comment(text: str) -> str:
 
 
 def document() -> str:
-    """The text of docs/configuration.md."""
+    """Return the text of docs/configuration.md."""
     return "\n".join([DOCUMENT_HEAD, *(section(group) for group in GROUPS)])
 
 
@@ -126,7 +126,7 @@ def section(group: str) -> str:
         [
             f"## {group}\n",
             *([f"{about}\n"] if about else []),
-            "| Variable | Holds | Default | Needed | What it is for |",
+            "| Variable | Type | Default | Required in | Purpose |",
             "|---|---|---|---|---|",
             *rows,
             "",
@@ -152,7 +152,7 @@ def holds(one: Variable) -> str:
 
 
 def defaults(one: Variable) -> str:
-    """The default, and the others with the settings that have them."""
+    """Return the default, and other defaults with their settings module."""
     others = [
         f"{code(value)} in `{module}`"
         for module, value in one.defaults.items()
@@ -161,7 +161,7 @@ def defaults(one: Variable) -> str:
 
 
 def where(one: Variable) -> str:
-    """Who reads it, unless all settings do."""
+    """Return which file or settings read it, unless all settings do."""
     if one.reader:
         return f" Read by `{one.reader}`."
     if one.read_in != EVERYWHERE:
@@ -174,7 +174,7 @@ def code(value: Default) -> str:
 
 
 def shown(value: Default) -> str:
-    """A default as one would write it in the environment."""
+    """Return a default as written in the environment."""
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 

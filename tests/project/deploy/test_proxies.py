@@ -1,4 +1,4 @@
-"""Who asks, by the X-Forwarded-For that each host is known to send."""
+"""The client address, by the X-Forwarded-For that each host sends."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_page_says_which_header_comes(host: Host) -> None:
 
 def test_the_table_has_the_number_of_each_host() -> None:
     text = (PROJECT / "docs" / "deployment.md").read_text("utf-8")
-    section = text.partition("## Who asks")[2].partition("\n## ")[0]
+    section = text.partition("## Client addresses")[2].partition("\n## ")[0]
     rows = re.findall(
         r"^\| \[[^]]+\]\((deployment/\w+\.md)\) \| (\d) \|",
         section,

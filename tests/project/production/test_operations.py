@@ -207,7 +207,7 @@ def restored_from_yesterday(site: Production, blocks: list[Block]) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Production, list[Block]], None]] = {
-    "Is anything wrong at all": nothing_is_wrong,
+    "Check the health of the site": nothing_is_wrong,
     "A run is stuck": a_run_is_stuck,
     "QStash is down": qstash_is_down,
     "Rotate the signing keys": keys_rotate,

@@ -143,7 +143,7 @@ def no_list(error: str) -> dict[str, Any]:
             {"lines": "MUG"},
             no_list('Expected a list of items but got type "str".'),
         ),
-        (one("CUP", 1), line(sku="There is no product 'CUP'.")),
+        (one("CUP", 1), line(sku="Product 'CUP' does not exist.")),
         (one("M\x00G", 1), line(sku="Null characters are not allowed.")),
         (
             one("M\ud800G", 1),

@@ -1,4 +1,4 @@
-"""/v2/dlq: list, get, delete and retry what was given up."""
+"""/v2/dlq: list, get, delete and retry failed messages."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def retry(call: Call) -> Reply:
     ids = dead_letters.retry(_named(call), call.now, _overrides(call))
     if not ids:
         raise NotFoundError("dlq message", call.names[0])
-    call.service.ring()
+    call.service.wake_dispatcher()
     # 201 as in the OpenAPI file (choice 29).
     return answer({"messageId": ids[0]}, 201)
 
@@ -86,21 +86,21 @@ def retry_many(call: Call) -> Reply:
     if "dlqIds" in wanted.values and not page.rows:
         raise NotFoundError("dlq message", ",".join(wanted.values["dlqIds"]))
     ids = dead_letters.retry(page.rows, call.now, _overrides(call))
-    call.service.ring()
+    call.service.wake_dispatcher()
     views = [{"messageId": message_id} for message_id in ids]
     # Here, unlike in lists, the clients expect "" at the end.
     return answer({"cursor": page.cursor, "responses": views}, 201)
 
 
 def _overrides(call: Call) -> Overrides:
-    """What the headers say besides, with the checks of a publish."""
+    """Return the options in the headers, checked as in a publish."""
     overrides = parse_overrides(call.request.headers)
     check_options(call, overrides.options, body=b"")
     return overrides
 
 
 def _named(call: Call) -> list[DeadLetter]:
-    """The letter in the path, if there is one."""
+    """Return the dead letter in the path, if any."""
     letters = dead_letters.letters_of(call.account)
     return list(letters.filter(dlq_id=call.names[0]))
 

@@ -85,7 +85,7 @@ def global_parallelism(call: Call) -> Reply:
 def _change(call: Call, **values: Any) -> Reply:
     key = _checked_key(call)
     lanes.change(call.account, FLOW, key, call.now, **values)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return done()
 
 
@@ -96,7 +96,7 @@ def _key(call: Call) -> Lane:
 def _checked_key(call: Call) -> str:
     name = call.names[0]
     if len(name) > 256:
-        raise BadRequestError("a flow control key has at most 256 letters")
+        raise BadRequestError("a flow control key has at most 256 characters")
     return name
 
 

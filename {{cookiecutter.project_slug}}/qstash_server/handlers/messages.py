@@ -39,7 +39,7 @@ def cancel(call: Call) -> Reply:
     )
     if not messages.cancel(wanted, call.now, 1):
         raise NotFoundError("message", message_id)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return answer({"cancelled": 1})
 
 
@@ -52,7 +52,7 @@ def cancel_many(call: Call) -> Reply:
         where(wanted), account=call.account, kind=Kind.MESSAGE
     )
     cancelled = messages.cancel(rows, call.now, count)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return answer({"cancelled": cancelled})
 
 

@@ -91,7 +91,7 @@ def batch(call: Call) -> Reply:
 
 
 def asked_of(call: Call, prefix: str, queue: str = "") -> Asked:
-    """What stands in the target, the headers and the body of a request."""
+    """The target, headers and body of a publish request."""
     return Asked(
         call.target.destination(prefix),
         call.request.headers,
@@ -150,7 +150,7 @@ def _send(call: Call, publications: list[Publication]) -> list[list[Inserted]]:
             keep_duplicates_for=config.deduplicate_for,
         )
     )
-    call.service.ring()
+    call.service.wake_dispatcher()
     return [[next(inserted) for _ in group] for group in drafts]
 
 

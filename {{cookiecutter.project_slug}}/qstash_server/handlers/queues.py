@@ -27,7 +27,7 @@ def upsert(call: Call) -> Reply:
     values = _values(data)
     _check_quotas(call, name, int(values["parallelism"]))
     lanes.change(call.account, QUEUE, name, call.now, **values)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return done()
 
 
@@ -41,7 +41,7 @@ def get(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """What waits in the queue goes with it (choice 25)."""
+    """Delete a queue and its waiting messages (choice 25)."""
     queue = (
         lanes.lanes_of(call.account, QUEUE).filter(name=_name(call)).first()
     )
@@ -59,7 +59,7 @@ def pause(call: Call) -> Reply:
 def resume(call: Call) -> Reply:
     check_queues(call, [_name(call)])
     lanes.change(call.account, QUEUE, _name(call), call.now, paused=False)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return done()
 
 

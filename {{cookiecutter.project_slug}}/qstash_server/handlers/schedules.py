@@ -34,7 +34,7 @@ from .publishing import check_queues
 from .publishing import with_defaults
 
 PREFIX = "/v2/schedules/"
-MOST_LETTERS = 256  # of a cron line, as wide as its column
+MAX_CRON_LENGTH = 256  # of a cron line, as wide as its column
 STATES = {
     State.DELIVERED: "SUCCESS",
     State.FAILED: "FAIL",
@@ -64,7 +64,7 @@ def create(call: Call) -> Reply:
         caller_ip=call.request.client,
     )
     schedules.save(plan, call.now)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return answer({"scheduleId": schedule_id})
 
 
@@ -89,13 +89,15 @@ def pause(call: Call) -> Reply:
 
 def resume(call: Call) -> Reply:
     schedules.resume(call.account, call.names[0], call.now)
-    call.service.ring()
+    call.service.wake_dispatcher()
     return done()
 
 
 def _check_cron(line: str, now: int) -> None:
-    if len(line) > MOST_LETTERS:
-        raise BadRequestError(f"upstash-cron: over {MOST_LETTERS} letters")
+    if len(line) > MAX_CRON_LENGTH:
+        raise BadRequestError(
+            f"upstash-cron: over {MAX_CRON_LENGTH} characters"
+        )
     try:
         moment = cron.parse(line).after(now)
     except cron.CronError as error:
@@ -133,7 +135,7 @@ def _view(schedule: Schedule) -> dict[str, Any]:
 
 
 def _optional(schedule: Schedule, options: Options) -> dict[str, Any]:
-    """What is known only sometimes is sent only then (choice 32)."""
+    """Return the optional fields that are set (choice 32)."""
     callback, failure = options.callback, options.failure_callback
     return {
         "header": headers_view(options.headers, options.redaction),

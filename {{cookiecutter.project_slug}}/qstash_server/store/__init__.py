@@ -2,17 +2,17 @@
 
 messages        insert drafts (with deduplication), cancel, read
 attempts        claim what is due, record how it ended
-statements      the busiest statements of these two, by hand
-lanes           queues and flow keys: what they let pass, their limits
-queues          the end of a queue
-moments         when there is something to do next
-schedules       keep them, produce their messages
-future          what a clock that was ahead has left behind
+statements      hand-written SQL for these two
+lanes           the shared state of queues and flow keys: order and limits
+queues          delete a queue
+next_due        the next times at which work is due
+schedules       store them, create their messages
+clock_changes   repair rows written while the clock was ahead
 dead_letters    list, delete, retry
 groups          URL groups and their endpoints
 keys            the signing keys of an account
-wishes          what the status page asks for
-purge           forget what is too old
+developer_actions   actions of the status page
+purge           delete old rows
 writing         one transaction, the lock order, deadlocks
 """
 

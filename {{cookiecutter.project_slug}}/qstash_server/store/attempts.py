@@ -9,7 +9,7 @@ from dataclasses import field
 
 from ..callbacks import Outcome
 from ..callbacks import callbacks_after
-from ..flights import Room
+from ..concurrency import Room
 from ..messages import NO_RESPONSE
 from ..messages import Attempt
 from ..messages import Delivery
@@ -19,12 +19,12 @@ from ..models import Lane
 from ..models import Message
 from ..models import State
 from ..retries import Again
+from ..retries import Changes
 from ..retries import Delivered
 from ..retries import Dropped
 from ..retries import GivenUp
 from ..retries import Retry
 from ..retries import Verdict
-from ..retries import Wishes
 from ..retries import failure
 from ..retries import settle
 from . import lanes
@@ -32,7 +32,7 @@ from . import statements
 from .lanes import wake_all_lanes
 from .lanes import wake_lanes
 from .messages import add
-from .moments import Moments
+from .next_due import NextDue
 
 # Bytes of bodies that one claim reads; one message may be larger than that.
 CLAIM_BUDGET = 32 * 1024 * 1024
@@ -40,14 +40,14 @@ CLAIM_BUDGET = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Claims:
-    """What may be delivered now, and lanes to look at in the next beat."""
+    """The claimed deliveries, and lanes to check in the next beat."""
 
     deliveries: list[Delivery] = field(default_factory=list)
     to_wake: set[int] = field(default_factory=set)
 
 
 def claim(owner: str, now: int, shares: Shares) -> Claims:
-    """Take due messages, which nobody else gets then.
+    """Claim due messages exclusively.
 
     Inside the transaction of the caller. A claim ends with `record`, or when
     the next process starts and calls `release`.
@@ -74,23 +74,21 @@ class Shares:
     besides: Collection[str]  # hosts of the others that get none
 
 
-def shares(
-    room: Room, now: int, moments: Moments, *, lanes_first: bool
-) -> Shares:
+def shares(room: Room, now: int, due: NextDue, *, lanes_first: bool) -> Shares:
     """Divide the room, so that neither kind can starve the other.
 
-    `lanes_first` says who gets the odd one.
+    `lanes_first` decides which kind gets the odd one.
     """
-    if moments.lane > now:
+    if due.lane > now:
         return Shares(0, room.total, room.full)
-    if moments.message > now:
+    if due.message > now:
         return Shares(room.lanes, 0, room.full)
     half = min((room.total + lanes_first) // 2, room.lanes)
     return Shares(half, room.total - half, room.full)
 
 
 def release(besides: Collection[int]) -> None:
-    """Make due again what was claimed, but for the keys in `besides`."""
+    """Release all claims except for the keys in `besides`."""
     wake_all_lanes()
     Message.objects.filter(state=State.ACTIVE).exclude(pk__in=besides).update(
         state=State.WAITING, claimed_by=""
@@ -103,11 +101,11 @@ def record(
     now: int,
     wake: Collection[int] = (),
 ) -> None:
-    """Write what became of the messages, and their callbacks.
+    """Record the results of attempts, and create their callbacks.
 
     Inside the transaction of the caller. An attempt whose claim was lost in
-    the meantime is ignored: the message belongs to somebody else. The lanes
-    in which something has become free are woken with those in `wake`.
+    the meantime is ignored: another process owns the message. Lanes that
+    have room again are woken, together with those in `wake`.
     """
     wake_lanes(
         {*wake, *(key for one in attempts for key in one.delivery.lanes)}
@@ -158,7 +156,7 @@ def _settled(
 
 
 def _verdict(row: Message, attempt: Attempt, now: int) -> Verdict:
-    return settle(attempt, Wishes(row.cancel_requested, row.again_at), now)
+    return settle(attempt, Changes(row.cancel_requested, row.again_at), now)
 
 
 def _write(settled: list[_Settled], now: int) -> None:

@@ -11,7 +11,7 @@ from ..ids import new_id
 from ..messages import Draft
 from ..models import DeadLetter
 from ..models import Kind
-from ..options import AS_IT_WAS
+from ..options import NO_OVERRIDES
 from ..options import Options
 from ..options import Overrides
 from ..publish import wait
@@ -29,7 +29,7 @@ def letters_of(account: str) -> QuerySet[DeadLetter]:
 
 
 def with_bodies(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-    """The same letters, with what their views show, in one query."""
+    """Return the same dead letters with bodies, in one query."""
     rows = DeadLetter.objects.select_related("message")
     by_key = rows.in_bulk([letter.pk for letter in letters])
     return [by_key[one.pk] for one in letters if one.pk in by_key]
@@ -50,7 +50,9 @@ def delete(letters: Sequence[DeadLetter]) -> int:
 
 @written
 def retry(
-    letters: Sequence[DeadLetter], now: int, overrides: Overrides = AS_IT_WAS
+    letters: Sequence[DeadLetter],
+    now: int,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> list[str]:
     """Publish each again as a new message; the new ids.
 

@@ -1,7 +1,8 @@
-"""Queues and flow keys: gates that messages pass one by one.
+"""Lanes: the shared state of queues and flow control keys.
 
-A lane's `wake_at` says when the dispatcher should look at it again; whoever
-changes what a lane may do sets it to 0.
+A lane lets its messages pass in order, within its limits. `wake_at` is the
+time at which the dispatcher checks it again; code that changes a lane sets
+it to 0.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ OPEN = (State.WAITING, State.ACTIVE)
 
 
 def wake_lanes(keys: Collection[int]) -> None:
-    """Have the dispatcher look at these lanes at its next beat.
+    """Make the dispatcher check these lanes at its next beat.
 
-    It locks them, so it comes before any message is locked.
+    This locks the lanes, so call it before locking any message.
     """
     if keys:
         locked = _locked(Lane.objects.filter(pk__in=keys))
@@ -50,9 +51,9 @@ def wake_all_lanes() -> None:
 
 
 def first_gates(drafts: Sequence[Draft]) -> list[int | None]:
-    """The lane that each draft has to pass first; None: it is free to go.
+    """Return the first lane of each draft, or None if it has none.
 
-    Queues that do not exist are made, with a parallelism of 1. A message
+    Missing queues are created, with a parallelism of 1. A message
     with a flow key sets the limits of that key, unless they are pinned.
     """
     names = [_gate_name(draft) for draft in drafts]
@@ -119,16 +120,16 @@ def active_calls(account: str) -> int:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a lane lets pass now."""
+    """The messages that a lane admits now."""
 
     lane: Lane
     admitted: list[int]  # keys of messages
 
 
 def turns(now: int, room: int) -> list[Turn]:
-    """Let the lanes that are awake admit what they may.
+    """Admit messages of the lanes that are due, at most `room` in all.
 
-    Inside the transaction of the caller; at most `room` messages in all.
+    Runs inside the transaction of the caller.
     """
     awake = Lane.objects.filter(wake_at__lte=now).order_by("wake_at", "pk")
     found = []
@@ -164,7 +165,7 @@ def _roll_period(lane: Lane, now: int) -> None:
 
 
 def _free(lane: Lane) -> tuple[int, int]:
-    """How many may pass now, and when it is worth to look again if none."""
+    """Return how many may pass now, and when to check again if none may."""
     if lane.paused:
         return 0, NEVER
     if lane.kind == Lane.Kind.QUEUE:
@@ -219,9 +220,9 @@ def _gate_name(draft: Draft) -> tuple[_LaneName | None, _LaneName | None]:
 def _lanes(
     names: set[_LaneName], drafts: Sequence[Draft]
 ) -> dict[_LaneName, Lane]:
-    """These lanes, locked; missing ones are made.
+    """Lock and return these lanes; create missing ones.
 
-    One that is deleted between our two statements is made again.
+    A lane deleted between our two statements is created again.
     """
     lanes: dict[_LaneName, Lane] = {}
     while not names <= lanes.keys():
@@ -273,5 +274,5 @@ def _configure(lane: Lane, flow: FlowControl, now: int) -> None:
 
 
 def _locked(lanes: QuerySet[Lane]) -> list[Lane]:
-    """In the order of their keys, and so that messages may refer to them."""
+    """Lock in key order; foreign keys to the lanes stay possible."""
     return list(lanes.select_for_update(no_key=True).order_by("pk"))

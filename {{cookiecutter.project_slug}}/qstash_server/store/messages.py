@@ -1,4 +1,4 @@
-"""Messages come in here, and go when nobody may read them any more."""
+"""Insert, cancel and read messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 500  # messages that one transaction cancels
 
 @dataclass(frozen=True)
 class Inserted:
-    """What became of a draft: stored, or a repetition of `message_id`."""
+    """The result for a draft: stored, or a duplicate of `message_id`."""
 
     message_id: str
     url: str
@@ -90,11 +90,11 @@ def get(account: str, message_id: str, now: int, readable_for: int) -> Message:
 
 
 def cancel(wanted: QuerySet[Message], now: int, count: int | None) -> int:
-    """Cancel at most `count` of the wanted messages; how many it were.
+    """Cancel at most `count` of the wanted messages; return how many.
 
-    What waits is dropped at once: nobody can tell this from being dropped
-    at its next delivery time, and a far future keeps no cancelled rows. An
-    attempt in flight goes on, but it is the last one.
+    Waiting messages are dropped at once: clients see no difference to a drop
+    at the next delivery time, and no cancelled rows wait for years. An
+    attempt in flight continues, but is the last one.
     """
     cancellable = wanted.filter(
         state__in=(State.WAITING, State.ACTIVE), cancel_requested=False
@@ -128,9 +128,9 @@ def _cancel_some(wanted: QuerySet[Message], now: int) -> _Found:
 
 
 def _locked(keys: Collection[int]) -> list[Message]:
-    """Those of the messages that nobody holds at the moment, or one.
+    """Lock the messages that are not locked already, or wait for one.
 
-    Waiting for a second one while holding the first could be a deadlock.
+    Waiting for a second lock while holding the first could deadlock.
     """
     rows = (
         Message.objects.filter(

@@ -1,4 +1,4 @@
-"""Forget what nobody may read any more, a little at a time."""
+"""Delete expired rows, a few at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ M = TypeVar("M", bound=Model)
 def old(now: int, config: Config) -> bool:
     """Delete one batch of what is too old; whether there may be more.
 
-    What somebody uses just now is left for the next time.
+    Rows in use are left for the next time.
     """
     oldest_letter = now - config.keep_dead_letters
     more = [
@@ -39,7 +39,7 @@ def old(now: int, config: Config) -> bool:
 
 
 def _delete(rows: QuerySet[M]) -> bool:
-    """Delete some that nobody holds; whether there may be more."""
+    """Delete some unlocked rows; return whether more may exist."""
     unheld = rows.select_for_update(skip_locked=True)
     keys = list(unheld.values_list("pk", flat=True)[:LIGHT])
     rows.filter(pk__in=keys).delete()

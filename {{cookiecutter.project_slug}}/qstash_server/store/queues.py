@@ -14,10 +14,10 @@ from .writing import written
 
 
 def delete(queue: Lane, now: int) -> None:
-    """Cancel what waits in it, its head between two attempts too.
+    """Cancel its waiting messages, also a head between two attempts.
 
-    Batches first: while the rest and the queue go together, nobody can
-    publish to it.
+    In batches first: during the final delete, no client can publish to the
+    queue.
     """
     cancel(_waiting(queue), now, None)
     _delete(queue, now)

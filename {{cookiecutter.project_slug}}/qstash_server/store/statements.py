@@ -114,8 +114,8 @@ def take_due(
 ) -> list[Delivery]:
     """Find and claim messages outside all lanes, the earliest first.
 
-    At most `room`, and as many as have `budget` bytes together, or one. None
-    to the hosts in `besides`, and none that somebody else is about to take.
+    At most `room` messages, and at most `budget` bytes or one message. Skips
+    hosts in `besides` and messages locked by another process.
     """
     if not room:
         return []
@@ -149,10 +149,10 @@ def _taken(statement: str, values: list[Any], now: int) -> list[Any]:
 
 
 def deliver(attempts: Sequence[Attempt], owner: str, now: int) -> set[int]:
-    """Finish successful attempts that need no more; their messages' keys.
+    """Finish successful attempts; return the keys of their messages.
 
-    Left are those whose claim was lost, that hold a place in a queue, or
-    that somebody wants to see twice.
+    Skips those whose claim was lost, that hold a place in a queue, or that
+    will be delivered twice.
     """
     if not attempts:
         return set()

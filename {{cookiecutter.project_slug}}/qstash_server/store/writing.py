@@ -1,7 +1,7 @@
 """One transaction, and on SQLite one writer at a time in this process.
 
 Lock order, everywhere: deduplication keys by their text, lanes by their key,
-then messages. Nobody waits for a lane while holding a message.
+then messages. No transaction waits for a lane while it holds a message.
 """
 
 from __future__ import annotations

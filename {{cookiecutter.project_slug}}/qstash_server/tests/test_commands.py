@@ -261,7 +261,7 @@ def test_command_says_what_to_do_when_it_cannot_start(
     )
     assert with_public_keys.stderr.startswith(
         "CommandError: QSTASH_TOKEN is one of Upstash's public development"
-        " values, which anybody can sign with, and DEBUG is off."
+        " values, so anyone can use it, and DEBUG is off."
     )
 
 

@@ -284,7 +284,7 @@ def test_long_flow_control_key_is_400(http: httpx.Client) -> None:
     )
 
     assert answer.json() == {
-        "error": "upstash-flow-control-key: longer than 256 letters"
+        "error": "upstash-flow-control-key: longer than 256 characters"
     }
 
 
@@ -685,7 +685,7 @@ def test_cron_longer_than_its_column_is_400(http: httpx.Client) -> None:
     )
 
     assert answer.status_code == 400
-    assert answer.json() == {"error": "upstash-cron: over 256 letters"}
+    assert answer.json() == {"error": "upstash-cron: over 256 characters"}
 
 
 @pytest.mark.parametrize(

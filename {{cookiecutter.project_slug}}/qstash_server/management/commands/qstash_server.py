@@ -23,7 +23,7 @@ from ...clock import SystemClock
 from ...errors import ConfigurationError
 from ...server import WORKERS
 from ...server import Server
-from ...store.moments import overdue
+from ...store.next_due import overdue
 
 DEFAULT_PORT = 8080
 MAX_PORT = 65535

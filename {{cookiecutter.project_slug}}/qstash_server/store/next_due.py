@@ -1,4 +1,4 @@
-"""When there is something to do next, in one round trip."""
+"""The next times at which work is due, in one query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..models import NEVER
 from ..models import Message
 from ..models import State
 
-# Each part reads the first entry of an index.
+# Each part reads one index entry.
 EARLIEST = """
     SELECT
         (SELECT due FROM qstash_server_message
@@ -25,7 +25,7 @@ EARLIEST = """
 
 
 @dataclass(frozen=True)
-class Moments:
+class NextDue:
     """The earliest times (Unix milliseconds) at which each kind is due."""
 
     message: int  # outside all lanes
@@ -37,16 +37,16 @@ class Moments:
         return min(self.message, self.lane, self.schedule)
 
 
-def earliest(besides: Collection[str] = ()) -> Moments:
-    """Messages to the hosts in `besides` do not count."""
+def earliest(besides: Collection[str] = ()) -> NextDue:
+    """Return the next due times, without messages to hosts in `besides`."""
     marks = ", ".join("%s" for _ in besides)
     condition = f"AND host NOT IN ({marks})" if besides else ""
     with connection.cursor() as cursor:
         cursor.execute(EARLIEST.format(besides=condition), [*besides])
         row = cursor.fetchone()
-    return Moments(*(NEVER if moment is None else moment for moment in row))
+    return NextDue(*(NEVER if moment is None else moment for moment in row))
 
 
 def overdue(now: int) -> int:
-    """How many messages are due and have not been claimed yet."""
+    """Count messages that are due and not yet claimed."""
     return Message.objects.filter(state=State.WAITING, due__lte=now).count()

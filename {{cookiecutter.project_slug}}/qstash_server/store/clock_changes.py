@@ -1,8 +1,8 @@
-"""What a clock that was ahead has left behind.
+"""Repair rows that were written while the clock was ahead.
 
-`--time-scale` moves it, and so does a wall clock that somebody corrects.
-Without this, a schedule would sleep and a duplicate be one until the real
-time has come as far.
+`--time-scale` or a corrected wall clock can leave times in the future.
+Without the repair, schedules would pause and deduplication would last until
+the real time catches up.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .writing import written
 
 
 @written
-def forget(now: int, config: Config) -> None:
-    """Bring back to the present what depends on the time of writing."""
+def apply(now: int, config: Config) -> None:
+    """Move times in the future back to the present."""
     Deduplication.objects.filter(
         expires_at__gt=now + config.deduplicate_for
     ).delete()
     ahead = Schedule.objects.filter(paused=False, next_at__gt=now)
     for pk, line, moment in ahead.values_list("pk", "cron", "next_at"):
-        with contextlib.suppress(CronError):  # said when it is due
+        with contextlib.suppress(CronError):  # reported when it is due
             if (sooner := next_after(line, now)) < moment:
                 ahead.filter(pk=pk).update(next_at=sooner)

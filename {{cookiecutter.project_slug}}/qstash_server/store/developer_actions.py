@@ -1,4 +1,4 @@
-"""What a developer asks for on the status page, beyond the API."""
+"""Actions of the status page that the API does not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .writing import written
 
 @written
 def deliver_now(account: str, message_id: str, now: int) -> bool:
-    """Skip the rest of a delay; whether the message waited for one."""
+    """Skip the rest of a delay; return whether there was one."""
     row = _locked(account, message_id)
     if row is None or row.state != State.WAITING or row.due <= now:
         return False
@@ -20,10 +20,10 @@ def deliver_now(account: str, message_id: str, now: int) -> bool:
 
 @written
 def deliver_twice(account: str, message_id: str, now: int) -> bool:
-    """Have it delivered once more with the same id, as a duplicate.
+    """Deliver a message once more with the same id, as a duplicate.
 
-    A delivered message is due again; one that waits or is in flight is
-    delivered twice in a row. What failed is for the dead letters.
+    A delivered message becomes due again; a waiting or active one is
+    delivered twice. Failed messages are retried from the dead letters.
     """
     row = _locked(account, message_id)
     if row is None or row.state in (State.CANCELED, State.FAILED):
@@ -37,7 +37,7 @@ def deliver_twice(account: str, message_id: str, now: int) -> bool:
 
 
 def _locked(account: str, message_id: str) -> Message | None:
-    """The message, after its lane, which has to look at it again."""
+    """Lock and return the message, after its lane, which is woken."""
     rows = Message.objects.filter(account=account, message_id=message_id)
     lanes = rows.filter(lane__isnull=False).values_list("lane_id", flat=True)
     wake_lanes(set(lanes))
