@@ -32,13 +32,13 @@ class WorkflowLogger(Adapter):
     ) -> None:
         if not self.isEnabledFor(level):
             return
-        text, kwargs = self.process(msg, kwargs)
+        text, given = self.process(msg, kwargs)
         # The record names the line of the caller, not this one.
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+        given["stacklevel"] = given.get("stacklevel", 1) + 1
         logger = self.logger
         if self._session.is_replaying:
             logger = _Holding(logger, self._session)
-        logger.log(level, text, *args, **kwargs)
+        logger.log(level, text, *args, **given)
 
 
 class _Holding(logging.Logger):

@@ -15,10 +15,10 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from django.db import OperationalError
 from django.db import connection
 from django.db import transaction
 
-from django_hookflow import RetryPolicy
 from django_hookflow import clock
 from django_hookflow import engine
 from django_hookflow import send_event
@@ -42,10 +42,12 @@ from django_hookflow.tests.simulation.network import Network
 from django_hookflow.tests.simulation.network import SimulatedTransport
 from django_hookflow.tests.simulation.programs import DAY
 from django_hookflow.tests.simulation.programs import EPOCH
+from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.programs import FATAL
 from django_hookflow.tests.simulation.programs import KEYS
 from django_hookflow.tests.simulation.programs import KINDS
 from django_hookflow.tests.simulation.programs import LEASE
+from django_hookflow.tests.simulation.programs import OWN
 from django_hookflow.tests.simulation.programs import Author
 from django_hookflow.tests.simulation.programs import Do
 from django_hookflow.tests.simulation.programs import Program
@@ -58,6 +60,9 @@ from django_hookflow.transports.memory import post
 from django_hookflow.workflows.context import WorkflowContext
 
 LEDGER = "simulation_ledger"
+APPEND = "INSERT INTO django_hookflow_stepexecution"
+COMMIT = "UPDATE django_hookflow_workflowrun"
+FATALS = [error.__name__ for error in FATAL]
 ROOTS = (1, 1, 2, 3)  # runs that are triggered from outside
 ACTIONS = 50  # of the hostile part of a history
 PATIENCE = 3000  # actions of the calm part, until it is called endless
@@ -91,6 +96,9 @@ class Notes:
     told: dict[str, int] = field(default_factory=dict)
     moments: Iterator[int] = field(default_factory=lambda: count(1))
     triggered: set[str] = field(default_factory=set)
+    # By run: deliveries that died or fell asleep, and writes that failed.
+    interrupted: Counter[str] = field(default_factory=Counter)
+    unwritten: Counter[str] = field(default_factory=Counter)
 
     def tick(self) -> int:
         return next(self.moments)
@@ -119,6 +127,8 @@ class World:
         self.deaths_left = choices.below(FAULTS)
         self.naps_left = choices.below(FAULTS)
         self.is_hostile = True
+        self.ill_until = EPOCH  # the journal cannot be written before
+        self.at_work: dict[str, str] = {}  # run ids by the worker's name
         # A fault is planted in a statement; every other history has none.
         self.sees_statements = fault is not None or not choices.chance(50)
         self.programs = self._write_programs()
@@ -164,6 +174,8 @@ class World:
         actions += [partial(self.deliver, message) for message in due] * 4
         actions += [partial(self.run_job, job) for job in self.jobs] * 2
         actions += [self.sweep]
+        if self.sees_statements:
+            actions += [self._fall_ill]
         return actions
 
     def _next(self) -> Do | None:
@@ -186,6 +198,7 @@ class World:
     def _calm_down(self) -> None:
         self.say("from here on nothing goes wrong")
         self.is_hostile = self.network.is_hostile = False
+        self.ill_until = EPOCH
         self.patience = PATIENCE
 
     def _send_home(self) -> None:
@@ -210,6 +223,7 @@ class World:
             f"{delivery.run_id} message {message.number} "
             f"({delivery.token[:6]}, {message.retried})",
             partial(self._deliver, message),
+            delivery.run_id,
         )
         if fell_asleep and self.choices.chance(60):
             self.say("   nobody answers in time")
@@ -224,6 +238,11 @@ class World:
     def sweep(self) -> None:
         self._employ("sweeper", self._sweep)
 
+    def _fall_ill(self) -> None:
+        seconds = self.choices.pick((60, 600, LEASE + 1, 2 * DAY))
+        self.ill_until = self.now + timedelta(seconds=seconds)
+        self.say(f"the disk is full until {self.ill_until:%d %b %H:%M:%S}")
+
     def _pass_some_time(self) -> None:
         seconds = self.choices.pick((1, 60, 600, LEASE + 1, DAY, 8 * DAY))
         self._move_to(self.now + timedelta(seconds=seconds))
@@ -236,9 +255,10 @@ class World:
         self.now = moment
         self.say(f"it is {self.now:%d %b %H:%M:%S}")
 
-    def _employ(self, what: str, job: Do) -> bool:
+    def _employ(self, what: str, job: Do, run_id: str = "") -> bool:
         """Let the next free worker do it; whether it fell asleep at it."""
         worker = next(w for w in self.crew if not w.is_paused)
+        self.at_work[worker.name] = run_id
         self.say(f"{worker.name}: {what}")
         worker.start(self, job)
         self._look()
@@ -252,6 +272,8 @@ class World:
         except ProcessDied:
             self.network.again(message)
             raise
+        except EXITS as error:
+            raise Violation(f"A step ended its worker: {error!r}") from error
         if response.status_code in self.tried_again:
             pause = response.headers.get("Retry-After")
             self.network.again(message, float(pause) if pause else None)
@@ -317,14 +339,21 @@ class World:
         may_nap = pause and len(self.asleep) < len(self.crew) - 1
         if may_nap and self.naps_left and self.choices.chance(60):
             self.naps_left -= 1
+            self.notes.interrupted[self.at_work[worker.name]] += 1
             self.say(f"   {worker.name} falls asleep {where}")
             worker.pause()
         elif self.deaths_left:
             self.deaths_left -= 1
+            self.notes.interrupted[self.at_work[worker.name]] += 1
             self.say(f"   {worker.name} dies {where}")
             worker.die()
 
     def rewrite(self, sql: str, params: Any) -> tuple[str, Any]:
+        worker = here()
+        if self.now < self.ill_until and worker and moves_a_run(sql):
+            self.notes.unwritten[self.at_work[worker.name]] += 1
+            self.say(f"   {worker.name} cannot write: the disk is full")
+            raise OperationalError("database or disk is full")
         return self.fault.rewrite(sql, params) if self.fault else (sql, params)
 
     # What there is to do.
@@ -375,7 +404,7 @@ class World:
 
 @workflow(
     workflow_id="simulated",
-    retry=RetryPolicy(retries=10_000, delay=60, factor=1),
+    retry=OWN,
 )
 def simulated(ctx: WorkflowContext) -> list[Any]:
     """Perform one of the programs of the world that is running."""
@@ -409,7 +438,7 @@ class Pass(Stage):
         *,
         atomic: bool = False,
         failures: int = 0,
-        error: type[Exception] | None = None,
+        error: type[BaseException] | None = None,
     ) -> str:
         self._begin(step, atomic)
         self._write(step)
@@ -422,9 +451,13 @@ class Pass(Stage):
 
     def stumble(self, name: str, times: int) -> None:
         tried = self.world.notes.tried
-        tried[self.ctx.run_id, name] += 1
-        if tried[self.ctx.run_id, name] <= times:
+        key = self.root_id, f"before {name}"
+        tried[key] += 1
+        if tried[key] <= times:
             raise ConnectionError(f"{name} is not there yet")
+
+    def collapse(self, name: str) -> None:
+        raise ConnectionError(f"{name} is broken")
 
     def sleeping(self, sleep: Sleep, fall_asleep: Do) -> None:
         reached = self._reach(sleep.id)
@@ -510,7 +543,7 @@ class Pass(Stage):
                 step_id=step,
                 status__in=RECORDED,
             )
-            return steps.exclude(error_type=FATAL.__name__).exists()
+            return steps.exclude(error_type__in=FATALS).exists()
 
     def _judge_timeout(
         self, wait: Wait, reached: datetime, moment: int
@@ -557,6 +590,14 @@ def unseen() -> Iterator[None]:
         return
     with worker.unseen():
         yield
+
+
+def moves_a_run(sql: str) -> bool:
+    """Whether a statement appends to a journal, or commits a verdict."""
+    sql = sql.strip()
+    return sql.startswith(APPEND) or (
+        sql.startswith(COMMIT) and "lease_until = NULL" in sql
+    )
 
 
 def is_postgres() -> bool:
