@@ -138,6 +138,19 @@ def renewal_without_fence(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def deploy_unseen(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith("SELECT") and '"claimed_at" <= ' in sql:
+        sql = replace(sql, " WHERE ", " WHERE 1 = 0 AND ")
+    return sql, params
+
+
+def last_one_first(sql: str, params: Any) -> tuple[str, Any]:
+    order = 'ORDER BY "django_hookflow_stepexecution"."id" ASC'
+    if order in sql and " LIMIT " in sql:
+        sql = replace(sql, order, order.replace(" ASC", " DESC"))
+    return sql, params
+
+
 WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
@@ -160,5 +173,7 @@ FAULTS = (
     Fault("crash counted often", crash_counted_often, WORK),
     Fault("exit under another name", exit_under_another_name, BROKEN),
     Fault("lease of the ill left", lease_of_the_ill_left, WORK),
+    Fault("deploy that is not looked at", deploy_unseen, WORK),
+    Fault("event for the last of a queue", last_one_first, WORK),
     Fault("renewal without its fence", renewal_without_fence, WORK),
 )

@@ -276,6 +276,11 @@ class Author:
         length = 1 + self.choices.below(longest)
         return tuple(self.node(depth) for _ in range(length))
 
+    def queue(self) -> Program:
+        """For more runs than there are events."""
+        wait = Wait("queue", match=self.choices.pick(KEYS[1:]))
+        return (wait, Work("served", atomic=True))
+
     def node(self, depth: int) -> Node:
         kind = self.choices.pick(self.kinds)
         self.count += 1
@@ -322,7 +327,7 @@ class Author:
             name,
             name=self.choices.pick(("ping", "pong")),
             match=match,
-            timeout=self.choices.pick((None, *DURATIONS)),
+            timeout=self.choices.pick((None, None, None, *DURATIONS)),
             fallback=self._fallback(depth),
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 from functools import partial
@@ -132,6 +133,10 @@ class World:
         # A fault is planted in a statement; every other history has none.
         self.sees_statements = fault is not None or not choices.chance(50)
         self.programs = self._write_programs()
+        # What they were before each deploy, and are.
+        self.versions = [[program] for program in self.programs]
+        self.deploys_left = self.choices.below(2)  # when all is quiet
+        self.owes_look = False  # at what runs wait for, since a deploy
         self.jobs = self._plan_jobs()
 
     # The history.
@@ -193,7 +198,12 @@ class World:
         if overdue is not None and overdue <= self.now:
             return self.sweep
         times = [t for t in (self.network.next_due(), overdue) if t]
-        return partial(self._move_to, min(times)) if times else None
+        if times:
+            return partial(self._move_to, min(times))
+        if self.deploys_left:
+            self.deploys_left -= 1
+            return self.deploy
+        return self._look_again_after_deploy if self.owes_look else None
 
     def _calm_down(self) -> None:
         self.say("from here on nothing goes wrong")
@@ -242,6 +252,39 @@ class World:
         seconds = self.choices.pick((60, 600, LEASE + 1, 2 * DAY))
         self.ill_until = self.now + timedelta(seconds=seconds)
         self.say(f"the disk is full until {self.ill_until:%d %b %H:%M:%S}")
+
+    def deploy(self) -> None:
+        """Change what a program waits for, and maybe run the command."""
+        waits = [
+            (number, node)
+            for number, program in enumerate(self.programs)
+            for node in program
+            if isinstance(node, Wait)
+        ]
+        if not waits:
+            return
+        number, wait = self.choices.pick(waits)
+        instead = changed(wait, self.choices)
+        self.say(f"   program {number} has {instead} instead of {wait.id}")
+        program = tuple(
+            new
+            for node in self.programs[number]
+            for new in (instead if node is wait else [node])
+        )
+        self.programs[number] = program
+        self.versions[number].append(program)
+        self.owes_look = True
+        if self.choices.chance(50):
+            self.jobs.append(partial(self._look_again))
+
+    def _look_again_after_deploy(self) -> None:
+        """The command after the last old worker ended, or a day of sweeps."""
+        self.owes_look = False
+        if self.choices.chance(50):
+            self._move_to(self.now + timedelta(seconds=DAY + 1))
+            self.sweep()
+        else:
+            self._employ("sweeper --waiting", self._look_again)
 
     def _pass_some_time(self) -> None:
         seconds = self.choices.pick((1, 60, 600, LEASE + 1, DAY, 8 * DAY))
@@ -297,6 +340,9 @@ class World:
         except ProcessDied:
             self.jobs.append(job)
             raise
+        except OperationalError as error:
+            self.say(f"   {error}")
+            self.jobs.append(job)
         except RunNotFound:
             self.say("   there is no such run yet")
             self.jobs.append(job)
@@ -319,13 +365,39 @@ class World:
         swept = engine.sweep()
         self.say(f"   {swept} swept")
 
+    def _look_again(self) -> None:
+        self.say(f"   looked again at {engine.look_again(1000, self.now)}")
+
     def _trigger(self, run_id: str, program: int) -> None:
         simulated.trigger(data={"program": program}, run_id=run_id)
         self.notes.triggered.add(run_id)
 
     def _send(self, serial: str, name: str, **address: str) -> None:
+        match = address.get("match")
+        asleep, naps = self._asleep_at(name, match), self.naps_left
         send_event(name, serial, event_id=serial, **address)
+        if naps == self.naps_left:  # else others moved meanwhile
+            still = self._asleep_at(name, match)
+            if still not in (asleep, asleep[1:]):
+                raise Violation(
+                    f"{serial} left {still} asleep, of {asleep} in order"
+                )
         self.notes.told.setdefault(serial, self.notes.tick())
+
+    def _asleep_at(self, name: str, match: str | None) -> list[int]:
+        """The runs that wait for a match, without time, the first first."""
+        if match is None:
+            return []
+        with unseen():
+            steps = StepExecution.objects.filter(
+                event_name=name,
+                event_match=match,
+                status="waiting",
+                workflow_run__status="waiting",
+                workflow_run__wake_at=None,
+            )
+            runs = steps.order_by("pk").values_list("workflow_run", flat=True)
+            return list(runs)
 
     # What the crew asks its scheduler.
 
@@ -366,7 +438,13 @@ class World:
         programs = [author.program(3)]
         author.children = (0,)
         count = self.choices.pick(ROOTS)
-        return programs + [author.program(6) for _ in range(count)]
+        programs += [author.program(6) for _ in range(count)]
+        self.crowd = (
+            2 + self.choices.below(3) if self.choices.chance(15) else 0
+        )
+        if self.crowd:
+            programs.append(author.queue())
+        return programs
 
     def _plan_jobs(self) -> list[Do]:
         jobs: list[Do] = []
@@ -374,6 +452,11 @@ class World:
             jobs.append(partial(self._trigger, f"run-{number}", number))
             if self.choices.chance(30):  # the same once more
                 jobs.append(jobs[-1])
+        last = len(self.programs) - 1
+        for number in range(self.crowd):
+            jobs.append(partial(self._trigger, f"crowd-{number}", last))
+        if self.choices.chance(10):
+            jobs.append(partial(self.deploy))
         for number in range(self.choices.below(6)):
             job = self._plan_event(f"event-{number}")
             jobs += [job] * (1 + self.choices.chance(30))
@@ -558,6 +641,18 @@ class Pass(Stage):
             for event in available_to(self.ctx.run_id, wait):
                 if told.get(event.event_id, moment) < moment:
                     raise Violation(f"{who}, but {event.event_id} was there")
+
+
+def changed(wait: Wait, choices: Choices) -> Program:
+    """A program in place of one wait, as a deploy may bring it."""
+    kind = choices.pick(("name", "match", "gone", "nap"))
+    if kind == "name":
+        return (replace(wait, name="pong" if wait.name == "ping" else "ping"),)
+    if kind == "match":
+        return (replace(wait, match=choices.pick(KEYS)),)
+    if kind == "nap":
+        return (Sleep(f"{wait.id}-nap", seconds=60),)
+    return ()
 
 
 def available_to(run_id: str, wait: Wait) -> list[Event]:
