@@ -455,12 +455,22 @@ class World:
         last = len(self.programs) - 1
         for number in range(self.crowd):
             jobs.append(partial(self._trigger, f"crowd-{number}", last))
+        if self.crowd:
+            jobs += self._plan_queue(self.crowd - 1)
         if self.choices.chance(10):
             jobs.append(partial(self.deploy))
         for number in range(self.choices.below(6)):
             job = self._plan_event(f"event-{number}")
             jobs += [job] * (1 + self.choices.chance(30))
         return jobs
+
+    def _plan_queue(self, events: int) -> list[Do]:
+        queue = self.programs[-1][0]
+        assert isinstance(queue, Wait)
+        return [
+            partial(self._send, f"queue-{n}", queue.name, match=queue.match)
+            for n in range(events)
+        ]
 
     def _plan_event(self, serial: str) -> Do:
         name = self.choices.pick(("ping", "pong"))
