@@ -33,6 +33,7 @@ def replay(
         if stopping.stops(error):
             raise
         outcome = Raised(error, ctx.session.has_recorded)
+    ctx.session.tell_held()
     if ctx.session.ended_by is not None:
         raise ctx.session.ended_by
     # A suspension decides even when the function swallowed it.

@@ -88,8 +88,12 @@ class JournalWriter:
 def copy(run: WorkflowRun, entries: Iterable[Entry]) -> None:
     """Begin the journal of a new run, which nobody else knows yet."""
     writer = JournalWriter(run, lease_token="")
-    for entry in entries:
-        writer.append(entry)
+    try:
+        for entry in entries:
+            writer.append(entry)
+    except LeaseLost as lost:
+        # There is none here to lose: the caller sees the database's error.
+        raise (lost.__cause__ or lost) from None
 
 
 def read(run: WorkflowRun) -> Iterator[Entry]:

@@ -48,6 +48,8 @@ class Session:
     waiting: Waiting | None = None  # for what, when that is why it suspends
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
+    # Log lines since the last known step, while the function is replayed.
+    held: list[Callable[[], None]] = field(default_factory=list)
     # Its database connection is that of the recorder, and no other thread's.
     _thread: int = field(default_factory=threading.get_ident)
     _asked: set[str] = field(default_factory=set)
@@ -73,7 +75,24 @@ class Session:
         if entry is not None and entry.kind != kind:
             raise _changed_kind(entry, kind)
         self._asked.add(step_id)
+        if self.held:
+            self._decide_on_held(entry)
         return entry
+
+    def _decide_on_held(self, entry: Entry | None) -> None:
+        # An earlier pass told what comes before a step that it reached.
+        if entry is None:
+            self.tell_held()
+        self.held.clear()
+
+    def tell_held(self) -> None:
+        """Tell the log lines that no known step has followed.
+
+        A deploy may have removed the step that the run stands at.
+        """
+        held, self.held = self.held, []
+        for tell in held:
+            tell()
 
     def _find(self, step_id: str) -> Entry | None:
         """The entry of a step; one that has none must have a good name."""

@@ -596,7 +596,7 @@ def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
         assert post(message).status_code == 503
         ended.append(1)
     world.advance("31s")
-    engine.sweep()
+    maintenance.sweep()
     run = world.finish(run_id)
 
     assert (run.status, run.result, run.crashes) == ("completed", "done", 0)
@@ -647,6 +647,30 @@ def test_an_outcome_that_the_database_refuses_fails_the_run(
         "completed"
     )
     assert len(calls) == 1
+
+
+def test_a_letter_that_cannot_be_replayed_says_so_and_can_be_again(
+    world: World,
+) -> None:
+    calls: list[int] = []
+
+    def divide() -> float:
+        calls.append(1)
+        return 1 / (len(calls) - 1)
+
+    @workflow
+    def failing_once(ctx: WorkflowContext) -> None:
+        ctx.step.run("first", str)
+        ctx.step.run("second", divide)
+
+    run_id = failing_once.trigger()
+    world.finish(run_id)
+    letter = DeadLetterEntry.objects.get(run_id=run_id)
+    with failing(INSERT, FULL), pytest.raises(OperationalError, match="full"):
+        letter.replay()
+    run = world.finish(letter.replay())
+
+    assert (run.status, len(calls)) == ("completed", 2)
 
 
 def test_a_lease_that_cannot_be_given_back_is_when_the_database_is_well(

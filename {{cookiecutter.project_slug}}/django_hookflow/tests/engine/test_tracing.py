@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -21,6 +22,8 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.testing.world import World
 from django_hookflow.tests.engine.watching import Watcher
 from django_hookflow.tracing import Tracer
+from django_hookflow.workflows import registry
+from django_hookflow.workflows.decorator import WorkflowWrapper
 
 WATCHER = "django_hookflow.tests.engine.watching.Watcher"
 SECOND = "django_hookflow.tests.engine.watching.Second"
@@ -221,6 +224,62 @@ def test_a_step_that_a_deploy_put_first_is_heard(
     every.finish(run_id)
 
     assert own(caplog) == ["in new", "rested"]
+
+
+def test_lines_behind_a_step_that_a_deploy_removed_are_heard(
+    every: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def before(ctx: WorkflowContext) -> None:
+        ctx.log.info("begun")
+        ctx.step.run("a", str)
+        ctx.step.sleep("nap", 60)
+
+    def after(ctx: WorkflowContext) -> None:
+        ctx.log.info("begun")
+        ctx.step.run("a", str)
+        ctx.log.info("instead of the nap")
+        ctx.step.run("new", lambda: ctx.log.info("in new"))
+        ctx.log.info("the end")
+
+    run_id = deployed(before).trigger()
+    every.deliver()
+    deployed(after)
+    every.finish(run_id)
+
+    assert own(caplog) == ["begun", "instead of the nap", "in new", "the end"]
+
+
+def test_lines_behind_a_removed_step_are_heard_without_another_step(
+    every: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def before(ctx: WorkflowContext) -> None:
+        ctx.step.run("a", str)
+        ctx.step.sleep("nap", 60)
+
+    def after(ctx: WorkflowContext) -> None:
+        ctx.log.info("not again")
+        ctx.step.run("a", str)
+        ctx.log.warning("the end of %s", ctx.run_id)
+
+    run_id = deployed(before).trigger(run_id="r")
+    every.deliver()
+    deployed(after)
+    run = every.finish(run_id)
+
+    assert run.status == "completed"
+    assert own(caplog) == ["the end of r"]
+    record = next(r for r in caplog.records if r.levelname == "WARNING")
+    assert record.funcName == "after"
+
+
+def deployed(function: Callable[[WorkflowContext], Any]) -> WorkflowWrapper:
+    """The workflow "changing", as its code is from now on."""
+    registry.unregister("changing")
+    return workflow(workflow_id="changing")(function)
 
 
 def test_a_logger_that_is_off_is_off(

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from django_hookflow import stopping
+from django_hookflow.persistence.sql import STEP_COLUMNS
+from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.world import Fault
 
 ENTRY = "INSERT INTO django_hookflow_stepexecution"
+ATTEMPTS = STEP_COLUMNS.index("attempts")
 CLAIM = "UPDATE django_hookflow_workflowrun"
 RUN = '"django_hookflow_workflowrun"'
+
+
+class Outdated(BaseException):
+    """The engine has another statement now: mend the fault."""
+
+
+stopping.let_pass(Outdated)
 
 
 def replace(sql: str, old: str, new: str) -> str:
     """`sql` changed once; the engine's statement must still be known."""
     if old not in sql:
-        # Not an Exception, which the engine would take for a step's own.
-        raise SystemExit(f"{old!r} is not in {sql}")
+        raise Outdated(f"{old!r} is not in {sql}")
     return sql.replace(old, new, 1)
 
 
@@ -89,7 +99,61 @@ def replay_again(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def attempts_counted_twice(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(ENTRY) and "waiting" in params:
+        params = [*params]
+        params[ATTEMPTS] += 1
+    return sql, params
+
+
+def failures_not_reset(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "lease_until = NULL" in sql:
+        sql = replace(sql, "attempts = %s", "attempts = attempts + %s")
+    return sql, params
+
+
+def crash_counted_often(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+        sql = sql.replace("THEN 0 ELSE 1 END", "THEN 0 ELSE 9 END")
+    return sql, params
+
+
+def exit_under_another_name(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(ENTRY) and "failed" in params:
+        named = {error.__name__: "WorkerCrashed" for error in EXITS}
+        params = [named.get(p, p) if isinstance(p, str) else p for p in params]
+    return sql, params
+
+
+def lease_of_the_ill_left(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith(f'UPDATE {RUN} SET "lease_token"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def renewal_without_fence(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith(f'UPDATE {RUN} SET "lease_until"'):
+        fence = '"django_hookflow_workflowrun"."lease_token" = %s'
+        sql = replace(sql, fence, f"({fence} OR 1 = 1)")
+    return sql, params
+
+
+def deploy_unseen(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith("SELECT") and '"claimed_at" <= ' in sql:
+        sql = replace(sql, " WHERE ", " WHERE 1 = 0 AND ")
+    return sql, params
+
+
+def last_one_first(sql: str, params: Any) -> tuple[str, Any]:
+    order = 'ORDER BY "django_hookflow_stepexecution"."id" ASC'
+    if order in sql and " LIMIT " in sql:
+        sql = replace(sql, order, order.replace(" ASC", " DESC"))
+    return sql, params
+
+
 WORK = ("work",)
+BROKEN = ("broken",)
+STUMBLES = ("stumble",)
 FAILS = ("work", "fatal", "work")
 WAITS = ("wait", "tell", "work")
 
@@ -104,4 +168,12 @@ FAULTS = (
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
     Fault("replay that forgets a step", replay_that_forgets, FAILS),
     Fault("letter replayed again", replay_again, FAILS),
+    Fault("attempts counted twice", attempts_counted_twice, BROKEN),
+    Fault("failures kept across steps", failures_not_reset, STUMBLES),
+    Fault("crash counted often", crash_counted_often, WORK),
+    Fault("exit under another name", exit_under_another_name, BROKEN),
+    Fault("lease of the ill left", lease_of_the_ill_left, WORK),
+    Fault("deploy that is not looked at", deploy_unseen, WORK),
+    Fault("event for the last of a queue", last_one_first, WORK),
+    Fault("renewal without its fence", renewal_without_fence, WORK),
 )

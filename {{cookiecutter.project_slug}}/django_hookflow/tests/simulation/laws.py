@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection
 
+from django_hookflow.conf import conf
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -19,16 +20,23 @@ from django_hookflow.states import RECORDED
 from django_hookflow.states import TERMINAL
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
-from django_hookflow.tests.simulation.programs import FATAL
+from django_hookflow.tests.simulation.programs import BRIEF
+from django_hookflow.tests.simulation.programs import OWN
+from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import Call
+from django_hookflow.tests.simulation.programs import Collapse
+from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Spawn
+from django_hookflow.tests.simulation.programs import Stumble
 from django_hookflow.tests.simulation.programs import Tell
 from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 from django_hookflow.tests.simulation.provider import Provider
 from django_hookflow.tests.simulation.reference import LATE
+from django_hookflow.tests.simulation.reference import End
 from django_hookflow.tests.simulation.reference import interpret
+from django_hookflow.tests.simulation.world import FATALS
 from django_hookflow.tests.simulation.world import LEDGER
 from django_hookflow.tests.simulation.world import Violation
 from django_hookflow.tests.simulation.world import World
@@ -89,28 +97,116 @@ def demand(fact: bool, otherwise: str) -> None:
 
 
 def _judge_run(world: World, run: WorkflowRun) -> None:
-    program = world.programs[run.data["program"]]
+    versions = world.versions[run.data["program"]]
+    nodes: dict[str, Node] = {}
+    for version in versions:
+        nodes |= nodes_of(version)
     entries = {entry.step_id: entry for entry in run.step_executions.all()}
     waits = {
         entry.step_id: _received(entry)
         for entry in entries.values()
         if entry.kind == "wait_for_event" and entry.status in RECORDED
     }
-    replays = len(letters_before(run.run_id))
-    end = interpret(program, run.root_id, waits, replays)
-    demand(
-        (run.status, run.result) == (end.status, end.result),
-        f"{run} is {run.status} with {run.result}, and should be {end}",
-    )
+    letters = letters_before(run.run_id)
+    failed = _kept_failures(letters[0]) if letters else set()
+    ends = [
+        interpret(version, run.root_id, waits, len(letters), failed)
+        for version in versions
+    ]
     recorded = {name for name, e in entries.items() if e.status in RECORDED}
-    demand(
-        recorded == set(end.steps),
-        f"{run} recorded {sorted(recorded)}, and should have {end.steps}",
-    )
+    _judge_attempts(world, run, nodes)
+    _judge_rows(run, recorded, nodes)
+    if run.error_type == "WorkerCrashed":
+        _judge_crashed(world, run, ends)
+        return
+    end = _end_of(world, run, recorded, ends)
+    if end.status == RunStatus.FAILED:
+        _judge_failed(run, nodes[end.at])
     if end.status == RunStatus.WAITING:
-        _judge_waiting(run, entries[end.at], nodes_of(program)[end.at])
-    _judge_rows(run, recorded, nodes_of(program))
+        _judge_waiting(run, entries[end.at], nodes[end.at])
     _judge_messages(world, run)
+
+
+def _end_of(
+    world: World, run: WorkflowRun, recorded: set[str], ends: list[End]
+) -> End:
+    """The end that a run has come to: of its code then, or if open, now."""
+    versions = world.versions[run.data["program"]]
+    told = f"{run} is {run.status} with {run.result} after {sorted(recorded)}"
+    for version, end in zip(versions, ends, strict=True):
+        if run.status not in TERMINAL and end is not ends[-1]:
+            continue
+        # A deploy may have removed steps that were recorded before it.
+        here = recorded & nodes_of(version).keys()
+        found = (run.status, run.result, here)
+        if found == (end.status, end.result, set(end.steps)):
+            return end
+    raise Violation(f"{told}, and should be {ends}")
+
+
+def _kept_failures(letter: DeadLetterEntry) -> set[str]:
+    """The fatal steps that a run had recorded when its crashes ended it."""
+    if letter.error_type != "WorkerCrashed":
+        return set()
+    steps = StepExecution.objects.filter(
+        workflow_run__run_id=letter.run_id, error_type__in=FATALS
+    )
+    recorded = steps.filter(status__in=RECORDED)
+    return set(recorded.values_list("step_id", flat=True))
+
+
+def _judge_crashed(world: World, run: WorkflowRun, ends: list[End]) -> None:
+    """Its workers died as often as it takes, behind a step of its way."""
+    deaths = world.notes.interrupted[run.run_id]
+    demand(
+        run.status == RunStatus.FAILED
+        and deaths >= conf.DJANGO_HOOKFLOW_MAX_CRASHES,
+        f"{run} was given up after {deaths} deaths",
+    )
+    steps = run.step_executions.filter(status__in=RECORDED)
+    recorded = list(
+        steps.order_by("position").values_list("step_id", flat=True)
+    )
+    demand(
+        len(ends) > 1 or recorded == list(ends[0].steps[: len(recorded)]),
+        f"{run} recorded {recorded} before it was given up, not {ends}",
+    )
+
+
+def _judge_failed(run: WorkflowRun, node: Node) -> None:
+    """It failed of what its program says, under the name of that."""
+    if isinstance(node, Collapse):
+        expected = ("ConnectionError", OWN.retries + 1)
+        found: tuple[Any, ...] = (run.error_type, run.attempts)
+    else:
+        assert isinstance(node, Fatal)
+        expected = (node.error.__name__, 1)
+        found = (run.error_type, run.attempts)
+    demand(found == expected, f"{run} failed of {found}, not {expected}")
+
+
+def _judge_attempts(
+    world: World, run: WorkflowRun, nodes: dict[str, Node]
+) -> None:
+    """A step gives up after its attempts, and deaths are among them."""
+    tried = world.notes.tried
+    for entry in run.step_executions.filter(kind="run", status="failed"):
+        node = nodes[entry.step_id]
+        assert isinstance(node, Broken | Fatal)
+        last = node.error in {ConnectionError, TimeoutError}
+        least = BRIEF.retries + 1 if last else 1
+        demand(
+            entry.attempts >= least,
+            f"{run} gave up {entry} after {entry.attempts} attempts",
+        )
+        times = tried[run.run_id, entry.step_id]
+        if times:  # else it is the copy of a replay
+            most = times + world.notes.interrupted[run.run_id]
+            least = times - world.notes.unwritten[run.run_id]
+            demand(
+                least <= entry.attempts <= most,
+                f"{run} tried {entry} {times} times, not {entry.attempts}",
+            )
 
 
 def _judge_waiting(run: WorkflowRun, entry: StepExecution, node: Node) -> None:
@@ -136,7 +232,7 @@ def _judge_rows(
             isinstance(node, Work) and node.atomic
         ):
             demand(rows[name] == 1, f"{run} did {name} {rows[name]} times")
-        elif isinstance(node, Work):
+        elif isinstance(node, Work | Stumble):
             demand(rows[name] >= 1, f"{run} never did {name}")
         elif isinstance(node, Call):
             asked = Provider.asked[f"{run.root_id}:{name}"]
@@ -220,7 +316,9 @@ def _judge_copies(letter: DeadLetterEntry, replay: WorkflowRun) -> None:
 
 def _culprit(failed: WorkflowRun) -> str | None:
     """The step that the replay tries again."""
-    steps = failed.step_executions.filter(error_type=FATAL.__name__)
+    if failed.error_type == "WorkerCrashed":
+        return None
+    steps = failed.step_executions.filter(error_type__in=FATALS)
     return steps.values_list("step_id", flat=True).first()
 
 

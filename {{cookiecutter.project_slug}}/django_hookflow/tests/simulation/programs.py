@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
@@ -24,11 +25,15 @@ LEASE = 36_000  # seconds; the real heartbeat never beats in a test
 DAY = 86_400
 DURATIONS = (1, 60, 600, LEASE // 2, LEASE, 2 * LEASE, 3 * DAY, 20 * DAY)
 KEYS = ("", "red", "blue")  # the empty one waits by run
-FATAL = KeyError  # no other step fails of it
+# No other step fails of these; of the second after all its attempts.
+FATAL = (KeyError, TimeoutError)
+EXITS = (SystemExit, asyncio.CancelledError, KeyboardInterrupt)
 
 # A crash counts as an attempt, so a step that is to succeed may take many.
 PATIENT = RetryPolicy(retries=10_000, delay=60, factor=1)
 BRIEF = RetryPolicy(retries=2, delay=60, factor=10)
+# Of the function itself: what each Stumble asks for, until it gets on.
+OWN = RetryPolicy(retries=2, delay=60, factor=1)
 
 Program: TypeAlias = "tuple[Node, ...]"
 
@@ -53,13 +58,17 @@ class Stage(ABC):
         *,
         atomic: bool = False,
         failures: int = 0,
-        error: type[Exception] | None = None,
+        error: type[BaseException] | None = None,
     ) -> Any:
         """The body of a step: leaves rows, fails as often as it is told."""
 
     @abstractmethod
     def stumble(self, name: str, times: int) -> None:
         """Fail outside of any step, the first `times` times."""
+
+    @abstractmethod
+    def collapse(self, name: str) -> None:
+        """Fail outside of any step."""
 
     @abstractmethod
     def sleeping(self, sleep: Sleep, fall_asleep: Do) -> None: ...
@@ -110,7 +119,7 @@ class Work(Node):
 class Broken(Node):
     """A step that always fails, which the function catches or ignores."""
 
-    error: type[Exception] = ValueError
+    error: type[BaseException] = ValueError
     atomic: bool = False
     optional: bool = False
     fallback: Program = ()
@@ -137,21 +146,35 @@ class Fatal(Node):
     """A step that takes its run with it, until it is mended."""
 
     runs: int = 1  # so many, the first one and its replays
+    error: type[Exception] = KeyError
 
     def perform(self, stage: Stage) -> list[Any]:
         step = stage.ctx.step.options(retry=BRIEF)
-        error = FATAL if stage.replays() < self.runs else None
+        error = self.error if stage.replays() < self.runs else None
         return [step.run(self.id, stage.work, self.id, error=error)]
 
 
 @dataclass(frozen=True)
 class Stumble(Node):
-    """The function itself fails, outside its steps."""
+    """The function itself fails before a step, as often as it may."""
 
     times: int = 1
 
     def perform(self, stage: Stage) -> list[Any]:
         stage.stumble(self.id, self.times)
+        step = stage.ctx.step.options(retry=PATIENT)
+        return [step.run(self.id, stage.work, self.id)]
+
+
+@dataclass(frozen=True)
+class Collapse(Node):
+    """The function itself fails until its run is given up, and mended."""
+
+    runs: int = 1  # so many, the first one and its replays
+
+    def perform(self, stage: Stage) -> list[Any]:
+        if stage.replays() < self.runs:
+            stage.collapse(self.id)
         return []
 
 
@@ -253,6 +276,11 @@ class Author:
         length = 1 + self.choices.below(longest)
         return tuple(self.node(depth) for _ in range(length))
 
+    def queue(self) -> Program:
+        """For more runs than there are events."""
+        wait = Wait("queue", match=self.choices.pick(KEYS[1:]))
+        return (wait, Work("served", atomic=True))
+
     def node(self, depth: int) -> Node:
         kind = self.choices.pick(self.kinds)
         self.count += 1
@@ -269,7 +297,7 @@ class Author:
     def _broken(self, name: str, depth: int) -> Node:
         return Broken(
             name,
-            error=self.choices.pick((ValueError, ConnectionError)),
+            error=self.choices.pick((ValueError, ConnectionError, *EXITS)),
             atomic=self.choices.chance(30),
             optional=self.choices.chance(30),
             fallback=self._fallback(depth),
@@ -278,10 +306,13 @@ class Author:
     def _fatal(self, name: str, depth: int) -> Node:
         if not self.choices.chance(50):
             return Work(name)
-        return Fatal(name, runs=1 + self.choices.below(2))
+        runs = 1 + self.choices.below(2)
+        if self.choices.chance(25):
+            return Collapse(name, runs=runs)
+        return Fatal(name, runs=runs, error=self.choices.pick(FATAL))
 
     def _stumble(self, name: str, depth: int) -> Node:
-        return Stumble(name, times=1 + self.choices.below(2))
+        return Stumble(name, times=1 + self.choices.below(OWN.retries))
 
     def _sleep(self, name: str, depth: int) -> Node:
         return Sleep(name, seconds=self.choices.pick(DURATIONS))
@@ -296,7 +327,7 @@ class Author:
             name,
             name=self.choices.pick(("ping", "pong")),
             match=match,
-            timeout=self.choices.pick((None, *DURATIONS)),
+            timeout=self.choices.pick((None, None, None, *DURATIONS)),
             fallback=self._fallback(depth),
         )
 

@@ -7,6 +7,7 @@ events were sent; laws.py judges those by themselves.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatchmethod
@@ -14,6 +15,7 @@ from typing import Any
 
 from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import Call
+from django_hookflow.tests.simulation.programs import Collapse
 from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Program
@@ -42,13 +44,19 @@ class _Stop(Exception):
 
 
 def interpret(
-    program: Program, root_id: str, waits: Mapping[str, object], replays: int
+    program: Program,
+    root_id: str,
+    waits: Mapping[str, object],
+    replays: int,
+    failed: Collection[str] = (),
 ) -> End:
     """`waits`: what each wait received by its step id, or LATE.
 
     `replays`: how often a dead letter of the run `root_id` was replayed.
+    `failed`: steps that had failed in a run that its crashes ended. Nothing
+    says that its function did not catch them, so a replay keeps them.
     """
-    walk = _Walk(root_id, waits, replays)
+    walk = _Walk(root_id, waits, replays, failed)
     try:
         result = walk.program(program)
     except _Stop as stop:
@@ -58,18 +66,23 @@ def interpret(
 
 class _Walk:
     def __init__(
-        self, root_id: str, waits: Mapping[str, object], replays: int
+        self,
+        root_id: str,
+        waits: Mapping[str, object],
+        replays: int,
+        failed: Collection[str],
     ) -> None:
         self.root_id = root_id
         self.waits = waits
         self.replays = replays
+        self.failed = failed
         self.steps: list[str] = []
 
     def program(self, program: Program) -> list[Any]:
         results: list[Any] = []
         for node in program:
             results += self.visit(node)
-            if not isinstance(node, Wait | Broken | Stumble):
+            if not isinstance(node, Wait | Broken | Collapse):
                 self.steps.append(node.id)
         return results
 
@@ -95,13 +108,19 @@ class _Walk:
 
     @visit.register
     def _(self, node: Fatal) -> list[Any]:
-        if self.replays >= node.runs:
+        if self.replays >= node.runs and node.id not in self.failed:
             return [f"{node.id} done"]
         self.steps.append(node.id)
         raise _Stop("failed", node.id)
 
     @visit.register
     def _(self, node: Stumble) -> list[Any]:
+        return [f"{node.id} done"]
+
+    @visit.register
+    def _(self, node: Collapse) -> list[Any]:
+        if self.replays < node.runs:
+            raise _Stop("failed", node.id)
         return []
 
     @visit.register

@@ -25,7 +25,8 @@ from django_hookflow.tests.simulation.world import clear
 
 WORKERS = 3
 TRANSPORT = "django_hookflow.tests.simulation.network.SimulatedTransport"
-BUDGETS = (20, 0)
+BUDGETS = (20, 0, 3 * LEASE)  # the last outlives its lease
+CRASHES = (10_000, 10_000, 3, 2)
 SHRINKING = 400  # histories at most, to shorten one
 
 
@@ -80,7 +81,8 @@ class Simulation:
 
     def _play(self, seed: int, choices: Choices) -> Report | None:
         with override_settings(
-            DJANGO_HOOKFLOW_DELIVERY_BUDGET=choices.pick(BUDGETS)
+            DJANGO_HOOKFLOW_DELIVERY_BUDGET=choices.pick(BUDGETS),
+            DJANGO_HOOKFLOW_MAX_CRASHES=choices.pick(CRASHES),
         ):
             world = self.world(choices, self.crew, self.fault)
             try:
@@ -127,7 +129,6 @@ def simulation(
                 DJANGO_HOOKFLOW_TRANSPORT=TRANSPORT,
                 DJANGO_HOOKFLOW_LEASE=LEASE,
                 DJANGO_HOOKFLOW_SWEEP_AFTER=600,
-                DJANGO_HOOKFLOW_MAX_CRASHES=10_000,
             ),
         ):
             yield Simulation(crew, fault, world)

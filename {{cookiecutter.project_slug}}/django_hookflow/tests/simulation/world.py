@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any
 
+from django.db import OperationalError
 from django.db import connection
 from django.db import transaction
 
-from django_hookflow import RetryPolicy
 from django_hookflow import clock
 from django_hookflow import send_event
 from django_hookflow import stopping
@@ -42,10 +43,12 @@ from django_hookflow.tests.simulation.network import Network
 from django_hookflow.tests.simulation.network import SimulatedTransport
 from django_hookflow.tests.simulation.programs import DAY
 from django_hookflow.tests.simulation.programs import EPOCH
+from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.programs import FATAL
 from django_hookflow.tests.simulation.programs import KEYS
 from django_hookflow.tests.simulation.programs import KINDS
 from django_hookflow.tests.simulation.programs import LEASE
+from django_hookflow.tests.simulation.programs import OWN
 from django_hookflow.tests.simulation.programs import Author
 from django_hookflow.tests.simulation.programs import Do
 from django_hookflow.tests.simulation.programs import Program
@@ -58,6 +61,9 @@ from django_hookflow.transports.memory import post
 from django_hookflow.workflows.context import WorkflowContext
 
 LEDGER = "simulation_ledger"
+APPEND = "INSERT INTO django_hookflow_stepexecution"
+COMMIT = "UPDATE django_hookflow_workflowrun"
+FATALS = [error.__name__ for error in FATAL]
 ROOTS = (1, 1, 2, 3)  # runs that are triggered from outside
 ACTIONS = 50  # of the hostile part of a history
 PATIENCE = 3000  # actions of the calm part, until it is called endless
@@ -91,6 +97,9 @@ class Notes:
     told: dict[str, int] = field(default_factory=dict)
     moments: Iterator[int] = field(default_factory=lambda: count(1))
     triggered: set[str] = field(default_factory=set)
+    # By run: deliveries that died or fell asleep, and writes that failed.
+    interrupted: Counter[str] = field(default_factory=Counter)
+    unwritten: Counter[str] = field(default_factory=Counter)
 
     def tick(self) -> int:
         return next(self.moments)
@@ -119,9 +128,15 @@ class World:
         self.deaths_left = choices.below(FAULTS)
         self.naps_left = choices.below(FAULTS)
         self.is_hostile = True
+        self.ill_until = EPOCH  # the journal cannot be written before
+        self.at_work: dict[str, str] = {}  # run ids by the worker's name
         # A fault is planted in a statement; every other history has none.
         self.sees_statements = fault is not None or not choices.chance(50)
         self.programs = self._write_programs()
+        # What they were before each deploy, and are.
+        self.versions = [[program] for program in self.programs]
+        self.deploys_left = self.choices.below(2)  # when all is quiet
+        self.owes_look = False  # at what runs wait for, since a deploy
         self.jobs = self._plan_jobs()
 
     # The history.
@@ -164,6 +179,8 @@ class World:
         actions += [partial(self.deliver, message) for message in due] * 4
         actions += [partial(self.run_job, job) for job in self.jobs] * 2
         actions += [self.sweep]
+        if self.sees_statements:
+            actions += [self._fall_ill]
         return actions
 
     def _next(self) -> Do | None:
@@ -181,11 +198,17 @@ class World:
         if overdue is not None and overdue <= self.now:
             return self.sweep
         times = [t for t in (self.network.next_due(), overdue) if t]
-        return partial(self._move_to, min(times)) if times else None
+        if times:
+            return partial(self._move_to, min(times))
+        if self.deploys_left:
+            self.deploys_left -= 1
+            return self.deploy
+        return self._look_again_after_deploy if self.owes_look else None
 
     def _calm_down(self) -> None:
         self.say("from here on nothing goes wrong")
         self.is_hostile = self.network.is_hostile = False
+        self.ill_until = EPOCH
         self.patience = PATIENCE
 
     def _send_home(self) -> None:
@@ -210,6 +233,7 @@ class World:
             f"{delivery.run_id} message {message.number} "
             f"({delivery.token[:6]}, {message.retried})",
             partial(self._deliver, message),
+            delivery.run_id,
         )
         if fell_asleep and self.choices.chance(60):
             self.say("   nobody answers in time")
@@ -224,6 +248,44 @@ class World:
     def sweep(self) -> None:
         self._employ("sweeper", self._sweep)
 
+    def _fall_ill(self) -> None:
+        seconds = self.choices.pick((60, 600, LEASE + 1, 2 * DAY))
+        self.ill_until = self.now + timedelta(seconds=seconds)
+        self.say(f"the disk is full until {self.ill_until:%d %b %H:%M:%S}")
+
+    def deploy(self) -> None:
+        """Change what a program waits for, and maybe run the command."""
+        waits = [
+            (number, node)
+            for number, program in enumerate(self.programs)
+            for node in program
+            if isinstance(node, Wait)
+        ]
+        if not waits:
+            return
+        number, wait = self.choices.pick(waits)
+        instead = changed(wait, self.choices)
+        self.say(f"   program {number} has {instead} instead of {wait.id}")
+        program = tuple(
+            new
+            for node in self.programs[number]
+            for new in (instead if node is wait else [node])
+        )
+        self.programs[number] = program
+        self.versions[number].append(program)
+        self.owes_look = True
+        if self.choices.chance(50):
+            self.jobs.append(partial(self._look_again))
+
+    def _look_again_after_deploy(self) -> None:
+        """The command after the last old worker ended, or a day of sweeps."""
+        self.owes_look = False
+        if self.choices.chance(50):
+            self._move_to(self.now + timedelta(seconds=DAY + 1))
+            self.sweep()
+        else:
+            self._employ("sweeper --waiting", self._look_again)
+
     def _pass_some_time(self) -> None:
         seconds = self.choices.pick((1, 60, 600, LEASE + 1, DAY, 8 * DAY))
         self._move_to(self.now + timedelta(seconds=seconds))
@@ -236,9 +298,10 @@ class World:
         self.now = moment
         self.say(f"it is {self.now:%d %b %H:%M:%S}")
 
-    def _employ(self, what: str, job: Do) -> bool:
+    def _employ(self, what: str, job: Do, run_id: str = "") -> bool:
         """Let the next free worker do it; whether it fell asleep at it."""
         worker = next(w for w in self.crew if not w.is_paused)
+        self.at_work[worker.name] = run_id
         self.say(f"{worker.name}: {what}")
         worker.start(self, job)
         self._look()
@@ -252,6 +315,8 @@ class World:
         except ProcessDied:
             self.network.again(message)
             raise
+        except EXITS as error:
+            raise Violation(f"A step ended its worker: {error!r}") from error
         if response.status_code in self.tried_again:
             pause = response.headers.get("Retry-After")
             self.network.again(message, float(pause) if pause else None)
@@ -275,6 +340,9 @@ class World:
         except ProcessDied:
             self.jobs.append(job)
             raise
+        except OperationalError as error:
+            self.say(f"   {error}")
+            self.jobs.append(job)
         except RunNotFound:
             self.say("   there is no such run yet")
             self.jobs.append(job)
@@ -297,13 +365,40 @@ class World:
         swept = maintenance.sweep()
         self.say(f"   {swept} swept")
 
+    def _look_again(self) -> None:
+        found = maintenance.look_again(1000, self.now)
+        self.say(f"   looked again at {found}")
+
     def _trigger(self, run_id: str, program: int) -> None:
         simulated.trigger(data={"program": program}, run_id=run_id)
         self.notes.triggered.add(run_id)
 
     def _send(self, serial: str, name: str, **address: str) -> None:
+        match = address.get("match")
+        asleep, naps = self._asleep_at(name, match), self.naps_left
         send_event(name, serial, event_id=serial, **address)
+        if naps == self.naps_left:  # else others moved meanwhile
+            still = self._asleep_at(name, match)
+            if still not in (asleep, asleep[1:]):
+                raise Violation(
+                    f"{serial} left {still} asleep, of {asleep} in order"
+                )
         self.notes.told.setdefault(serial, self.notes.tick())
+
+    def _asleep_at(self, name: str, match: str | None) -> list[int]:
+        """The runs that wait for a match, without time, the first first."""
+        if match is None:
+            return []
+        with unseen():
+            steps = StepExecution.objects.filter(
+                event_name=name,
+                event_match=match,
+                status="waiting",
+                workflow_run__status="waiting",
+                workflow_run__wake_at=None,
+            )
+            runs = steps.order_by("pk").values_list("workflow_run", flat=True)
+            return list(runs)
 
     # What the crew asks its scheduler.
 
@@ -317,14 +412,21 @@ class World:
         may_nap = pause and len(self.asleep) < len(self.crew) - 1
         if may_nap and self.naps_left and self.choices.chance(60):
             self.naps_left -= 1
+            self.notes.interrupted[self.at_work[worker.name]] += 1
             self.say(f"   {worker.name} falls asleep {where}")
             worker.pause()
         elif self.deaths_left:
             self.deaths_left -= 1
+            self.notes.interrupted[self.at_work[worker.name]] += 1
             self.say(f"   {worker.name} dies {where}")
             worker.die()
 
     def rewrite(self, sql: str, params: Any) -> tuple[str, Any]:
+        worker = here()
+        if self.now < self.ill_until and worker and moves_a_run(sql):
+            self.notes.unwritten[self.at_work[worker.name]] += 1
+            self.say(f"   {worker.name} cannot write: the disk is full")
+            raise OperationalError("database or disk is full")
         return self.fault.rewrite(sql, params) if self.fault else (sql, params)
 
     # What there is to do.
@@ -337,7 +439,13 @@ class World:
         programs = [author.program(3)]
         author.children = (0,)
         count = self.choices.pick(ROOTS)
-        return programs + [author.program(6) for _ in range(count)]
+        programs += [author.program(6) for _ in range(count)]
+        self.crowd = (
+            2 + self.choices.below(3) if self.choices.chance(15) else 0
+        )
+        if self.crowd:
+            programs.append(author.queue())
+        return programs
 
     def _plan_jobs(self) -> list[Do]:
         jobs: list[Do] = []
@@ -345,10 +453,25 @@ class World:
             jobs.append(partial(self._trigger, f"run-{number}", number))
             if self.choices.chance(30):  # the same once more
                 jobs.append(jobs[-1])
+        last = len(self.programs) - 1
+        for number in range(self.crowd):
+            jobs.append(partial(self._trigger, f"crowd-{number}", last))
+        if self.crowd:
+            jobs += self._plan_queue(self.crowd - 1)
+        if self.choices.chance(10):
+            jobs.append(partial(self.deploy))
         for number in range(self.choices.below(6)):
             job = self._plan_event(f"event-{number}")
             jobs += [job] * (1 + self.choices.chance(30))
         return jobs
+
+    def _plan_queue(self, events: int) -> list[Do]:
+        queue = self.programs[-1][0]
+        assert isinstance(queue, Wait)
+        return [
+            partial(self._send, f"queue-{n}", queue.name, match=queue.match)
+            for n in range(events)
+        ]
 
     def _plan_event(self, serial: str) -> Do:
         name = self.choices.pick(("ping", "pong"))
@@ -375,7 +498,7 @@ class World:
 
 @workflow(
     workflow_id="simulated",
-    retry=RetryPolicy(retries=10_000, delay=60, factor=1),
+    retry=OWN,
 )
 def simulated(ctx: WorkflowContext) -> list[Any]:
     """Perform one of the programs of the world that is running."""
@@ -409,7 +532,7 @@ class Pass(Stage):
         *,
         atomic: bool = False,
         failures: int = 0,
-        error: type[Exception] | None = None,
+        error: type[BaseException] | None = None,
     ) -> str:
         self._begin(step, atomic)
         self._write(step)
@@ -422,9 +545,13 @@ class Pass(Stage):
 
     def stumble(self, name: str, times: int) -> None:
         tried = self.world.notes.tried
-        tried[self.ctx.run_id, name] += 1
-        if tried[self.ctx.run_id, name] <= times:
+        key = self.root_id, f"before {name}"
+        tried[key] += 1
+        if tried[key] <= times:
             raise ConnectionError(f"{name} is not there yet")
+
+    def collapse(self, name: str) -> None:
+        raise ConnectionError(f"{name} is broken")
 
     def sleeping(self, sleep: Sleep, fall_asleep: Do) -> None:
         reached = self._reach(sleep.id)
@@ -510,7 +637,7 @@ class Pass(Stage):
                 step_id=step,
                 status__in=RECORDED,
             )
-            return steps.exclude(error_type=FATAL.__name__).exists()
+            return steps.exclude(error_type__in=FATALS).exists()
 
     def _judge_timeout(
         self, wait: Wait, reached: datetime, moment: int
@@ -525,6 +652,18 @@ class Pass(Stage):
             for event in available_to(self.ctx.run_id, wait):
                 if told.get(event.event_id, moment) < moment:
                     raise Violation(f"{who}, but {event.event_id} was there")
+
+
+def changed(wait: Wait, choices: Choices) -> Program:
+    """A program in place of one wait, as a deploy may bring it."""
+    kind = choices.pick(("name", "match", "gone", "nap"))
+    if kind == "name":
+        return (replace(wait, name="pong" if wait.name == "ping" else "ping"),)
+    if kind == "match":
+        return (replace(wait, match=choices.pick(KEYS)),)
+    if kind == "nap":
+        return (Sleep(f"{wait.id}-nap", seconds=60),)
+    return ()
 
 
 def available_to(run_id: str, wait: Wait) -> list[Event]:
@@ -557,6 +696,14 @@ def unseen() -> Iterator[None]:
         return
     with worker.unseen():
         yield
+
+
+def moves_a_run(sql: str) -> bool:
+    """Whether a statement appends to a journal, or commits a verdict."""
+    sql = sql.strip()
+    return sql.startswith(APPEND) or (
+        sql.startswith(COMMIT) and "lease_until = NULL" in sql
+    )
 
 
 def is_postgres() -> bool:

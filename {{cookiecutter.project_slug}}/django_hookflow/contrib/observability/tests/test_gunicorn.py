@@ -23,7 +23,7 @@ from django_hookflow.tests.ports import free_ports
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
-TOKEN = "token-of-prometheus"
+TOKEN = "token-of-Prometheus-7Kq2"
 REFUSED = {(("answer", "refused"),): 7}
 
 

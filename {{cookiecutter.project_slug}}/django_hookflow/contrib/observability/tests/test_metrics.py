@@ -35,7 +35,7 @@ from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import MemoryTransport
 
 PROJECT = Path(__file__).resolve().parents[4]
-TOKEN = "token-of-prometheus"
+TOKEN = "token-of-Prometheus-7Kq2"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 TRACER = "django_hookflow.contrib.observability.metrics.MetricsTracer"
 
