@@ -33,7 +33,7 @@ class RefuseBadAnswers(Extension):
         environment.filters["refuse_bad_answers"] = refuse_bad_answers
         # Cookiecutter renders answers given on the command line.
         environment.handle_exception = refuse_broken_template  # type: ignore[method-assign]
-        generate.shutil = copying_links()  # type: ignore[assignment]
+        generate.shutil = copying_links()
 
 
 def copying_links() -> SimpleNamespace:
