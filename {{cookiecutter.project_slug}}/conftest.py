@@ -68,11 +68,13 @@ def pytest_collection_modifyitems(
             item.add_marker(pytest.mark.timeout(LONGEST))
     postgres = connection.vendor == "postgresql"
     others = set(ON_SQLITE if postgres else ON_POSTGRESQL)
+    other = "sqlite" if postgres else "postgresql"
     gone = [
         item
         for item in items
         if others & {item.path, *item.path.parents}
-        or (postgres and (item.get_closest_marker("sqlite") or is_once(item)))
+        or item.get_closest_marker(other)
+        or (postgres and is_once(item))
     ]
     config.hook.pytest_deselected(items=gone)
     items[:] = [item for item in items if item not in gone]

@@ -378,12 +378,11 @@ def test_a_statement_that_a_pooler_has_not_prepared_is_tried_again(
     assert run.step_executions.get().attempts == attempts
 
 
+@pytest.mark.postgresql  # SQLite prepares such statements anew by itself
 def test_a_statement_that_was_prepared_before_a_deploy_is_tried_again(
     every: World,
 ) -> None:
-    """On PostgreSQL; the statement selects a column more than it did."""
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite prepares such statements anew by itself")
+    """The statement selects a column more than it did."""
     statements = [
         "CREATE TEMPORARY TABLE parcels (id int)",
         "PREPARE parcels AS SELECT * FROM parcels",
