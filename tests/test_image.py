@@ -407,7 +407,7 @@ def status_of(site: Site, order: str) -> str:
 def trigger_ledger(site: Site) -> None:
     site.manage(
         "shell", "-c",
-        "from django_hookflow.tests.http.brake.workflows import ledger\n"
+        "from brake.workflows import ledger\n"
         "ledger.trigger(run_id='held')",
     )  # fmt: skip
 
