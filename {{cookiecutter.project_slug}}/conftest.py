@@ -110,7 +110,8 @@ def pytest_terminal_summary(
             if isinstance(report, pytest.TestReport):
                 folder = report.nodeid.partition("::")[0].rpartition("/")[0]
                 seconds[folder] += report.duration  # type: ignore[assignment]
-    if seconds:
-        terminalreporter.section("seconds by folder")
+    if len(seconds) < 2:
+        return
+    terminalreporter.section("seconds by folder")
     for folder, spent in seconds.most_common():
         terminalreporter.write_line(f"{spent:8.1f} {folder}")
