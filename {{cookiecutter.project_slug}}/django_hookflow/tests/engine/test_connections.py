@@ -155,21 +155,29 @@ def logged() -> list[str]:
 @contextmanager
 def locked(other: BaseDatabaseWrapper) -> Iterator[None]:
     """Somebody else writes, and we do not wait until he has done."""
-    with connection.cursor() as ours, other.cursor() as theirs:
-        if connection.vendor == "postgresql":
-            ours.execute("SET lock_timeout = 1")
+    with other.cursor() as theirs:
+        if other.vendor == "postgresql":
             theirs.execute("BEGIN")
             theirs.execute("LOCK TABLE django_hookflow_workflowrun")
         else:
-            ours.execute("PRAGMA busy_timeout = 0")
             theirs.execute("BEGIN IMMEDIATE")
         yield
         theirs.execute("ROLLBACK")
 
 
 @pytest.fixture
-def other(fresh: None) -> Iterator[BaseDatabaseWrapper]:
+def other(
+    fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BaseDatabaseWrapper]:
+    """Another connection; the engine's own wait for no lock."""
     made = connection.copy()
+    # Options, since the engine may connect again, as it does after a failure.
+    options = connection.settings_dict["OPTIONS"]
+    if connection.vendor == "postgresql":
+        monkeypatch.setitem(options, "options", "-c lock_timeout=1")
+    else:
+        monkeypatch.setitem(options, "timeout", 0)
+    connection.close()
     yield made
     made.close()
 
