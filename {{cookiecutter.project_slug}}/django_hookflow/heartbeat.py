@@ -75,12 +75,12 @@ def _ensure_thread() -> None:
 
 def _beat() -> None:
     """Renew every third of a lease; end when nothing was held for one."""
-    try:
-        while _wait():
+    while _wait():
+        try:
             _renew_all()
             _give_back_all()
-    finally:
-        connection().close()
+        finally:
+            connection().close()  # the next beat is minutes away
 
 
 def _look_again(**_: object) -> None:
