@@ -260,7 +260,10 @@ class Site:
     # The brake: django_hookflow/tests/http/brake in the project.
 
     def brake_at(self, statement: str) -> None:
-        (self.folder / "brake" / "at").write_text(statement)
+        # In one move: of an empty file, every statement is the one.
+        written = self.folder / "brake" / "at.new"
+        written.write_text(statement)
+        written.rename(self.folder / "brake" / "at")
 
     def wait_until_it_stands(self) -> None:
         self.wait_for((self.folder / "brake" / "stands").exists)

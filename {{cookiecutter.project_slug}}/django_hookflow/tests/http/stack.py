@@ -173,7 +173,10 @@ class Stack:
     def brake_at(self, statement: str) -> None:
         # Of two processes that met the last one, the slower said so late.
         (self.folder / "stands").unlink(missing_ok=True)
-        (self.folder / "at").write_text(statement, encoding="utf-8")
+        # In one move: of an empty file, every statement is the one.
+        written = self.folder / "at.new"
+        written.write_text(statement, encoding="utf-8")
+        written.rename(self.folder / "at")
 
     def wait_until_it_stands(self, meanwhile: Do = lambda: None) -> None:
         stands = self.folder / "stands"
