@@ -28,19 +28,24 @@ from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Advance
+from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import Raised
+from django_hookflow.outcomes import State
 from django_hookflow.outcomes import Verdict
 from django_hookflow.outcomes import Waiting
 from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.commits import Committed
 from django_hookflow.persistence.database import is_ill
 from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.runs import Claim
+from django_hookflow.persistence.runs import RequestChanged
 from django_hookflow.replay import replay as replay_function
 from django_hookflow.sending import announce
 from django_hookflow.sending import send
 from django_hookflow.serialization import loads
 from django_hookflow.settle import settle
+from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.steps.session import Session
 from django_hookflow.tracing import Work
@@ -98,36 +103,53 @@ def _move(
     announce(signals.run_claimed, run, delivery=run.deliveries)
     with beating(run):
         outcome = _replay(workflow, claim, work)
-        verdict = settle(
-            outcome,
-            attempts=run.attempts,
-            policy=workflow.retry,
-            now=clock.now(),
-        )
-        try:
-            messages = WorkflowPersistence.commit(run, verdict, claim.journal)
-        except Exception as refusal:  # an ill database is a LeaseLost
-            outcome, verdict = _refused(run, refusal)
-            messages = WorkflowPersistence.commit(run, verdict, claim.journal)
+        outcome, verdict, done = _commit(workflow, claim, outcome)
     error = outcome.error if isinstance(outcome, Raised | Waiting) else None
     announce(signals.run_committed, run, verdict=verdict, error=error)
-    return verdict, messages
+    for begun in done.begun:
+        announce(signals.run_triggered, begun)
+    return verdict, done.messages
 
 
-def _refused(run: WorkflowRun, refusal: Exception) -> tuple[Outcome, Verdict]:
-    """The end of a run whose verdict can never be written."""
-    error = OutcomeRefused(run.run_id, refusal)
-    error.__cause__ = refusal
-    failed = Verdict(
-        status=RunStatus.FAILED,
-        failure=Failure.of(error),
-        attempts=run.attempts,
+def _commit(
+    workflow: WorkflowWrapper, claim: Claim, outcome: Outcome
+) -> tuple[Outcome, Verdict, Committed]:
+    """Write the verdict over an outcome.
+
+    Where the database refuses it, now and for ever, that is the outcome.
+    """
+    run = claim.run
+    while True:
+        state = State(
+            status=RunStatus(run.status),
+            attempts=run.attempts,
+            requested=Request(run.requested),
+        )
+        verdict = settle(state, outcome, workflow.retry, clock.now())
+        try:
+            done = WorkflowPersistence.commit(run, verdict, claim.journal)
+        except RequestChanged:
+            continue
+        except Exception as refusal:  # an ill database is a LeaseLost
+            if _is_refusal(outcome):
+                raise
+            error = OutcomeRefused(run.run_id, refusal)
+            error.__cause__ = refusal
+            outcome = Raised(error)
+            continue
+        return outcome, verdict, done
+
+
+def _is_refusal(outcome: Outcome) -> bool:
+    return isinstance(outcome, Raised) and isinstance(
+        outcome.error, OutcomeRefused
     )
-    return Raised(error), failed
 
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     run = claim.run
+    if run.requested == Request.CANCEL:
+        return Cancelled()
     if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
         last = claim.journal.last_recorded
         return Raised(WorkerCrashed(run.crashes, last))
@@ -152,6 +174,7 @@ def _context(
         recorder=WorkflowPersistence.recorder(run),
         policy=workflow.retry,
         idempotency_root=run.root_id,
+        depth=run.depth,
         deadline=clock.now() + budget,
         crashes=run.crashes,
         now=started_at,

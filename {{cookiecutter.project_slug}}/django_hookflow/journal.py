@@ -15,6 +15,7 @@ from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import members
 from django_hookflow.exceptions import origins
+from django_hookflow.names import NAME_LENGTH
 from django_hookflow.states import RECORDED
 from django_hookflow.states import StepStatus
 
@@ -24,6 +25,7 @@ FAILURES: dict[str, type[WorkflowError]] = {
 }
 
 
+INVOKE = "invoke"  # the kind of a step that has a run of its own
 TYPE_LENGTH = 255
 MESSAGE_LENGTH = 10_000
 MEMBERS_SHOWN = 20  # of a group of errors
@@ -112,6 +114,16 @@ class Entry(NamedTuple):
         return kind(self.step_id, failure.type, failure.message, self.attempts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """How the run stands that a step has started."""
+
+    run_id: str
+    is_open: bool
+    result: str | None = None  # JSON text
+    failure: Failure | None = None
+
+
 class Journal:
     """The entries of one run by step id, as one delivery sees them."""
 
@@ -153,6 +165,14 @@ class Journal:
         ]
 
     @property
+    def has_open_child(self) -> bool:
+        """Whether a step has started a run and not recorded its end."""
+        return any(
+            entry.kind == INVOKE and not entry.is_recorded
+            for entry in self._entries.values()
+        )
+
+    @property
     def last_recorded(self) -> str:
         """The step recorded last; empty when there is none."""
         recorded = [e for e in self._entries.values() if e.is_recorded]
@@ -183,6 +203,9 @@ class Recorder(Protocol):
     def atomic(self) -> AbstractContextManager[None]:
         """A transaction that the entries appended in it share."""
 
+    def child(self, step_id: str) -> Child | None:
+        """The run that a step has started; None before it did."""
+
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""
 
@@ -198,7 +221,7 @@ def _step_of(error: BaseException) -> str:
     """The step whose failure this is, or was raised from."""
     for origin in origins(error):
         if isinstance(origin, WorkflowError | MisusedStep):
-            return origin.step_id
+            return _fit(str(origin.step_id))[:NAME_LENGTH]
     return ""
 
 

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
+from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
@@ -31,6 +32,19 @@ class WorkflowRun(models.Model):
     workflow_id = models.CharField(max_length=255)
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
+    # The failed run that this one goes on for.
+    origin = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True,
+        related_name="retries", db_index=False,
+    )  # fmt: skip
+    # The run that waits for this one, and the step in which it does.
+    parent = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True,
+        related_name="children", db_index=False,
+    )  # fmt: skip
+    parent_step = models.CharField(max_length=255, blank=True, default="")
+    # How many runs stand above it; 0 was triggered.
+    depth = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(
         max_length=16, choices=RunStatus.choices, default=RunStatus.PENDING
     )
@@ -38,6 +52,8 @@ class WorkflowRun(models.Model):
     result = JSONTextField(null=True)
     error_type = models.CharField(max_length=255, blank=True, default="")
     error_message = models.TextField(blank=True, default="")
+    # The step that the error comes from; empty is the function itself.
+    error_step = models.CharField(max_length=255, blank=True, default="")
 
     # Names the one message that may move the run; rotated at every commit.
     wake_token = models.CharField(max_length=32)
@@ -47,8 +63,12 @@ class WorkflowRun(models.Model):
     lease_token = models.CharField(max_length=32, blank=True, default="")
     # Until when nobody else may take over.
     lease_until = models.DateTimeField(null=True, blank=True)
-    # From when the sweeper may ring; null while nothing is due.
+    # From when the sweeper may act; null while nothing is due.
     sweep_at = models.DateTimeField(null=True, blank=True)
+    # What it is asked to become at the end of the step under way.
+    requested = models.CharField(
+        max_length=16, choices=Request.choices, blank=True, default=""
+    )
 
     # Failures of the function outside its steps since it last got on.
     attempts = models.PositiveIntegerField(default=0)
@@ -74,6 +94,11 @@ class WorkflowRun(models.Model):
             models.UniqueConstraint(
                 name="hookflow_one_run_per_id", fields=["run_id"]
             ),
+            models.UniqueConstraint(
+                name="hookflow_one_child_per_step",
+                fields=["parent", "parent_step"],
+                condition=Q(parent__isnull=False),
+            ),
         )
         indexes = (
             models.Index(fields=["-created_at", "-id"]),
@@ -83,6 +108,11 @@ class WorkflowRun(models.Model):
                 name="hookflow_overdue",
                 fields=["sweep_at"],
                 condition=Q(sweep_at__isnull=False),
+            ),
+            models.Index(
+                name="hookflow_retried",
+                fields=["origin"],
+                condition=Q(origin__isnull=False),
             ),
             # Waiting without a time limit: when each was replayed last.
             models.Index(

@@ -12,7 +12,17 @@ from typing import TypeAlias
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.states import TERMINAL
+from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A run that begins when the step it belongs to begins to wait."""
+
+    step_id: str
+    workflow_id: str
+    data: str  # JSON text
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class Raised:
 class Waiting:
     entry: Entry  # for what, and until when
     error: BaseException | None = None  # what it is tried again for
+    starts: tuple[Start, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,21 @@ class OutOfBudget:
     """There are more steps; the next delivery goes on with them."""
 
 
-Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The run was to be cancelled before its function was called."""
+
+
+Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget | Cancelled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How a run stands when a delivery of it ends."""
+
+    status: RunStatus
+    attempts: int  # failures outside steps since one was recorded
+    requested: Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +75,7 @@ class Verdict:
     result: str | None = None  # JSON text
     failure: Failure | None = None
     attempts: int = 0  # failures outside steps since one was recorded
+    starts: tuple[Start, ...] = ()  # runs that begin with it
 
     @property
     def is_final(self) -> bool:

@@ -1,45 +1,64 @@
-"""What becomes of a run after a delivery. Pure: no clock, no database."""
+"""Decide about a run after a delivery. Pure: no clock, no database."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from datetime import timedelta
 
+from django_hookflow.exceptions import OutcomeRefused
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Failure
+from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
+from django_hookflow.outcomes import State
 from django_hookflow.outcomes import Verdict
 from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.states import NEXT
+from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
+
+# A failed step has had its retries, and is recorded: it cannot change. What
+# kills its workers is not asked for a policy, which may be why.
+FINAL = (WorkflowError, WorkerCrashed, OutcomeRefused)
 
 
 def settle(
-    outcome: Outcome, *, attempts: int, policy: RetryPolicy, now: datetime
+    state: State, outcome: Outcome, policy: RetryPolicy, now: datetime
 ) -> Verdict:
-    """The verdict over an outcome.
+    """Return the verdict over an outcome: NEXT allows its status."""
+    verdict = _verdict(state, outcome, policy, now)
+    # What is to be cancelled has come as far as it gets, unless it is done.
+    if state.requested == Request.CANCEL and not isinstance(outcome, Returned):
+        verdict = Verdict(status=RunStatus.CANCELLED, failure=verdict.failure)
+    assert verdict.status in NEXT[state.status], (state, verdict)
+    return verdict
 
-    `attempts`: how often the function has failed outside its steps before,
-    since a step was recorded.
-    """
+
+def _verdict(
+    state: State, outcome: Outcome, policy: RetryPolicy, now: datetime
+) -> Verdict:
     match outcome:
         case Returned(result):
             return Verdict(status=RunStatus.COMPLETED, result=result)
-        case Waiting(entry, _):
+        case Waiting(entry, _, starts):
             return Verdict(
                 status=RunStatus.WAITING,
                 wake_at=entry.wake_at,
                 entry=entry,
                 failure=entry.failure,
+                starts=starts,
             )
         case OutOfBudget():
             return Verdict(status=RunStatus.WAITING, wake_at=now)
+        case Cancelled():
+            return Verdict(status=RunStatus.CANCELLED)
         case Raised(error, has_recorded):  # pragma: no branch
-            before = 0 if has_recorded else attempts
+            before = 0 if has_recorded else state.attempts
             return _after_error(error, before + 1, policy, now)
 
 
@@ -47,7 +66,9 @@ def _after_error(
     error: BaseException, attempts: int, policy: RetryPolicy, now: datetime
 ) -> Verdict:
     failure = Failure.of(error)
-    delay = _delay(error, attempts, policy)
+    delay = None
+    if not isinstance(error, FINAL):
+        delay = policy.delay_before(attempts, error)
     if delay is None:
         return Verdict(
             status=RunStatus.FAILED, failure=failure, attempts=attempts
@@ -58,13 +79,3 @@ def _after_error(
         failure=failure,
         attempts=attempts,
     )
-
-
-def _delay(
-    error: BaseException, attempts: int, policy: RetryPolicy
-) -> float | None:
-    # A failed step has had its retries, and is recorded: it cannot change.
-    # What kills its workers is not asked for a policy, which may be why.
-    if isinstance(error, WorkflowError | WorkerCrashed):
-        return None
-    return policy.delay_before(attempts, error)

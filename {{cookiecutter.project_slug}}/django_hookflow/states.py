@@ -43,20 +43,43 @@ class StepStatus(models.TextChoices):
     SKIPPED = "skipped"
 
 
+class Request(models.TextChoices):
+    """What is asked of a run; it is done between two steps, never in one."""
+
+    NOTHING = ""
+    CANCEL = "cancel"
+
+
+# Who may become what. A claim makes a run running, again when a worker died.
+NEXT: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.PENDING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED}),
+    RunStatus.RUNNING: frozenset(
+        {
+            RunStatus.RUNNING,
+            RunStatus.WAITING,
+            RunStatus.COMPLETED,
+            RunStatus.FAILED,
+            RunStatus.CANCELLED,
+        }
+    ),
+    RunStatus.WAITING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED}),
+    RunStatus.PAUSED: frozenset({RunStatus.WAITING, RunStatus.CANCELLED}),
+    RunStatus.COMPENSATING: frozenset(
+        {RunStatus.COMPENSATED, RunStatus.FAILED}
+    ),
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+    RunStatus.COMPENSATED: frozenset(),
+}
+
 # A delivery may claim these.
 CLAIMABLE = frozenset(
-    {RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING}
+    status for status, after in NEXT.items() if RunStatus.RUNNING in after
 )
 
 # Nothing moves these any more.
-TERMINAL = frozenset(
-    {
-        RunStatus.COMPLETED,
-        RunStatus.FAILED,
-        RunStatus.CANCELLED,
-        RunStatus.COMPENSATED,
-    }
-)
+TERMINAL = frozenset(status for status, after in NEXT.items() if not after)
 
 # A step in one of these is never run again. No set: every replayed step is
 # looked up here, and the hash of an enum is slow.

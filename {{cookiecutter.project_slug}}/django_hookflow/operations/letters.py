@@ -15,6 +15,6 @@ def retry(key: int) -> str:
     `key`: the primary key of its dead letter. Returns the new run's id.
     """
     with transaction.atomic(using()):
-        run = WorkflowPersistence.replay(key)
+        run = WorkflowPersistence.retry(key)
         begin(run)
     return run.run_id

@@ -67,5 +67,4 @@ def _new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,
         data=json.loads(text),
-        root_id=run_id,
     )

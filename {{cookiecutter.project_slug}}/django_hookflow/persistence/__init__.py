@@ -1,7 +1,7 @@
 """Every query that writes. Rows change nowhere else.
 
-Lock order, to be kept: a dead letter, the address of an event, the event, then
-a run, its steps.
+Lock order, to be kept: a dead letter, the address of an event, the event, a
+parent, then a run, its steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class WorkflowPersistence:
     recorder = JournalRecorder
     send_event = staticmethod(events.send)
     pass_over = staticmethod(events.pass_over)
-    replay = staticmethod(letters.replay)
+    retry = staticmethod(letters.retry)
     sweep = staticmethod(sweeping.sweep)
     look_again = staticmethod(sweeping.look_again)
     hasten = staticmethod(sweeping.hasten)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
+from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
+from django_hookflow.journal import INVOKE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
+from django_hookflow.persistence import children
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
@@ -20,36 +24,66 @@ from django_hookflow.persistence.entries import JournalWriter
 from django_hookflow.states import RunStatus
 
 
-def commit(
-    run: WorkflowRun, verdict: Verdict, journal: Journal
-) -> list[Delivery]:
-    """Write a verdict; returns the messages it asks for, to send afterwards.
+@dataclass(slots=True)
+class Committed:
+    """What a verdict has brought about."""
 
-    Raises LeaseLost, with nothing written, when the run is not ours.
+    messages: list[Delivery] = field(default_factory=list)  # to be sent
+    begun: list[WorkflowRun] = field(default_factory=list)
+
+
+def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
+    """Write a verdict.
+
+    Raises LeaseLost when the run is not ours, and runs.RequestChanged when
+    the verdict must be another; then nothing is written.
     """
     token = database.new_token()
     abandoned = journal.abandoned(verdict.entry)
-    messages: list[Delivery] = []
-    with database.fenced(), _together(verdict, abandoned):
-        events.take_turns_of(run, [*abandoned, verdict.entry])
-        if verdict.entry is not None and events.has_come(run, verdict.entry):
-            verdict = replace(verdict, wake_at=clock.now())
-        runs.commit(run, verdict, token)
-        if abandoned:
-            messages = events.pass_on(run, abandoned)
-        if verdict.entry is not None:
-            # The lease has just ended, and with it the token in the row.
-            JournalWriter(run, lease_token="").append(verdict.entry)
-        if verdict.status == RunStatus.FAILED:
-            letters.bury(run, verdict)
+    done = Committed()
+    with database.fenced():
+        with _together(verdict, journal, abandoned):
+            events.take_turns_of(run, [*abandoned, verdict.entry])
+            if verdict.entry and events.has_come(run, verdict.entry):
+                verdict = replace(verdict, wake_at=clock.now())
+            runs.commit(run, verdict, token)
+            if abandoned:
+                done.messages += events.pass_on(run, abandoned)
+            if verdict.entry is not None:
+                # The lease has just ended, and with it the token in the row.
+                JournalWriter(run, lease_token="").append(verdict.entry)
+            done.begun += children.begin(run, verdict.starts)
+            if verdict.is_final and journal.has_open_child:
+                children.cancel([run.pk])
+            if verdict.status == RunStatus.FAILED and run.parent_id is None:
+                letters.add(run, verdict)
+        done.messages += _looks(run, verdict)
+    done.messages += [
+        runs.delivery_for(child, child.wake_token) for child in done.begun
+    ]
     if verdict.wake_at is not None:
-        messages.append(runs.delivery_for(run, token, verdict.wake_at))
-    return messages
+        done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
+    return done
+
+
+def _looks(run: WorkflowRun, verdict: Verdict) -> list[Delivery]:
+    """Look after a commit whether a parent and its child know each other."""
+    if verdict.is_final and run.parent_id is not None:
+        return children.after_end(run)
+    waits = verdict.entry
+    if waits is not None and waits.kind == INVOKE and not verdict.starts:
+        return children.after_wait(run, waits)
+    return []
 
 
 def _together(
-    verdict: Verdict, abandoned: list[Entry]
+    verdict: Verdict, journal: Journal, abandoned: list[Entry]
 ) -> AbstractContextManager[None]:
     """A transaction; none where one statement says all of the verdict."""
-    is_one = verdict.entry is None and verdict.status != RunStatus.FAILED
-    return nullcontext() if is_one and not abandoned else database.atomic()
+    is_one = not (
+        verdict.entry
+        or verdict.status == RunStatus.FAILED
+        or abandoned
+        or (verdict.is_final and journal.has_open_child)
+    )
+    return nullcontext() if is_one else database.atomic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -83,17 +82,6 @@ class JournalWriter:
             entry.event_name,
             entry.event_match,
         )
-
-
-def copy(run: WorkflowRun, entries: Iterable[Entry]) -> None:
-    """Begin the journal of a new run, which nobody else knows yet."""
-    writer = JournalWriter(run, lease_token="")
-    try:
-        for entry in entries:
-            writer.append(entry)
-    except LeaseLost as lost:
-        # There is none here to lose: the caller sees the database's error.
-        raise (lost.__cause__ or lost) from None
 
 
 def read(run: WorkflowRun) -> Iterator[Entry]:

@@ -18,7 +18,6 @@ from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import Entry
-from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
@@ -164,7 +163,7 @@ def _address(event: Event) -> tuple[str, str]:
 
 
 def _receiver(run_id: str) -> WorkflowRun:
-    """The run of this id, or the last of its replays; it is its turn now.
+    """The run of this id, or the last that goes on for it; it is its turn.
 
     Its row stays until the COMMIT, else that would fail for an event of none.
     """
@@ -172,8 +171,8 @@ def _receiver(run_id: str) -> WorkflowRun:
     if found is None:
         raise RunNotFound(run_id)
     _take_turns(_by_run(found))
-    while (replay := _replay_of(found)) is not None:
-        found = replay
+    while (retry := runs.rows().filter(origin=found).first()) is not None:
+        found = retry
         _take_turns(_by_run(found))
     if not _is_held(found):
         raise RunNotFound(run_id)
@@ -194,14 +193,6 @@ def _is_held(run: WorkflowRun) -> bool:
             [run.pk],
         )
         return cursor.fetchone() is not None
-
-
-def _replay_of(run: WorkflowRun) -> WorkflowRun | None:
-    """An older letter is of another run, which had its id before."""
-    replays = DeadLetterEntry.objects.using(database.using()).filter(
-        run_id=run.run_id, is_replayed=True, created_at__gte=run.created_at
-    )
-    return runs.rows().filter(run_id__in=replays.values("replayed_as")).first()
 
 
 def _by_run(run: WorkflowRun) -> str:

@@ -9,8 +9,10 @@ from django.db import Error
 
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
+from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
 from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import children
 from django_hookflow.persistence import database
 from django_hookflow.persistence import entries
 from django_hookflow.persistence import events
@@ -55,6 +57,10 @@ class JournalRecorder:
             if ended and database.is_ill(error):
                 raise LeaseLost from error
             raise
+
+    def child(self, step_id: str) -> Child | None:
+        with database.fenced():
+            return children.of_step(self.run, step_id)
 
     def consume_event(self, entry: Entry) -> Entry | None:
         with database.fenced():

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Count
+from django.db.models import Exists
 from django.db.models import Min
 from django.db.models import Model
+from django.db.models import OuterRef
 from django.db.models import QuerySet
 
 from django_hookflow.models import DeadLetterEntry
@@ -20,6 +22,7 @@ from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
+from django_hookflow.persistence import runs
 from django_hookflow.states import TERMINAL
 
 BATCH = 500
@@ -59,16 +62,20 @@ class Erased:
 def expired(before: datetime) -> Expired:
     """What ended before a time: an age is counted from the end.
 
-    A dead letter that nobody has replayed is kept, whatever its age, and so
-    is an event that an open run, triggered before it, may come to wait for.
+    A dead letter that nobody has replayed is kept with its run, whatever its
+    age. So is an event that an open run, triggered before it, may come to
+    wait for, and the result of a run whose parent has not ended.
     """
     alias = database.using()
     unclaimed = min(before, _oldest_open() or before)
     letters = DeadLetterEntry.objects.using(alias)
+    kept = letters.filter(is_replayed=False)
+    parents = WorkflowRun.objects.using(alias).exclude(status__in=TERMINAL)
     return Expired(
-        runs=WorkflowRun.objects.using(alias).filter(
-            status__in=TERMINAL, completed_at__lt=before
-        ),
+        runs=WorkflowRun.objects.using(alias)
+        .filter(status__in=TERMINAL, completed_at__lt=before)
+        .exclude(Exists(kept.filter(workflow_run=OuterRef("pk"))))
+        .exclude(Exists(parents.filter(pk=OuterRef("parent")))),
         events=Event.objects.using(alias).filter(
             consumed_at=None, run=None, created_at__lt=unclaimed
         ),
@@ -117,11 +124,15 @@ def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
     """
     family = _family(run_id).values_list("run_id", flat=True)
     addresses = events.addresses_of(list(family))
+    children = _family(run_id).filter(parent__isnull=False)
+    parents = [*runs.rows().filter(children__in=children)]
     with database.atomic():
         erased = _erase(run_id, and_open=and_open)
         if dry_run:
             transaction.set_rollback(True, database.using())
     if erased.runs and not dry_run:
+        for parent in parents:
+            runs.wake(parent)
         # The sweeper sends what this asks for.
         events.offer(addresses, erased.runs)
     return erased
@@ -165,8 +176,7 @@ def _letters(run_id: str) -> QuerySet[DeadLetterEntry]:
 
 def _family(run_id: str) -> QuerySet[WorkflowRun]:
     """A run and its replays, or those of the run that it is a replay of."""
-    runs = WorkflowRun.objects.using(database.using())
-    return runs.filter(root_id__in=_roots(run_id))
+    return runs.rows().filter(root_id__in=_roots(run_id))
 
 
 def _roots(run_id: str) -> set[str]:

@@ -48,14 +48,22 @@ def rows() -> QuerySet[WorkflowRun]:
 
 
 def new_run(
-    *, run_id: str, workflow_id: str, data: Any, root_id: str
+    *,
+    run_id: str,
+    workflow_id: str,
+    data: Any,
+    origin: WorkflowRun | None = None,
 ) -> WorkflowRun:
-    """A run that is due now, not written yet."""
+    """Return a run that is due now, not written yet.
+
+    `origin`: the failed run that it goes on for.
+    """
     now = clock.now()
     return WorkflowRun(
         run_id=run_id,
         workflow_id=workflow_id,
-        root_id=root_id,
+        root_id=origin.root_id if origin else run_id,
+        origin=origin,
         data=data,
         wake_token=database.new_token(),
         wake_at=now,
@@ -66,12 +74,19 @@ def new_run(
 
 
 def create(run: WorkflowRun) -> WorkflowRun | None:
-    """Write a run; the one that has its run_id already, if there is one."""
+    """Write a run; return the one that has its run_id already, if any.
+
+    One that goes on for another begins with the steps that had ended there.
+    """
     values = [getattr(run, column) for column in sql.RUN_COLUMNS]
     values[DATA] = json.dumps(run.data)
-    if drivers.execute(sql.CREATE, values):
-        return None
-    return rows().get(run_id=run.run_id)
+    if not drivers.execute(sql.CREATE, values):
+        return rows().get(run_id=run.run_id)
+    if run.origin is not None:
+        run.pk = rows().get(run_id=run.run_id).pk
+        before = run.origin
+        drivers.execute(sql.COPY, (run.pk, before.pk, before.error_step))
+    return None
 
 
 def claim(delivery: Delivery, lease_token: str) -> Claim | Stale | Busy:
@@ -101,7 +116,7 @@ def _is_new(run: WorkflowRun) -> bool:
     A claim whose answer was lost has counted too, so this one is the second:
     whoever is the first has the only token that ever was in the row.
     """
-    return run.deliveries == 1 and run.root_id == run.run_id
+    return run.deliveries == 1 and run.origin_id is None
 
 
 def _run(row: tuple[Any, ...]) -> WorkflowRun:
@@ -152,7 +167,7 @@ def give_back(run_id: str, lease_token: str, failure: Failure | None) -> None:
 
 
 def wake(run: WorkflowRun) -> Delivery | None:
-    """Ring for a waiting run with a new token.
+    """Return a message for a waiting run, with a new token.
 
     None if it does not wait, or is due already: then its message is on its
     way, or the sweeper sends it.
@@ -173,25 +188,48 @@ def wake(run: WorkflowRun) -> Delivery | None:
     return delivery_for(run, token, now) if woken else None
 
 
+def is_due(run: WorkflowRun, now: datetime) -> bool:
+    """Whether the message of a run is on its way, or for the sweeper."""
+    return run.wake_at is not None and run.wake_at <= now
+
+
+class RequestChanged(Exception):
+    """Meanwhile the run was asked for something; it has the new request."""
+
+
 def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
-    """End the lease with a verdict; LeaseLost if it is not ours."""
+    """End the lease with a verdict.
+
+    Raises LeaseLost if it is not ours, and RequestChanged if the verdict does
+    not know what is asked of the run.
+    """
     failure = verdict.failure
+    now = clock.now()
+    # Until its parent knows of its end, that is due.
+    due = now if verdict.is_final and run.parent_id else verdict.wake_at
     values = {
         "id": run.pk,
         "lease_token": run.lease_token,
+        "requested": run.requested,
         "status": verdict.status,
         "wake_token": token,
         "wake_at": verdict.wake_at,
-        "sweep_at": database.overdue_after(verdict.wake_at),
+        "sweep_at": database.overdue_after(due),
         "attempts": verdict.attempts,
         "messages": 1 if verdict.wake_at else 0,
         "result": verdict.result,
         "error_type": failure.type if failure else "",
         "error_message": failure.message if failure else "",
-        "completed_at": clock.now() if verdict.is_final else None,
+        "error_step": failure.step_id if failure else "",
+        "completed_at": now if verdict.is_final else None,
     }
-    if not drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):
+    if drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):
+        return
+    requested = _ours(run).values_list("requested", flat=True).first()
+    if requested is None or requested == run.requested:
         raise LeaseLost
+    run.requested = requested
+    raise RequestChanged
 
 
 def delivery_for(

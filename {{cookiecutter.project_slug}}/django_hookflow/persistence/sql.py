@@ -13,9 +13,15 @@ the database takes to run them. A test compares the columns with the models.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
+
+from django_hookflow.states import CLAIMABLE
+from django_hookflow.states import RECORDED
+from django_hookflow.states import RunStatus
+from django_hookflow.states import StepStatus
 
 RUNS = "django_hookflow_workflowrun"
 STEPS = "django_hookflow_stepexecution"
@@ -24,16 +30,22 @@ RUN_COLUMNS = (
     "run_id",
     "workflow_id",
     "root_id",
+    "origin_id",
+    "parent_id",
+    "parent_step",
+    "depth",
     "status",
     "data",
     "result",
     "error_type",
     "error_message",
+    "error_step",
     "wake_token",
     "wake_at",
     "lease_token",
     "lease_until",
     "sweep_at",
+    "requested",
     "attempts",
     "crashes",
     "deliveries",
@@ -97,6 +109,10 @@ def _readable(column: str) -> str:
     return f"CAST({column} AS text)" if column in TIMES else column
 
 
+def _listed(statuses: Iterable[RunStatus | StepStatus]) -> str:
+    return ", ".join(sorted(f"'{status.value}'" for status in statuses))
+
+
 # One statement takes the lease, so two deliveries cannot both have it. The
 # wake token stays: it is the message that carries it which revives the run
 # if this worker dies. A leftover lease means that its worker died, or, without
@@ -127,7 +143,7 @@ SET status = 'running',
 WHERE run_id = %(run_id)s
   AND workflow_id = %(workflow_id)s
   AND wake_token = %(wake_token)s
-  AND status IN ('pending', 'running', 'waiting')
+  AND status IN ({_listed(CLAIMABLE)})
   AND (lease_until IS NULL OR lease_until <= %(now)s)
 RETURNING id, {", ".join(map(_readable, RUN_COLUMNS))}
 """)  # noqa: S608
@@ -156,7 +172,16 @@ APPEND_PLAIN = _append(STEP_COLUMNS[:PLAIN])
 REPLACE = (
     " ON CONFLICT (workflow_run_id, step_id) DO UPDATE SET "
     f"{', '.join(f'{c} = excluded.{c}' for c in STEP_COLUMNS[1:])}"
-    f" WHERE {STEPS}.status NOT IN ('completed', 'failed')"
+    f" WHERE {STEPS}.status NOT IN ({_listed(RECORDED)})"
+)
+
+# A run that goes on for another begins with the steps that had ended there,
+# but for the one that it failed of: a step that failed and was caught stays.
+COPY = (
+    f"INSERT INTO {STEPS} (workflow_run_id, {', '.join(STEP_COLUMNS)})"  # noqa: S608
+    f" SELECT %s, {', '.join(STEP_COLUMNS)} FROM {STEPS}"
+    f" WHERE workflow_run_id = %s AND status IN ({_listed(RECORDED)})"
+    " AND NOT (status = 'failed' AND step_id = %s)"
 )
 
 COMMIT = _named(f"""
@@ -173,6 +198,8 @@ SET status = %(status)s,
     result = %(result)s,
     error_type = %(error_type)s,
     error_message = %(error_message)s,
+    error_step = %(error_step)s,
     completed_at = %(completed_at)s
 WHERE id = %(id)s AND lease_token = %(lease_token)s
+  AND requested = %(requested)s
 """)  # noqa: S608

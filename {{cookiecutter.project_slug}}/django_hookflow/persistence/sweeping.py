@@ -16,6 +16,7 @@ from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import children
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
 from django_hookflow.states import CLAIMABLE
@@ -37,7 +38,10 @@ def sweep(limit: int) -> list[Delivery]:
             .select_for_update(skip_locked=True)
             .order_by("sweep_at")[:limit]
         )
-        return [_ring(run, now) for run in overdue]
+        messages = [_ring(run, now) for run in overdue]
+    for child in children.overdue(limit - len(messages)):
+        messages += children.after_end(child)
+    return messages
 
 
 def look_again(limit: int, before: datetime) -> list[Delivery]:

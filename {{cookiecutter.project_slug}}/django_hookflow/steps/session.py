@@ -23,6 +23,7 @@ from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
+from django_hookflow.outcomes import Start
 from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.states import StepStatus
@@ -40,6 +41,7 @@ class Session:
     policy: RetryPolicy
     idempotency_root: str  # the run_id that idempotency keys are made of
     deadline: datetime  # when the budget of this delivery is used
+    depth: int  # runs above this one
     crashes: int  # deliveries before this one that died in silence
     now: datetime  # the workflow's own time: that of its last recorded step
     work: Work  # where log records and tracers look what we are doing
@@ -171,10 +173,16 @@ class Session:
         self.now = max(entry.executed_at or self.now, self.now)
 
     def wait(
-        self, entry: Entry, error: BaseException | None = None
+        self,
+        entry: Entry,
+        error: BaseException | None = None,
+        starts: tuple[Start, ...] = (),
     ) -> NoReturn:
-        """Suspend until `entry` is due; `error`: why it is tried again."""
-        self.waiting = Waiting(entry, error)
+        """Suspend until `entry` is due.
+
+        `error`: why it is tried again. `starts`: runs that begin meanwhile.
+        """
+        self.waiting = Waiting(entry, error, starts)
         self.suspend(StepWaiting(error))
 
     def suspend(self, suspension: Suspension) -> NoReturn:

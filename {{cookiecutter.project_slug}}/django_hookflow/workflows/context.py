@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django_hookflow.steps.call import CallSteps
+from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.run import RunSteps
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepSteps
@@ -15,7 +16,9 @@ from django_hookflow.steps.wait_for_event import WaitForEventSteps
 from django_hookflow.workflows.log import WorkflowLogger
 
 
-class StepManager(RunSteps, SleepSteps, CallSteps, WaitForEventSteps):
+class StepManager(
+    RunSteps, SleepSteps, CallSteps, WaitForEventSteps, InvokeSteps
+):
     """`ctx.step`: the durable operations. Each id names one step of a run."""
 
 

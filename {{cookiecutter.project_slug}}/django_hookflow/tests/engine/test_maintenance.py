@@ -522,6 +522,8 @@ def test_counts_of_what_is_deleted_are_in_the_order_of_their_names(
     for fails in (True, False, True):
         ends.trigger({"fails": fails})
     world.deliver()
+    for letter in DeadLetterEntry.objects.all():
+        letter.replay()
     world.advance("31d")
 
     said = out("cleanup_workflows", dry_run=True)
@@ -540,9 +542,7 @@ def failed_twice(world: World) -> str:
     world.deliver()
     again = DeadLetterEntry.objects.get().replay()
     world.deliver()
-    world.advance("31d")
-    out("cleanup_workflows", workflows_only=True)
-    assert WorkflowRun.objects.count() == 0
+    WorkflowRun.objects.all().delete()
     return again
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django_hookflow import stopping
+from django_hookflow.persistence.sql import COMMIT
 from django_hookflow.persistence.sql import STEP_COLUMNS
 from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.world import Fault
@@ -33,8 +34,13 @@ def replace(sql: str, old: str, new: str) -> str:
     return sql.replace(old, new, 1)
 
 
+def is_copy(sql: str) -> bool:
+    """Whether a run that goes on for another gets the steps of that."""
+    return sql.strip().startswith(ENTRY) and "SELECT %s, step_id" in sql
+
+
 def append_without_fence(sql: str, params: Any) -> tuple[str, Any]:
-    if sql.strip().startswith(ENTRY):
+    if sql.strip().startswith(ENTRY) and not is_copy(sql):
         fence = "r.lease_token = %s"
         sql = replace(sql, fence, f"({fence} OR 1 = 1)")
     return sql, params
@@ -87,9 +93,23 @@ def claim_without_token(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def replay_that_forgets(sql: str, params: Any) -> tuple[str, Any]:
-    # A copy is written before anybody can have the lease of its run.
-    if sql.strip().startswith(ENTRY) and params[-1] == "":
-        params = ["waiting" if p == "completed" else p for p in params]
+    if is_copy(sql):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def end_that_is_not_due(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "lease_until = NULL" in sql:
+        values = dict(zip(COMMIT.names, params, strict=True))
+        if values["status"] in ("completed", "failed"):
+            values["sweep_at"] = None
+        params = COMMIT.row(values)
+    return sql, params
+
+
+def cancel_that_reaches_nobody(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith(f'UPDATE {RUN} SET "status"'):
+        sql += " AND 1 = 0"
     return sql, params
 
 
@@ -155,6 +175,7 @@ WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
 FAILS = ("work", "fatal", "work")
+INVOKES = ("work", "invoke", "fatal", "wait")
 WAITS = ("wait", "tell", "work")
 
 FAULTS = (
@@ -168,6 +189,9 @@ FAULTS = (
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
     Fault("replay that forgets a step", replay_that_forgets, FAILS),
     Fault("letter replayed again", replay_again, FAILS),
+    Fault("join that wakes nobody", event_wakes_nobody, INVOKES),
+    Fault("end that is not due", end_that_is_not_due, INVOKES),
+    Fault("cancel that reaches nobody", cancel_that_reaches_nobody, INVOKES),
     Fault("attempts counted twice", attempts_counted_twice, BROKEN),
     Fault("failures kept across steps", failures_not_reset, STUMBLES),
     Fault("crash counted often", crash_counted_often, WORK),

@@ -26,6 +26,7 @@ from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import Call
 from django_hookflow.tests.simulation.programs import Collapse
 from django_hookflow.tests.simulation.programs import Fatal
+from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Spawn
 from django_hookflow.tests.simulation.programs import Stumble
@@ -35,16 +36,22 @@ from django_hookflow.tests.simulation.programs import Work
 from django_hookflow.tests.simulation.provider import Provider
 from django_hookflow.tests.simulation.reference import LATE
 from django_hookflow.tests.simulation.reference import End
+from django_hookflow.tests.simulation.reference import Failed
 from django_hookflow.tests.simulation.reference import interpret
 from django_hookflow.tests.simulation.world import FATALS
 from django_hookflow.tests.simulation.world import LEDGER
 from django_hookflow.tests.simulation.world import Violation
 from django_hookflow.tests.simulation.world import World
 from django_hookflow.tests.simulation.world import available_to
-from django_hookflow.tests.simulation.world import letters_before
+from django_hookflow.tests.simulation.world import runs_before
 from django_hookflow.transports.memory import post
 
-LEGAL = {str(status) for status in CLAIMABLE} | {"completed", "failed"}
+LEGAL = {str(status) for status in CLAIMABLE} | {
+    "completed",
+    "failed",
+    "cancelled",
+}
+WAITS = ("wait_for_event", "invoke")
 
 Rows = dict[Any, tuple[Any, ...]]
 
@@ -105,18 +112,22 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     waits = {
         entry.step_id: _received(entry)
         for entry in entries.values()
-        if entry.kind == "wait_for_event" and entry.status in RECORDED
+        if entry.kind in WAITS and entry.status in RECORDED
     }
-    letters = letters_before(run.run_id)
-    failed = _kept_failures(letters[0]) if letters else set()
+    before = runs_before(run)
+    failed = _kept_failures(before[0]) if before else set()
     ends = [
-        interpret(version, run.root_id, waits, len(letters), failed)
+        interpret(version, run.root_id, waits, len(before), failed)
         for version in versions
     ]
     recorded = {name for name, e in entries.items() if e.status in RECORDED}
     _judge_attempts(world, run, nodes)
     _judge_rows(run, recorded, nodes)
-    if run.error_type == "WorkerCrashed":
+    _judge_children(run)
+    if run.status == RunStatus.CANCELLED:
+        _judge_cancelled(run, ends)
+        return
+    if run.error_type == "WorkerCrashed" and not run.error_step:
         _judge_crashed(world, run, ends)
         return
     end = _end_of(world, run, recorded, ends)
@@ -144,13 +155,11 @@ def _end_of(
     raise Violation(f"{told}, and should be {ends}")
 
 
-def _kept_failures(letter: DeadLetterEntry) -> set[str]:
+def _kept_failures(before: WorkflowRun) -> set[str]:
     """The fatal steps that a run had recorded when its crashes ended it."""
-    if letter.error_type != "WorkerCrashed":
+    if before.error_step:
         return set()
-    steps = StepExecution.objects.filter(
-        workflow_run__run_id=letter.run_id, error_type__in=FATALS
-    )
+    steps = before.step_executions.filter(kind="run", error_type__in=FATALS)
     recorded = steps.filter(status__in=RECORDED)
     return set(recorded.values_list("step_id", flat=True))
 
@@ -163,21 +172,70 @@ def _judge_crashed(world: World, run: WorkflowRun, ends: list[End]) -> None:
         and deaths >= conf.DJANGO_HOOKFLOW_MAX_CRASHES,
         f"{run} was given up after {deaths} deaths",
     )
+    _judge_way(run, ends)
+
+
+def _judge_cancelled(run: WorkflowRun, ends: list[End]) -> None:
+    """Only a run whose parent has ended is cancelled."""
+    demand(
+        run.parent is not None and run.parent.status in TERMINAL,
+        f"{run} was cancelled, and its parent {run.parent} has not ended",
+    )
+    _judge_way(run, ends)
+
+
+def _judge_way(run: WorkflowRun, ends: list[End]) -> None:
+    """What a run recorded before it was ended is a beginning of its way."""
     steps = run.step_executions.filter(status__in=RECORDED)
     recorded = list(
         steps.order_by("position").values_list("step_id", flat=True)
     )
     demand(
         len(ends) > 1 or recorded == list(ends[0].steps[: len(recorded)]),
-        f"{run} recorded {recorded} before it was given up, not {ends}",
+        f"{run} recorded {recorded} before it was ended, not {ends}",
     )
+
+
+def _judge_children(run: WorkflowRun) -> None:
+    """Each invoked run has ended as its parent has recorded it."""
+    children = {child.parent_step: child for child in run.children.all()}
+    entries = run.step_executions.filter(kind="invoke")
+    for entry in entries.filter(status__in=RECORDED):
+        child = children.get(entry.step_id)
+        if child is None:  # the run that this one goes on for had it
+            demand(run.origin is not None, f"{run} never began {entry}")
+            continue
+        expected = (
+            ("completed", "completed", child.result)
+            if child.status == "completed"
+            else ("failed", "failed", None)
+        )
+        found = (child.status, entry.status, entry.result)
+        demand(found == expected, f"{run} has {found} of {child}")
+        demand(
+            entry.error_type == child.error_type,
+            f"{run} has {entry.error_type} of {child}: {child.error_type}",
+        )
+    for child in children.values():
+        demand(
+            child.status in TERMINAL or run.status not in TERMINAL,
+            f"{run} has ended, and {child} is {child.status}",
+        )
+        demand(
+            child.status not in TERMINAL or child.sweep_at is None,
+            f"{child} has ended, and is due at {child.sweep_at}",
+        )
 
 
 def _judge_failed(run: WorkflowRun, node: Node) -> None:
     """It failed of what its program says, under the name of that."""
-    if isinstance(node, Collapse):
-        expected = ("ConnectionError", OWN.retries + 1)
+    if isinstance(node, Invoke):
+        entry = run.step_executions.get(step_id=node.id)
+        expected = (entry.error_type, 1)
         found: tuple[Any, ...] = (run.error_type, run.attempts)
+    elif isinstance(node, Collapse):
+        expected = ("ConnectionError", OWN.retries + 1)
+        found = (run.error_type, run.attempts)
     else:
         assert isinstance(node, Fatal)
         expected = (node.error.__name__, 1)
@@ -211,6 +269,13 @@ def _judge_attempts(
 
 def _judge_waiting(run: WorkflowRun, entry: StepExecution, node: Node) -> None:
     """It may wait for ever only for an event that was never sent."""
+    if isinstance(node, Invoke):
+        child = run.children.get(parent_step=entry.step_id)
+        demand(
+            child.status not in TERMINAL,
+            f"{run} waits for {child}, which has ended",
+        )
+        return
     assert isinstance(node, Wait)
     demand(node.timeout is None, f"{run} waits beyond its timeout")
     there = available_to(run.run_id, node)
@@ -289,9 +354,14 @@ def _judge_events(world: World) -> None:
 
 def _judge_letters(runs: list[WorkflowRun]) -> None:
     letters = Counter(DeadLetterEntry.objects.values_list("run_id", flat=True))
-    failed = Counter(run.run_id for run in runs if run.status == "failed")
+    failed = Counter(
+        run.run_id
+        for run in runs
+        if run.status == "failed" and run.parent_id is None
+    )
     demand(letters == failed, f"{failed} failed; dead letters are {letters}")
-    replays = {run.run_id: run for run in runs if run.run_id != run.root_id}
+    again = [run for run in runs if run.origin_id is not None]
+    replays = {run.run_id: run for run in again if run.parent_id is None}
     replayed = DeadLetterEntry.objects.filter(is_replayed=True)
     begun = Counter(replayed.values_list("replayed_as", flat=True))
     demand(
@@ -299,27 +369,26 @@ def _judge_letters(runs: list[WorkflowRun]) -> None:
         f"Of the letters {begun} were begun again; there are {replays}",
     )
     for letter in replayed:
-        _judge_copies(letter, replays[letter.replayed_as])
+        replay = replays[letter.replayed_as]
+        demand(
+            replay.origin_id == letter.workflow_run_id,
+            f"{replay} goes on for {replay.origin}, not for {letter}",
+        )
+    for run in again:
+        _judge_copies(run)
 
 
-def _judge_copies(letter: DeadLetterEntry, replay: WorkflowRun) -> None:
+def _judge_copies(replay: WorkflowRun) -> None:
     """What had ended before is in the replay as it was, not done again."""
-    failed = WorkflowRun.objects.get(run_id=letter.run_id)
+    failed = replay.origin
+    assert failed is not None
     before = _ended_steps(failed)
-    before.pop(_culprit(failed), None)
+    before.pop(failed.error_step, None)  # what it failed of is tried again
     there = _ended_steps(replay)
     demand(
         failed.root_id == replay.root_id and before.items() <= there.items(),
         f"{replay} has {there}, and {failed} had {before}",
     )
-
-
-def _culprit(failed: WorkflowRun) -> str | None:
-    """The step that the replay tries again."""
-    if failed.error_type == "WorkerCrashed":
-        return None
-    steps = failed.step_executions.filter(error_type__in=FATALS)
-    return steps.values_list("step_id", flat=True).first()
 
 
 def _ended_steps(run: WorkflowRun) -> Rows:
@@ -364,6 +433,8 @@ def nodes_of(program: tuple[Node, ...]) -> dict[str, Node]:
 
 
 def _received(entry: StepExecution) -> object:
+    if entry.kind == "invoke" and entry.status == StepStatus.FAILED:
+        return Failed(entry.error_type)
     return LATE if entry.status == StepStatus.FAILED else entry.result
 
 

@@ -77,6 +77,9 @@ class Stage(ABC):
     def waiting(self, wait: Wait, receive: Do) -> Any: ...
 
     @abstractmethod
+    def invoke(self, invoke: Invoke) -> Any: ...
+
+    @abstractmethod
     def spawn(self, step: str, program: int) -> Any: ...
 
     @abstractmethod
@@ -237,6 +240,23 @@ class Spawn(Node):
 
 
 @dataclass(frozen=True)
+class Invoke(Node):
+    """A run of another program, which this one waits for."""
+
+    program: int = 0
+    caught: bool = True  # else its failure takes this run with it
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        try:
+            return [stage.invoke(self)]
+        except WorkflowError as error:
+            if not self.caught:
+                raise
+            return [error.error_type, *perform(self.fallback, stage)]
+
+
+@dataclass(frozen=True)
 class Tell(Node):
     """An atomic step that sends an event, by match."""
 
@@ -259,7 +279,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 # How often each is written.
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
-    "stumble", "until", "fatal", "call",
+    "stumble", "until", "fatal", "call", "invoke",
 )  # fmt: skip
 
 
@@ -268,7 +288,7 @@ class Author:
     """Writes programs; each of its steps has a name of its own."""
 
     choices: Choices
-    children: tuple[int, ...] = ()  # programs that may be spawned
+    children: tuple[int, ...] = ()  # programs to spawn and to invoke
     count: int = 0
     kinds: tuple[str, ...] = KINDS
 
@@ -338,6 +358,16 @@ class Author:
         if not self.children:
             return Work(name, atomic=True)
         return Spawn(name, program=self.choices.pick(self.children))
+
+    def _invoke(self, name: str, depth: int) -> Node:
+        if not self.children:
+            return Work(name)
+        return Invoke(
+            name,
+            program=self.choices.pick(self.children),
+            caught=not self.choices.chance(30),
+            fallback=self._fallback(depth),
+        )
 
     def _tell(self, name: str, depth: int) -> Node:
         return Tell(

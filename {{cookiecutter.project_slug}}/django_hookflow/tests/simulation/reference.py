@@ -17,6 +17,7 @@ from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import Call
 from django_hookflow.tests.simulation.programs import Collapse
 from django_hookflow.tests.simulation.programs import Fatal
+from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Program
 from django_hookflow.tests.simulation.programs import Sleep
@@ -27,6 +28,13 @@ from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 
 LATE = object()  # the wait ended without its event
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run that was invoked has failed."""
+
+    error_type: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def interpret(
     replays: int,
     failed: Collection[str] = (),
 ) -> End:
-    """`waits`: what each wait received by its step id, or LATE.
+    """`waits`: what each wait received by its step id, LATE or Failed.
 
     `replays`: how often a dead letter of the run `root_id` was replayed.
     `failed`: steps that had failed in a run that its crashes ended. Nothing
@@ -82,7 +90,7 @@ class _Walk:
         results: list[Any] = []
         for node in program:
             results += self.visit(node)
-            if not isinstance(node, Wait | Broken | Collapse):
+            if not isinstance(node, Wait | Invoke | Broken | Collapse):
                 self.steps.append(node.id)
         return results
 
@@ -136,6 +144,18 @@ class _Walk:
         if received is LATE:
             return ["late", *self.program(node.fallback)]
         return [received]
+
+    @visit.register
+    def _(self, node: Invoke) -> list[Any]:
+        if node.id not in self.waits:
+            raise _Stop("waiting", node.id)
+        self.steps.append(node.id)
+        received = self.waits[node.id]
+        if not isinstance(received, Failed):
+            return [received]
+        if not node.caught:
+            raise _Stop("failed", node.id)
+        return [received.error_type, *self.program(node.fallback)]
 
     @visit.register
     def _(self, node: Spawn) -> list[Any]:

@@ -32,7 +32,6 @@ from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
-from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RECORDED
 from django_hookflow.tests.simulation.choices import Choices
 from django_hookflow.tests.simulation.crew import ProcessDied
@@ -51,6 +50,7 @@ from django_hookflow.tests.simulation.programs import LEASE
 from django_hookflow.tests.simulation.programs import OWN
 from django_hookflow.tests.simulation.programs import Author
 from django_hookflow.tests.simulation.programs import Do
+from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Program
 from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Stage
@@ -259,7 +259,7 @@ class World:
             (number, node)
             for number, program in enumerate(self.programs)
             for node in program
-            if isinstance(node, Wait)
+            if isinstance(node, Wait | Invoke)
         ]
         if not waits:
             return
@@ -349,7 +349,10 @@ class World:
 
     def _plan_replay(self, run_id: str) -> None:
         """Somebody mends it and replays the letter, or two do."""
-        if self.choices.chance(70):
+        with unseen():
+            letters = DeadLetterEntry.objects.filter(run_id=run_id)
+            has_letter = letters.exists()
+        if has_letter and self.choices.chance(70):
             job = partial(self._replay, run_id)
             self.jobs += [job] * (1 + self.choices.chance(50))
 
@@ -483,13 +486,8 @@ class World:
 
     def _overdue_at(self) -> datetime | None:
         """When the sweeper next finds something."""
-        found = (
-            WorkflowRun.objects.filter(
-                sweep_at__isnull=False, status__in=CLAIMABLE
-            )
-            .order_by("sweep_at")
-            .first()
-        )
+        due = WorkflowRun.objects.filter(sweep_at__isnull=False)
+        found = due.order_by("sweep_at").first()
         return found.sweep_at if found else None
 
     def say(self, line: str) -> None:
@@ -521,7 +519,8 @@ class Pass(Stage):
 
     def replays(self) -> int:
         with unseen():
-            return len(letters_before(self.ctx.run_id))
+            run = WorkflowRun.objects.get(run_id=self.ctx.run_id)
+            return len(runs_before(run))
 
     def between(self) -> None:
         self._boundary("between steps", atomic=False)
@@ -570,6 +569,10 @@ class Pass(Stage):
             if known is None or known.status not in RECORDED:
                 self._judge_timeout(wait, reached, moment)
             raise
+
+    def invoke(self, invoke: Invoke) -> Any:
+        data = {"program": invoke.program}
+        return self.ctx.step.invoke(invoke.id, simulated, data)
 
     def spawn(self, step: str, program: int) -> str:
         self._begin(step, atomic=True)
@@ -654,8 +657,10 @@ class Pass(Stage):
                     raise Violation(f"{who}, but {event.event_id} was there")
 
 
-def changed(wait: Wait, choices: Choices) -> Program:
+def changed(wait: Wait | Invoke, choices: Choices) -> Program:
     """A program in place of one wait, as a deploy may bring it."""
+    if isinstance(wait, Invoke):
+        return ()
     kind = choices.pick(("name", "match", "gone", "nap"))
     if kind == "name":
         return (replace(wait, name="pong" if wait.name == "ping" else "ping"),)
@@ -678,14 +683,11 @@ def available_to(run_id: str, wait: Wait) -> list[Event]:
     ]
 
 
-def letters_before(run_id: str) -> list[DeadLetterEntry]:
-    """The letters whose replays have led to a run, the last one first."""
-    letters = DeadLetterEntry.objects.filter(replayed_as=run_id)
-    return [
-        before
-        for letter in letters
-        for before in [letter, *letters_before(letter.run_id)]
-    ]
+def runs_before(run: WorkflowRun) -> list[WorkflowRun]:
+    """The failed runs that a run goes on for, the last one first."""
+    if run.origin is None:
+        return []
+    return [run.origin, *runs_before(run.origin)]
 
 
 @contextmanager

@@ -1,0 +1,113 @@
+"""`ctx.step.invoke`: run another workflow and wait for its result."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import ClassVar
+from typing import Protocol
+
+from django_hookflow import clock
+from django_hookflow.exceptions import MisusedStep
+from django_hookflow.journal import INVOKE
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.outcomes import Start
+from django_hookflow.serialization import dumps
+from django_hookflow.states import StepStatus
+from django_hookflow.steps.base import Step
+from django_hookflow.steps.base import Steps
+from django_hookflow.steps.options import Options
+from django_hookflow.steps.session import Session
+
+DEEPEST = 64  # runs above one another
+
+
+class Invocable(Protocol):
+    """A workflow, by as much as a step looks at."""
+
+    @property
+    def workflow_id(self) -> str: ...
+
+
+class InvokeStep(Step):
+    """Waits for a run of its own, which begins in the same commit."""
+
+    kind: ClassVar[str] = INVOKE
+    takes: ClassVar[frozenset[str]] = frozenset({"optional"})
+
+    def __init__(
+        self,
+        session: Session,
+        step_id: str,
+        options: Options,
+        workflow: Invocable,
+        data: dict[str, Any] | None,
+    ) -> None:
+        super().__init__(session, step_id, options)
+        self.workflow = workflow
+        self.data = data
+
+    def execute(self, entry: Entry) -> Any:
+        child = self.session.recorder.child(self.step_id)
+        if child is None and not entry.is_kept:
+            waits = entry._replace(status=StepStatus.WAITING)
+            self.session.wait(waits, starts=(self.start(),))
+        if child is None:
+            return self.record(self.failed(entry, self.deleted()))
+        if child.is_open:
+            return self.wait(entry, None)
+        if child.failure is not None:
+            return self.record(self.failed(entry, child.failure))
+        done = entry.ended(StepStatus.COMPLETED, clock.now(), child.result)
+        return self.record(done)
+
+    def start(self) -> Start:
+        workflow_id = getattr(self.workflow, "workflow_id", None)
+        if not isinstance(workflow_id, str):
+            raise MisusedStep(
+                self.step_id,
+                f"was given {self.workflow!r:.60}, which is not a workflow",
+                'Write ctx.step.invoke("id", other_workflow, {…}), with a '
+                "function declared by @workflow.",
+            )
+        if self.data is not None and not isinstance(self.data, dict):
+            raise MisusedStep(
+                self.step_id,
+                f"was given data of type {type(self.data).__name__}",
+                'The data of a run is a dict: {"order_id": order.pk}.',
+            )
+        if self.session.depth >= DEEPEST:
+            raise MisusedStep(
+                self.step_id,
+                f"would start a run below {DEEPEST} others",
+                "A workflow that invokes itself must end: look for what "
+                "should stop it.",
+            )
+        text = dumps(self.data or {}, f"The data of step {self.step_id!r}")
+        return Start(step_id=self.step_id, workflow_id=workflow_id, data=text)
+
+    def deleted(self) -> Failure:
+        return Failure(
+            type="RunNotFound",
+            message="the run that it waited for was deleted",
+        )
+
+
+class InvokeSteps(Steps):
+    def invoke(
+        self,
+        step_id: str,
+        workflow: Invocable,
+        data: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run another workflow as a part of this run; return its result.
+
+        `data`: what that run gets as ctx.data. Raises WorkflowError, with the
+        error's own type as `error_type`, when it failed. It has no dead
+        letter of its own: when the letter of this run is retried, it goes on
+        behind its completed steps. A run that ends has its open ones
+        cancelled between two of their steps.
+        """
+        return InvokeStep(
+            self._session, step_id, self._options, workflow, data
+        ).outcome()
