@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import partial
 
 from django_hookflow import clock
 from django_hookflow import signals
@@ -24,9 +23,7 @@ from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
 from django_hookflow.heartbeat import give_back
-from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
-from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import Outcome
@@ -40,7 +37,7 @@ from django_hookflow.persistence.database import is_ill
 from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.runs import Claim
 from django_hookflow.persistence.runs import RequestChanged
-from django_hookflow.replay import replay as replay_function
+from django_hookflow.replay import replay
 from django_hookflow.sending import announce
 from django_hookflow.sending import send
 from django_hookflow.serialization import loads
@@ -61,7 +58,14 @@ def advance(delivery: Delivery) -> Advance:
     Raises WorkflowNotFound when this process does not know its workflow, and
     LeaseLost when nobody knows what was written: both mean "come again".
     """
-    workflow = _workflow_of(delivery)
+    try:
+        workflow = get_workflow(delivery.workflow_id)
+    except WorkflowNotFound as error:
+        # The code of the run is not here, so its row says so.
+        error.is_news = WorkflowPersistence.explain(
+            delivery, Failure.of(error)
+        )
+        raise
     lease = new_token()
     try:
         return in_its_own(_advance, workflow, delivery, lease)
@@ -72,43 +76,27 @@ def advance(delivery: Delivery) -> Advance:
         raise
 
 
-def _workflow_of(delivery: Delivery) -> WorkflowWrapper:
-    """The code of a run; if it is not here, the run's row says so."""
-    try:
-        return get_workflow(delivery.workflow_id)
-    except WorkflowNotFound as error:
-        error.is_news = WorkflowPersistence.explain(
-            delivery, Failure.of(error)
-        )
-        raise
-
-
 def _advance(
     workflow: WorkflowWrapper, delivery: Delivery, lease: str
 ) -> Advance:
     claim = WorkflowPersistence.claim(delivery, lease)
     if not isinstance(claim, Claim):
         return claim
-    with tracing.delivery(claim.run) as work:
-        verdict, messages = _move(workflow, claim, work)
-        for message in messages:
+    run = claim.run
+    with tracing.delivery(run) as work:
+        announce(signals.run_claimed, run, delivery=run.deliveries)
+        with beating(run):
+            outcome = _replay(workflow, claim, work)
+            outcome, verdict, done = _commit(workflow, claim, outcome)
+        error = None
+        if isinstance(outcome, Raised | Waiting):
+            error = outcome.error
+        announce(signals.run_committed, run, verdict=verdict, error=error)
+        for begun in done.begun:
+            announce(signals.run_triggered, begun)
+        for message in done.messages:
             send(message)
     return verdict
-
-
-def _move(
-    workflow: WorkflowWrapper, claim: Claim, work: Work
-) -> tuple[Verdict, list[Delivery]]:
-    run = claim.run
-    announce(signals.run_claimed, run, delivery=run.deliveries)
-    with beating(run):
-        outcome = _replay(workflow, claim, work)
-        outcome, verdict, done = _commit(workflow, claim, outcome)
-    error = outcome.error if isinstance(outcome, Raised | Waiting) else None
-    announce(signals.run_committed, run, verdict=verdict, error=error)
-    for begun in done.begun:
-        announce(signals.run_triggered, begun)
-    return verdict, done.messages
 
 
 def _commit(
@@ -118,7 +106,7 @@ def _commit(
 
     Where the database refuses it, now and for ever, that is the outcome.
     """
-    run = claim.run
+    run, is_refused = claim.run, False
     while True:
         state = State(
             status=RunStatus(run.status),
@@ -131,19 +119,14 @@ def _commit(
         except RequestChanged:
             continue
         except Exception as refusal:  # an ill database is a LeaseLost
-            if _is_refusal(outcome):
+            if is_refused:
                 raise
+            is_refused = True
             error = OutcomeRefused(run.run_id, refusal)
             error.__cause__ = refusal
             outcome = Raised(error)
             continue
         return outcome, verdict, done
-
-
-def _is_refusal(outcome: Outcome) -> bool:
-    return isinstance(outcome, Raised) and isinstance(
-        outcome.error, OutcomeRefused
-    )
 
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
@@ -153,20 +136,6 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
         last = claim.journal.last_recorded
         return Raised(WorkerCrashed(run.crashes, last))
-    try:
-        ctx = _context(workflow, claim, work)
-    except BaseException as error:
-        if stopping.stops(error):
-            raise
-        # What the run was given cannot be read any more: a row is gone.
-        return Raised(error)
-    return replay_function(workflow.function, ctx)
-
-
-def _context(
-    workflow: WorkflowWrapper, claim: Claim, work: Work
-) -> WorkflowContext:
-    run = claim.run
     started_at = run.started_at or clock.now()
     budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
     session = Session(
@@ -179,17 +148,23 @@ def _context(
         crashes=run.crashes,
         now=started_at,
         work=work,
-        on_record=partial(_recorded, run),
+        on_record=lambda entry: announce(
+            signals.step_recorded, run, entry=entry
+        ),
     )
-    return WorkflowContext(
+    try:
+        data = loads(json.dumps(run.data))
+    except BaseException as error:
+        if stopping.stops(error):
+            raise
+        # What the run was given cannot be read any more: a row is gone.
+        return Raised(error)
+    ctx = WorkflowContext(
         run_id=run.run_id,
         workflow_id=run.workflow_id,
-        data=loads(json.dumps(run.data)),
+        data=data,
         started_at=started_at,
-        session=session,
         step=StepManager(session),
+        _session=session,
     )
-
-
-def _recorded(run: WorkflowRun, entry: Entry) -> None:
-    announce(signals.step_recorded, run, entry=entry)
+    return replay(workflow.function, ctx, session)

@@ -18,35 +18,30 @@ from django_hookflow.workflows.context import WorkflowContext
 
 
 def replay(
-    function: Callable[[WorkflowContext], Any], ctx: WorkflowContext
+    function: Callable[[WorkflowContext], Any],
+    ctx: WorkflowContext,
+    session: Session,
 ) -> Outcome:
-    """The outcome of one pass.
+    """Return the outcome of one pass.
 
     Raises LeaseLost, and what stops the process: then nothing is decided.
     """
+    outcome: Outcome = OutOfBudget()
     try:
         result = function(ctx)
-        outcome: Outcome = _returned(ctx, result)
+        outcome = Returned(dumps(result, f"The result of run {ctx.run_id!r}"))
     except Suspension:
-        outcome = OutOfBudget()
+        pass
     except BaseException as error:
         if stopping.stops(error):
             raise
-        outcome = Raised(error, ctx.session.has_recorded)
-    ctx.session.tell_held()
-    if ctx.session.ended_by is not None:
-        raise ctx.session.ended_by
+        outcome = Raised(error, session.has_recorded)
+    session.tell_held()
+    if session.ended_by is not None:
+        raise session.ended_by
     # A suspension decides even when the function swallowed it.
-    return _suspended(ctx.session) or outcome
-
-
-def _returned(ctx: WorkflowContext, result: Any) -> Returned:
-    return Returned(dumps(result, f"The result of run {ctx.run_id!r}"))
-
-
-def _suspended(session: Session) -> Outcome | None:
-    if session.suspension is None:
-        return None
     if isinstance(session.suspension, LeaseLost):
         raise session.suspension
-    return session.waiting or OutOfBudget()
+    if session.suspension is not None:
+        return session.waiting or OutOfBudget()
+    return outcome

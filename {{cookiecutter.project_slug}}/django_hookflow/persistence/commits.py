@@ -20,7 +20,7 @@ from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
 from django_hookflow.persistence import runs
-from django_hookflow.persistence.entries import JournalWriter
+from django_hookflow.persistence.recorder import JournalWriter
 from django_hookflow.states import RunStatus
 
 
@@ -43,7 +43,9 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     done = Committed()
     with database.fenced():
         with _together(verdict, journal, abandoned):
-            events.take_turns_of(run, [*abandoned, verdict.entry])
+            waits = [*abandoned, *filter(None, [verdict.entry])]
+            if waits:
+                events.take_turns_of(run, waits)
             if verdict.entry and events.has_come(run, verdict.entry):
                 verdict = replace(verdict, wake_at=clock.now())
             runs.commit(run, verdict, token)
@@ -52,11 +54,10 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
             if verdict.entry is not None:
                 # The lease has just ended, and with it the token in the row.
                 JournalWriter(run, lease_token="").append(verdict.entry)
-            done.begun += children.begin(run, verdict.starts)
-            if verdict.is_final and journal.has_open_child:
-                children.cancel([run.pk])
-            if verdict.status == RunStatus.FAILED and run.parent_id is None:
-                letters.add(run, verdict)
+            if verdict.starts:
+                done.begun += children.begin(run, verdict.starts)
+            if verdict.is_final:
+                _end(run, verdict, journal)
         done.messages += _looks(run, verdict)
     done.messages += [
         runs.delivery_for(child, child.wake_token) for child in done.begun
@@ -64,6 +65,14 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     if verdict.wake_at is not None:
         done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
     return done
+
+
+def _end(run: WorkflowRun, verdict: Verdict, journal: Journal) -> None:
+    if journal.has_open_child:
+        children.cancel([run.pk])
+    # A parent deals with the failure of its child, or fails with it.
+    if verdict.status == RunStatus.FAILED and run.parent_id is None:
+        letters.add(run, verdict)
 
 
 def _looks(run: WorkflowRun, verdict: Verdict) -> list[Delivery]:

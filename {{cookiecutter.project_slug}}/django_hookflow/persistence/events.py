@@ -78,12 +78,12 @@ def pass_over(late: Collection[str]) -> list[Delivery]:
     return offer(addresses_of(late), len(late))
 
 
-def take_turns_of(run: WorkflowRun, waits: Iterable[Entry | None]) -> None:
+def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
     """Wait for those who send an event to where a run waits, or waited.
 
     All in one order, so that no two wait for each other.
     """
-    entries = [entry for entry in waits if entry and entry.event_name]
+    entries = [entry for entry in waits if entry.event_name]
     if entries:
         _take_turns(_by_run(run))
     for address in sorted({e.address for e in entries if e.event_match}):

@@ -4,19 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import Error
+from django.db import IntegrityError
 
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import children
 from django_hookflow.persistence import database
-from django_hookflow.persistence import entries
+from django_hookflow.persistence import drivers
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
+from django_hookflow.persistence import sql
+
+NO_FAILURE = Failure(type="", message="")
+
+
+class JournalWriter:
+    """Appends to the journal of a run while its lease token is this.
+
+    What is the same for all entries is found once.
+    """
+
+    def __init__(self, run: WorkflowRun, lease_token: str) -> None:
+        self._driver = drivers.driver()
+        self._fence = (run.pk, lease_token)
+        self._append = sql.APPEND + self._driver.lock
+        self._append_plain = sql.APPEND_PLAIN + self._driver.lock
+
+    def append(self, entry: Entry) -> None:
+        """Write it, or raise LeaseLost."""
+        statement, row = self._statement(entry)
+        try:
+            appended = self._driver.execute(statement, row + self._fence)
+        except Error as error:
+            # A row that we did not know of is another worker's.
+            if isinstance(error, IntegrityError) or database.is_ill(error):
+                raise LeaseLost from error
+            raise
+        if not appended:
+            raise LeaseLost
+
+    def _statement(self, entry: Entry) -> tuple[str, tuple[Any, ...]]:
+        """What writes the entry, and the values of its columns."""
+        if entry.is_plain and not entry.is_kept:
+            return self._append_plain, self._plain(entry)
+        replace = sql.REPLACE if entry.is_kept else ""
+        row = (*self._plain(entry), *self._others(entry))
+        return self._append + replace, row
+
+    def _plain(self, entry: Entry) -> tuple[Any, ...]:
+        """The values of STEP_COLUMNS up to PLAIN."""
+        return (
+            entry.step_id,
+            entry.kind,
+            entry.status._value_,  # drivers are slow with enums
+            entry.position,
+            entry.result,
+            entry.attempts,
+            entry.deliveries,
+            self._driver.time(entry.started_at),
+            self._driver.time(entry.executed_at),
+        )
+
+    def _others(self, entry: Entry) -> tuple[Any, ...]:
+        failure = entry.failure or NO_FAILURE
+        return (
+            failure.type,
+            failure.message,
+            self._driver.time(entry.wake_at),
+            entry.event_name,
+            entry.event_match,
+        )
 
 
 class JournalRecorder:
@@ -24,7 +88,7 @@ class JournalRecorder:
 
     def __init__(self, run: WorkflowRun) -> None:
         self.run = run
-        self._writer = entries.JournalWriter(run, run.lease_token)
+        self._writer = JournalWriter(run, run.lease_token)
         self._connection = database.connection()
         # Tests may begin in one.
         self._depth = len(self._connection.atomic_blocks)

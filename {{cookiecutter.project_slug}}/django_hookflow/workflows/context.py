@@ -30,12 +30,12 @@ class WorkflowContext:
     workflow_id: str
     data: dict[str, Any]
     started_at: datetime  # when the first delivery came
-    session: Session
     step: StepManager
+    _session: Session
 
     def now(self) -> datetime:
         """The time of the last step; the same at every replay."""
-        return self.session.now
+        return self._session.now
 
     workflow_time = now
 
@@ -46,8 +46,8 @@ class WorkflowContext:
     @property
     def log(self) -> WorkflowLogger:
         """A logger that is silent while recorded steps are replayed."""
-        return WorkflowLogger(self.workflow_id, self.session)
+        return WorkflowLogger(self.workflow_id, self._session)
 
     def idempotency_key(self, step_id: str) -> str:
         """The same for each attempt of a step, and for replayed letters."""
-        return self.session.idempotency_key(step_id)
+        return self._session.idempotency_key(step_id)

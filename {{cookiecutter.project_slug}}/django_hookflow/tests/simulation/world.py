@@ -515,7 +515,7 @@ class Pass(Stage):
     @property
     def root_id(self) -> str:
         """The run that this one is, or is a replay of."""
-        return self.ctx.session.idempotency_root
+        return self.ctx.idempotency_key("").removesuffix(":")
 
     def replays(self) -> int:
         with unseen():
