@@ -24,16 +24,20 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # Races run where two can write at once: `make test-postgres`.
 ON_POSTGRESQL = [
     HERE / "django_hookflow/tests/races",
-    HERE / "qstash_server/tests/test_locks.py",
+    HERE / "qstash_server/tests/test_locks.py",  # qstash-server
 ]
 
 # These look at files, start processes with databases of their own, or ask
-# the database for nothing that depends on it. Of the embedded server it is
-# the modules with SQL of their own that run on both.
-SERVER = HERE / "qstash_server/tests"
+# the database for nothing that depends on it.
 ON_SQLITE = [
     HERE / "django_hookflow/tests/test_time_limit.py",
     HERE / "django_hookflow/tests/http/test_retention.py",
+]
+# qstash-server: begin
+# Of the embedded server it is the modules with SQL of their own that run on
+# both.
+SERVER = HERE / "qstash_server/tests"
+ON_SQLITE += [
     SERVER / "test_accounts.py",
     SERVER / "test_browsers.py",
     SERVER / "test_clock.py",
@@ -49,6 +53,7 @@ ON_SQLITE = [
     SERVER / "test_signing.py",
     SERVER / "test_status_page.py",
 ]
+# qstash-server: end
 
 
 # What may take longer than the default of pyproject.toml: real processes,

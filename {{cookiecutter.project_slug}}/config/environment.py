@@ -21,8 +21,8 @@ from environs import EnvValidationError
 from environs import ValidationError
 from environs import validate
 
+from config.declaration import Variable
 from config.variables import VARIABLES
-from config.variables import Variable
 from config.variables import needed_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -2,11 +2,13 @@
 
 What is counted, each by the address of the client:
 
-orders    orders placed, in the shop and by the API
-status    looks at an order, as a page and by the API
 webhook   messages that were refused: unsigned, forged, expired, oversized;
-          what QStash has signed is let through, however much there is
+          signed ones are let through, however many there are
 login     attempts to log in to the admin
+
+An app adds scopes of its own by `throttles` of its AppConfig, and webhooks by
+`throttled_webhooks`. A scope has a rate in settings.THROTTLES, which reads
+the variable DJANGO_THROTTLE_<SCOPE>.
 
 The counts are in the database, one statement each, since it is what all
 processes of the site share; a cache would be one more service to run, and
@@ -20,9 +22,11 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from functools import lru_cache
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import Error
 from django.db import connection
@@ -41,16 +45,7 @@ logger = logging.getLogger("core.throttling")
 
 View = Callable[[HttpRequest], HttpResponse]
 
-# Counted before the view runs, by method and name of the view.
-SCOPES = {
-    ("POST", "orders:shop"): "orders",
-    ("POST", "orders:api-orders"): "orders",
-    ("GET", "orders:order"): "status",
-    ("GET", "orders:api-order"): "status",
-    ("POST", "admin:login"): "login",
-}
-# Counted when they have answered that they believe nothing of it.
-WEBHOOKS = ("django_hookflow:", "orders:payment-webhook")
+# Counted when a webhook answers with one of these.
 REFUSED = (401, 413)
 
 COUNT = """
@@ -69,7 +64,7 @@ class ThrottlingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         name = view_name(request)
-        if response.status_code in REFUSED and name.startswith(WEBHOOKS):
+        if response.status_code in REFUSED and name.startswith(webhooks()):
             return throttled(request, "webhook") or response
         return response
 
@@ -78,8 +73,26 @@ class ThrottlingMiddleware:
     ) -> HttpResponse | None:
         # Where it answers HEAD, a view does for it what it does for GET.
         method = "GET" if request.method == "HEAD" else str(request.method)
-        scope = SCOPES.get((method, view_name(request)))
+        scope = scopes().get((method, view_name(request)))
         return throttled(request, scope) if scope else None
+
+
+@cache
+def scopes() -> dict[tuple[str, str], str]:
+    """Return the scopes counted before a view, by method and view name."""
+    found = {("POST", "admin:login"): "login"}
+    for app in apps.get_app_configs():
+        found |= getattr(app, "throttles", {})
+    return found
+
+
+@cache
+def webhooks() -> tuple[str, ...]:
+    """Return the names of views, or their beginnings, that are webhooks."""
+    found = ["django_hookflow:"]
+    for app in apps.get_app_configs():
+        found += getattr(app, "throttled_webhooks", ())
+    return tuple(found)
 
 
 def view_name(request: HttpRequest) -> str:

@@ -14,9 +14,10 @@ from decimal import Decimal
 from decimal import DecimalException
 from typing import Any
 
+from django.conf import settings
+
 from django_hookflow.addresses import public_url
 
-from .conf import conf
 from .models import Payment
 
 SETTLED = "payment.settled"
@@ -50,7 +51,7 @@ class Notification:
 
 
 def charges_url() -> str:
-    return f"{conf.PAYMENTS_URL.rstrip('/')}/charges/"
+    return f"{settings.PAYMENTS_URL.rstrip('/')}/charges/"
 
 
 def cancel_url(charge_id: str) -> str:
@@ -58,14 +59,14 @@ def cancel_url(charge_id: str) -> str:
 
 
 def headers() -> dict[str, str]:
-    return {"Authorization": f"Bearer {conf.PAYMENTS_API_KEY}"}
+    return {"Authorization": f"Bearer {settings.PAYMENTS_API_KEY}"}
 
 
 def charge_request(payment: Payment) -> dict[str, str]:
     """The JSON body that asks the provider to charge the card."""
     return {
         "amount": str(payment.amount),
-        "currency": conf.ORDERS_CURRENCY,
+        "currency": settings.ORDERS_CURRENCY,
         "reference": str(payment.order_id),
         "card_token": payment.card_token,
         "webhook_url": public_url("orders:payment-webhook"),
@@ -74,11 +75,11 @@ def charge_request(payment: Payment) -> dict[str, str]:
 
 def verify(signature: str, body: bytes) -> None:
     """Accept a fresh `t=<seconds>,v1=<hex>` over `<seconds>.<body>`."""
-    if not conf.PAYMENTS_WEBHOOK_SECRET:
+    if not settings.PAYMENTS_WEBHOOK_SECRET:
         raise BadSignature("PAYMENTS_WEBHOOK_SECRET is empty; set it.")
     stamp, _, given = signature.removeprefix("t=").partition(",v1=")
     # Both are compared as bytes, since a header may hold any character.
-    expected = sign(conf.PAYMENTS_WEBHOOK_SECRET, stamp.encode(), body)
+    expected = sign(settings.PAYMENTS_WEBHOOK_SECRET, stamp.encode(), body)
     if not hmac.compare_digest(expected.encode(), given.encode()):
         raise BadSignature("The signature is not the provider's.")
     if abs(time.time() - int(stamp)) > MAX_AGE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F
@@ -16,7 +17,6 @@ from django.db.models import F
 from django_hookflow.exceptions import PermanentError
 
 from . import payments
-from .conf import conf
 from .models import Order
 from .models import OrderLine
 from .models import Payment
@@ -126,7 +126,7 @@ def send_confirmation(order_id: str) -> None:
 
 
 def price(order: Order) -> str:
-    return f"{order.total} {conf.ORDERS_CURRENCY}"
+    return f"{order.total} {settings.ORDERS_CURRENCY}"
 
 
 def lines_of(order_id: str) -> list[OrderLine]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
@@ -13,7 +15,6 @@ from django_hookflow.exceptions import PermanentError
 
 from . import payments
 from . import services
-from .conf import conf
 from .models import Order
 
 Status = Order.Status
@@ -127,7 +128,7 @@ def notification(
             step_id,
             payments.SETTLED,
             match=order_id,
-            timeout=conf.ORDERS_PAYMENT_TIMEOUT,
+            timeout=settings.ORDERS_PAYMENT_TIMEOUT,
         )
     except EventTimeout:
         return None

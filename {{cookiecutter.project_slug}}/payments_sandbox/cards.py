@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from .conf import conf
+from django.conf import settings
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Card:
         if self.silent:
             return None
         return timedelta(
-            seconds=conf.PAYMENTS_SANDBOX_SLOW_SECONDS
+            seconds=settings.PAYMENTS_SANDBOX_SLOW_SECONDS
             if self.slow
-            else conf.PAYMENTS_SANDBOX_SECONDS
+            else settings.PAYMENTS_SANDBOX_SECONDS
         )
 
 

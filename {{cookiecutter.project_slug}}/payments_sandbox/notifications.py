@@ -15,11 +15,11 @@ from datetime import datetime
 from datetime import timedelta
 
 import httpx
+from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
 from .cards import BY_TOKEN
-from .conf import conf
 from .models import Charge
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def signature(body: bytes) -> str:
     """`t=<seconds>,v1=<hex>`: HMAC-SHA256 over `<seconds>.<body>`."""
     stamp = str(int(time.time()))
     digest = hmac.new(
-        conf.PAYMENTS_WEBHOOK_SECRET.encode(),
+        settings.PAYMENTS_WEBHOOK_SECRET.encode(),
         stamp.encode() + b"." + body,
         "sha256",
     )

@@ -39,7 +39,7 @@ class Addresses:
         ours = {
             "QSTASH_URL": self.qstash,
             "DJANGO_HOOKFLOW_DOMAIN": self.site,
-            "PAYMENTS_URL": f"{self.site}/sandbox",
+            "PAYMENTS_URL": f"{self.site}/sandbox",  # sample
         }
         return {
             name: value

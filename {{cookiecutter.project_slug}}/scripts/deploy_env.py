@@ -20,7 +20,7 @@ from setup_env import fresh_secrets
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from config.variables import PRODUCTION  # noqa: E402
+from config.declaration import PRODUCTION  # noqa: E402
 from config.variables import VARIABLES  # noqa: E402
 from config.variables import needed_in  # noqa: E402
 
@@ -57,7 +57,7 @@ def values_for(host: str) -> dict[str, str]:
         "DJANGO_ALLOWED_HOSTS": host,
         "DJANGO_EMAIL_URL": "console:",
         "DJANGO_HOOKFLOW_DOMAIN": f"https://{host}",
-        "PAYMENTS_URL": f"https://{host}/sandbox",
+        "PAYMENTS_URL": f"https://{host}/sandbox",  # sample
     }
     ours = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
     for name in needed_in(PRODUCTION):

@@ -77,7 +77,7 @@ def welcome(addresses: Addresses, given: Mapping[str, str]) -> str:
     """Where to click, in a few lines."""
     messages = addresses.variables(given).get("QSTASH_URL")
     return (
-        f"\n  Shop      {addresses.site}/{replaced(addresses, given)}\n"
+        f"\n  Site      {addresses.site}/{replaced(addresses, given)}\n"
         f"  Admin     {addresses.site}/admin/ "
         "(first: make superuser)\n"
         f"  QStash    {messages or given['QSTASH_URL']}"

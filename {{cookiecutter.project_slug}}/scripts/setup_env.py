@@ -25,8 +25,8 @@ def fresh_secrets() -> dict[str, str]:
         "QSTASH_TOKEN": secrets.token_urlsafe(32),
         "QSTASH_CURRENT_SIGNING_KEY": f"sig_{secrets.token_urlsafe(24)}",
         "QSTASH_NEXT_SIGNING_KEY": f"sig_{secrets.token_urlsafe(24)}",
-        "PAYMENTS_API_KEY": secrets.token_urlsafe(24),
-        "PAYMENTS_WEBHOOK_SECRET": secrets.token_urlsafe(24),
+        "PAYMENTS_API_KEY": secrets.token_urlsafe(24),  # sample
+        "PAYMENTS_WEBHOOK_SECRET": secrets.token_urlsafe(24),  # sample
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
     }
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from config.declaration import PRODUCTION
 from config.variables import DECLARED
-from config.variables import PRODUCTION
 from config.variables import VARIABLES
 from config.variables import needed_in
 from django_hookflow.conf import Settings

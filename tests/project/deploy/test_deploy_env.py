@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from config.variables import PRODUCTION
+from config.declaration import PRODUCTION
 from config.variables import VARIABLES
 from config.variables import needed_in
 
@@ -21,7 +21,7 @@ FILE = Path("var", "production.env")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name in ("config", "scripts"):
+    for name in ("config", "orders", "scripts"):
         shutil.copytree(
             PROJECT / name,
             tmp_path / name,

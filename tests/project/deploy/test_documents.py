@@ -242,7 +242,7 @@ def test_each_page_answers_the_same_questions(page: Path) -> None:
     answers = re.findall(r"^- \*\*([A-Z][\w ]+)\*\*", running, re.MULTILINE)
 
     assert {
-        "From nothing to an order", "Running it", "Database", "Region",
+        "From nothing to a running site", "Running it", "Database", "Region",
         "What it costs",
     } <= set(titles)  # fmt: skip
     assert {

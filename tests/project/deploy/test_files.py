@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from config.variables import PRODUCTION
+from config.declaration import PRODUCTION
 from config.variables import VARIABLES
 from config.variables import needed_in
 from django.test import Client

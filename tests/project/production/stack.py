@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 import psycopg
+from django_hookflow.tests.http.shop.shop import Shop
 from django_hookflow.tests.http.stack import HOST
-from django_hookflow.tests.http.stack import Stack
 from scripts.with_postgres import Postgres
 
 from project.production.bank import Bank
@@ -30,7 +30,7 @@ STEPS = "django_hookflow_stepexecution"
 
 
 @dataclass
-class Production(Stack):
+class Production(Shop):
     """gunicorn and QStash on a PostgreSQL, behind a proxy at `domain`."""
 
     postgres: Postgres = field(kw_only=True)

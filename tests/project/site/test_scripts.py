@@ -91,7 +91,7 @@ def test_serving_says_where_and_points_everything_at_the_chosen_port(
 
     lines = run.stdout.splitlines()
     qstash = next(line.split()[1] for line in lines if "embedded" in line)
-    assert f"  Shop      http://127.0.0.1:{port}/" in lines
+    assert f"  Site      http://127.0.0.1:{port}/" in lines
     assert f"serving runserver 127.0.0.1:{port}" in lines
     assert told(run.stdout) == {
         "QSTASH_URL": qstash,
