@@ -220,7 +220,7 @@ def remove(owner: Owner, targets: list[str]) -> None:
 
 
 def mentions(owner: Owner, pattern: str) -> list[str]:
-    """The files that still speak of it, but for the scripts that remove."""
+    """Return the files that still mention it, except scripts/remove.py."""
     found = owner.tries(
         "git", "grep", "--extended-regexp", "--files-with-matches", pattern,
         "--", ":!scripts/remove.py", ":!django_hookflow",

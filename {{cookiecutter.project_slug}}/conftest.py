@@ -1,4 +1,4 @@
-"""What the tests of the project, its engine and its server share."""
+"""Shared by the tests of the project, its engine and its server."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(
 
 
 def is_once(item: pytest.Item) -> bool:
-    """Whether it uses the fixture `every`, with single deliveries.
+    """Return True if it uses the fixture `every`, with single deliveries.
 
     A duplicate meets locks and conflicts, which are a database's own. What
     only a single delivery shows, a message that was lost and that a duplicate
@@ -98,7 +98,7 @@ def is_once(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, Any]:
-    """A skip on a laptop is a failure in CI: there it would be a lie."""
+    """Fail skipped tests in CI."""
     report = yield
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
@@ -108,7 +108,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, Any]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> None:
-    """Where the time went, by folder: to read, and never to fail by."""
+    """Print the seconds by folder."""
     seconds: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:

@@ -1,6 +1,6 @@
-"""Slows down who asks too often: 429, and when to come again.
+"""Throttle clients that send too many requests: 429 with Retry-After.
 
-What is counted, each by the address of the client:
+These are counted, each by the address of the client:
 
 webhook   messages that were refused: unsigned, forged, expired, oversized;
           signed ones are let through, however many there are
@@ -56,7 +56,7 @@ RETURNING count
 
 
 class ThrottlingMiddleware:
-    """Stands before whatever a request might cost."""
+    """Runs before the costs of a request."""
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
@@ -100,7 +100,7 @@ def view_name(request: HttpRequest) -> str:
 
 
 def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
-    """The answer to one request too many; None while there is room."""
+    """Return the response to one request too many, else None."""
     rate = rate_of(settings.THROTTLES.get(scope, "off"))
     client = client_address(request)
     seconds = rate and seconds_to_wait(scope, client, rate)
@@ -120,7 +120,7 @@ def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
 
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """For people a sentence, for programs JSON."""
+    """Return a sentence for people, JSON for programs."""
     sentence = (
         "Too many requests came from your address. Try again in "
         f"{seconds} seconds."
@@ -160,7 +160,7 @@ MOST_REMEMBERED = 10_000
 
 
 def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
-    """Count a request; 0 when it may pass, else how long to stay away."""
+    """Count a request; return 0 to let it pass, else seconds to wait."""
     now = clock.now().timestamp()
     ends_at = (int(now) // rate.seconds + 1) * rate.seconds
     key = key_of(scope, client, ends_at)
@@ -178,7 +178,7 @@ def key_of(*facts: object) -> str:
 
 
 def counted(key: str, ends_at: int) -> int:
-    """How many there are now; none when the database cannot tell."""
+    """Return the count with this one; 0 if the database fails."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(COUNT, [key, ends_at])
@@ -192,7 +192,7 @@ def counted(key: str, ends_at: int) -> int:
 
 
 def forget(most: int = 100) -> None:
-    """Delete some counts that are over, whenever a new one begins."""
+    """Delete some expired counts, when a new one is created."""
     over = RequestCount.objects.filter(ends_at__lte=clock.now().timestamp())
     with transaction.atomic():
         # Skipped when another deletes it: two would wait for each other.
@@ -202,10 +202,10 @@ def forget(most: int = 100) -> None:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Who asks, as the outermost proxy we trust has seen it.
+    """Return the client address that the outermost trusted proxy saw.
 
-    Each proxy adds to the end of X-Forwarded-For whom it was asked by; what
-    stands further to the left may be invented.
+    Each proxy appends its client to X-Forwarded-For; entries
+    further left may be invented.
     """
     trusted = settings.DJANGO_TRUSTED_PROXIES
     chain = request.headers.get("X-Forwarded-For", "").split(",")
@@ -215,14 +215,14 @@ def client_address(request: HttpRequest) -> str:
 
 
 def without_port(text: str) -> str:
-    """Some proxies say 192.0.2.1:4711, and [2001:db8::1]:4711."""
+    """Return the address of 192.0.2.1:4711 or [2001:db8::1]:4711."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def network_of(text: str) -> str:
-    """An address of IPv4, or the /64 of one of IPv6: one client has it all."""
+    """Return an IPv4 address, or the /64 of IPv6, which one client owns."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

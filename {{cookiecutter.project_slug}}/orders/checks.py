@@ -34,7 +34,7 @@ def check_provider(**_: Any) -> list[CheckMessage]:
 
 @register("orders")
 def check_secrets(**_: Any) -> list[CheckMessage]:
-    """Whoever guesses the second one can declare orders paid."""
+    """Refuse weak secrets: the second one can declare orders paid."""
     if settings.DEBUG:
         return []
     return [

@@ -1,4 +1,4 @@
-"""The seam to the payment provider: what we ask it, what it tells us.
+"""The requests to the payment provider, and its notifications.
 
 Everything the shop knows about the provider is here and in `cards.py`. To
 use another one, change the functions below to what it speaks.
@@ -63,7 +63,7 @@ def headers() -> dict[str, str]:
 
 
 def charge_request(payment: Payment) -> dict[str, str]:
-    """The JSON body that asks the provider to charge the card."""
+    """Return the JSON body of a request to charge the card."""
     return {
         "amount": str(payment.amount),
         "currency": settings.ORDERS_CURRENCY,
@@ -91,7 +91,7 @@ def sign(secret: str, stamp: bytes, body: bytes) -> str:
 
 
 def read(body: bytes) -> Notification:
-    """The notification in a verified body."""
+    """Return the notification in a verified body."""
     try:
         event: dict[str, Any] = json.loads(body)
         charge = event["charge"]
@@ -130,7 +130,7 @@ def text(value: object) -> str:
 
 
 def identifier(value: object) -> str:
-    """An id that can stand in a row, an address and a line of a log."""
+    """Return an id that is safe in a row, a URL and a log line."""
     if not text(value).isprintable():
         raise ValueError(f"{value!r} is not an id")
     return text(value)

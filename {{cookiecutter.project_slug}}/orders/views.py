@@ -25,7 +25,7 @@ from .timeline import timeline_of
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def shop(request: HttpRequest) -> HttpResponse:
-    """The products, and the form to order them with."""
+    """Show the products and the order form; place an order."""
     if request.method != "POST":
         return shop_page(request, Draft(), {})
     draft = Draft.of(request.POST)
@@ -53,7 +53,7 @@ def shop_page(
 
 @require_safe
 def order(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """An order and the steps its run has taken."""
+    """Show an order and the steps of its run so far."""
     found = get_object_or_404(Order, pk=pk)
     context = {
         "run": timeline_of(found, sees_errors(request.user)),

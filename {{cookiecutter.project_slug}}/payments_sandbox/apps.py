@@ -1,4 +1,4 @@
-"""A payment provider to try the shop with, played by this project."""
+"""A simulated payment provider for the shop."""
 
 from __future__ import annotations
 

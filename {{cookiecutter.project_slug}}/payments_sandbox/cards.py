@@ -1,4 +1,4 @@
-"""The test cards, and what becomes of a charge to each."""
+"""The test cards, and the course of a charge to each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Card:
-    """How a charge to this card goes, first request to last notification."""
+    """The course of a charge to this card."""
 
     number: str
     token: str
@@ -22,7 +22,7 @@ class Card:
 
     @property
     def delay(self) -> timedelta | None:
-        """From accepting a charge to settling it; None for never."""
+        """Return the time from accepting to settling; None for never."""
         if self.silent:
             return None
         return timedelta(
@@ -59,7 +59,7 @@ CARDS = (
     Card(
         "4000 0000 0000 0341",
         "tok_silent",
-        "The charge stays processing and nobody is ever notified.",
+        "The charge stays processing and no notification is sent.",
         silent=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""What must not go unnoticed where the sandbox is deployed."""
+"""A warning where the sandbox is deployed."""
 
 from __future__ import annotations
 

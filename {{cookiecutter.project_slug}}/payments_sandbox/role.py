@@ -1,4 +1,4 @@
-"""Whether this site is its own payment provider."""
+"""The part of the sandbox: the provider of this site, or unused."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ app_name = "payments_sandbox"
 
 
 def patterns() -> list[URLPattern]:
-    """None where PAYMENTS_URL names another: its key opens nothing here."""
+    """Return no pattern if PAYMENTS_URL names another provider."""
     if not is_the_provider():
         return []
     return [

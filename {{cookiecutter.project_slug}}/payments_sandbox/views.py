@@ -1,4 +1,4 @@
-"""The page that says how to use the sandbox."""
+"""The page that explains the sandbox."""
 
 from __future__ import annotations
 

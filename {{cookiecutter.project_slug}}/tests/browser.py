@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @contextmanager
 def browser() -> Iterator[tuple[Page, list[str]]]:
-    """A page, and what it has said of violated policies and of errors."""
+    """Yield a page, and its messages on violated policies and errors."""
     if CHROMIUM is None:
         pytest.skip("No chromium on this machine: apt install chromium")
     said: list[str] = []

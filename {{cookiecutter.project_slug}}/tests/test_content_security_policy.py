@@ -53,7 +53,7 @@ def site(live_server: Any) -> str:
 
 
 def admin_pages() -> Iterator[str]:
-    """The list and the form of every model the admin shows."""
+    """Yield the list and the form of every model the admin shows."""
     yield reverse("admin:index")
     yield reverse("admin:password_change")
     for model in apps.get_models():

@@ -90,7 +90,7 @@ def test_a_file_holds_no_secret(path: Path) -> None:
 
 
 def test_what_production_needs_is_explained_where_it_is_deployed() -> None:
-    """The example file has each; so has the page on configuration."""
+    """Both .env.example and docs/configuration.md have each."""
     for path in (".env.example", "docs/configuration.md"):
         text = (PROJECT / path).read_text(encoding="utf-8")
 

@@ -144,7 +144,7 @@ def test_a_run_that_sleeps_is_not_overdue(
 
 @pytest.fixture
 def qstash(settings: LazySettings) -> Iterator[Any]:
-    """A QStash that answers GET /v2/keys with what a test puts into it."""
+    """Yield a QStash whose GET /v2/keys answers as a test wants."""
 
     class Handler(BaseHTTPRequestHandler):
         answer: tuple[int, dict[str, str]] = (200, {})

@@ -1,4 +1,4 @@
-"""Who asks too often is told when to come again."""
+"""Clients that send too many requests are throttled."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture
 def address() -> str:
-    """One that no other test has asked from."""
+    """Return an address that no other test has used."""
     return f"10.1.{next(NUMBERS)}.7"
 
 
 @pytest.fixture
 def client(address: str, world: World) -> Client:
-    """Somebody behind our proxy, on a site with throttles."""
+    """Return a client behind our proxy, on a site with throttles."""
     return Client(headers={"X-Forwarded-For": f"6.6.6.6, {address}"})
 
 

@@ -1,4 +1,4 @@
-"""What docs/deployment/compose.md and docs/tunnel.md say holds."""
+"""The claims of docs/deployment/compose.md and docs/tunnel.md."""
 
 from __future__ import annotations
 

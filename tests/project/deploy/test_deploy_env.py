@@ -85,7 +85,7 @@ def test_secrets_in_use_are_not_written_over(project: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "var/production.env is there already, with secrets that may be in "
-        "use. Change it by hand, or move it away first.\n"
+        "use. Edit it, or move it first.\n"
     )
     assert (project / FILE).read_bytes() == before
 

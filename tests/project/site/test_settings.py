@@ -127,7 +127,7 @@ def test_a_variable_that_cannot_be_read_is_named(
 def test_a_part_is_neither_less_than_nothing_nor_more_than_all(
     value: str, complaint: str
 ) -> None:
-    """Of a rate above 1 Sentry's client sends nothing, and does not say."""
+    """With a rate above 1 Sentry's client silently sends nothing."""
     run = manage("local", "check", LAPTOP | {SAMPLED: value})
 
     assert run.returncode == 1

@@ -1,4 +1,4 @@
-"""Settings of `make dev`: SQLite, the embedded QStash server, no mail."""
+"""Settings of `make dev`: SQLite, DEBUG, printed mail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from config.environment import variable
 
 from .base import *
 
-# A site that was killed goes on with its runs this soon after its restart.
+# A killed site continues its runs this soon after its restart.
 DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE", LOCAL)
 
 # sample: begin

@@ -16,7 +16,7 @@ from tests.browser import browser
 
 @pytest.fixture
 def shop(live_server: Any, settings: LazySettings) -> str:
-    """The address of a site with a product, an account and messages."""
+    """Return the address of a site with a product, an account and messages."""
     settings.DJANGO_HOOKFLOW_DOMAIN = live_server.url
     settings.PAYMENTS_URL = f"{live_server.url}/sandbox"
     Product.objects.create(

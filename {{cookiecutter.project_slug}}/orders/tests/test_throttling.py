@@ -1,4 +1,4 @@
-"""A client who orders or looks too often is told when to come again."""
+"""Clients that order or look too often are throttled."""
 
 from __future__ import annotations
 
