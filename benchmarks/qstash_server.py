@@ -137,7 +137,7 @@ class Bench:
         show("lateness p99", f"{late[int(len(late) * 0.99)]} ms")
 
     def memory(self, count: int) -> None:
-        """What the process holds while so many messages wait."""
+        """Show the memory of the process while so many messages wait."""
         show("memory, nothing waiting", f"{self._megabytes():.0f} MB")
         begin = time.perf_counter()
         for _ in range(count // BATCH):

@@ -116,7 +116,7 @@ def wait_for(is_so: Callable[[], bool], otherwise: str, pause: float) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody listens at."""
+    """Return ports at which no process listens."""
     with ExitStack() as held:  # all, so that none is picked twice
         ports = [
             held.enter_context(socket.create_server(("127.0.0.1", 0)))

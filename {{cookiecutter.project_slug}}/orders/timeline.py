@@ -20,10 +20,10 @@ from .models import Order
 
 ENDED = ("completed", "failed", "cancelled", "compensated")
 TRIED_AGAIN = ("run", "call")
-"""Kinds of steps that are attempted; the others are only looked at again."""
+"""Kinds of steps that are attempted; the others only wait."""
 
 KINDS = {"call": "request", "sleep": "pause", "wait_for_event": "wait"}
-"""What customers read for a kind; the others go without saying."""
+"""Kinds that customers see; the others are not shown."""
 
 TIMED_OUT = "EventTimeout"
 """The error of a wait that went as planned: nothing came."""
