@@ -37,7 +37,7 @@ class RefuseBadAnswers(Extension):
 
 
 def copying_links() -> SimpleNamespace:
-    """shutil for Cookiecutter, which copies what links lead to.
+    """Return a shutil for Cookiecutter that copies links as links.
 
     It would fail at one that leads nowhere, such as the Python of an old
     .venv. A link is copied as one; the hook removes it with all of .venv.

@@ -1,1 +1,1 @@
-"""What durability costs here, measured beside the raw limit and the peers."""
+"""Measure the cost of durability, beside the raw limit and the peers."""

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def choose(only: str) -> list[ModuleType]:
-    """The questions of these names, or all; exits when one is unknown."""
+    """Return the questions of these names, or all; exit if one is unknown."""
     found = {
         module.name: importlib.import_module(
             f"{questions.__name__}.{module.name}"
@@ -80,7 +80,7 @@ def choose(only: str) -> list[ModuleType]:
     names = [name for name in only.split(",") if name] or list(found)
     if unknown := [name for name in names if name not in found]:
         sys.exit(
-            f"There is no question {unknown[0]!r}. "
+            f"No question is named {unknown[0]!r}. "
             f"Choose among: {', '.join(sorted(found))}."
         )
     return sorted((found[name] for name in names), key=lambda q: q.ORDER)

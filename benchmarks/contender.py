@@ -48,7 +48,7 @@ class Contender:
             )
 
     def ask(self, do: str, **arguments: Any) -> Any:
-        """The answer; ContenderError with its traceback if there is none."""
+        """Return the answer; raise ContenderError if there is none."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         request = {"do": do, **arguments}

@@ -1,4 +1,4 @@
-"""What it was measured with; never where: no host name, no path."""
+"""The versions and hardware of a measurement; no host name, no path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def memory() -> int:
 
 
 def processor() -> str:
-    """The model's name where the system tells it."""
+    """Return the model's name, if the system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What was measured, and what may be said of it."""
+"""Measured values, and their verdicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Whether the target is met; empty when there is none."""
+        """Return True if the target is met; empty when there is none."""
         found = median(self.ratios if self.limits else self.values)
         if self.below is not None:
             return "met" if found <= self.below else "missed"
@@ -90,7 +90,7 @@ class Rounds:
 
 
 def spread(numbers: tuple[float, ...]) -> str:
-    """The median, and from where to where when there are more."""
+    """Return the median, and from where to where when there are more."""
     middle = readable(median(numbers))
     if len(numbers) < 2:
         return middle

@@ -1,4 +1,4 @@
-"""Where it is measured: one PostgreSQL, a database for each contender."""
+"""The lab: one PostgreSQL, a database for each contender."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Lab:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def stop_contenders(self) -> None:
-        """The next one to be asked starts anew."""
+        """Stop the contenders; the next question starts one."""
         while self._contenders:
             self._contenders.popitem()[1].close()
 
     def limit(self, vendor: str = POSTGRES) -> float:
-        """Seconds of one INSERT and COMMIT now, by the raw driver."""
+        """Return the seconds of an INSERT and COMMIT by the raw driver."""
         commits = self.sizes.limit * AS_OFTEN[vendor]
         contender = self._contender(
             LIMIT, vendor, "benchmarks.contenders.limit", sys.executable
@@ -81,7 +81,7 @@ class Lab:
 
     @contextmanager
     def site(self, workers: int) -> Iterator[tuple[Contender, str]]:
-        """Ours behind gunicorn and the embedded server; the file of marks."""
+        """Serve ours by gunicorn and the embedded server; yield the marks."""
         self.say(f"{OURS}, gunicorn with {workers} workers")
         marks = str(self.scratch / "marks")
         variables = self.variables(OURS, POSTGRES) | serving.addresses()
@@ -101,7 +101,7 @@ class Lab:
             contender.close()
 
     def peers(self) -> Iterator[Peer]:
-        """Those that can run here; the others leave a sentence.
+        """Yield those that can run here; the others leave a sentence.
 
         Each is stopped when the next is asked for: an idle one polls.
         """
@@ -125,7 +125,7 @@ class Lab:
         self.skipped.extend(s for s in sentences if s not in self.skipped)
 
     def variables(self, who: str, vendor: str) -> dict[str, str]:
-        """What a contender is told: where its own empty database is."""
+        """Return the variables of a contender: its own empty database."""
         name = re.sub(r"\W+", "_", f"bench_{who}").lower()
         url = (
             f"sqlite:///{self.scratch / name}.sqlite3"
@@ -140,7 +140,7 @@ class Lab:
         }
 
     def database(self, name: str) -> str:
-        """The URL of a database of this name, made if it is missing."""
+        """Return the URL of a database of this name, made if it is missing."""
         with psycopg.connect(libpq(self._server), autocommit=True) as admin:
             there = admin.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [name]
@@ -174,7 +174,7 @@ class Lab:
         return self._contenders[key]
 
     def _environment(self, peer: Peer) -> str:
-        """The Python of a peer's own environment under .build/, made once."""
+        """Return the Python of a peer's environment under .build/."""
         folder = BUILD / "peers" / peer.module.rsplit("_", 1)[-1]
         python = folder / "bin" / "python"
         stamp = folder / "installed"
@@ -194,7 +194,7 @@ class Lab:
 
 
 def project(url: str) -> dict[str, str]:
-    """What the template's project reads; no peer sees its packages."""
+    """Return what the template's project reads; no peer sees its packages."""
     return {
         "DATABASE_URL": url,
         "DJANGO_ENV_FILE": os.devnull,
@@ -205,7 +205,7 @@ def project(url: str) -> dict[str, str]:
 
 @contextmanager
 def lab(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Lab]:
-    """A lab with a PostgreSQL of its own, thrown away afterwards."""
+    """Yield a lab with a PostgreSQL of its own, deleted afterwards."""
     with postgres_script().postgres(FLAGS) as server:
         made = Lab(sizes, server, say)
         try:
@@ -215,7 +215,7 @@ def lab(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Lab]:
 
 
 def postgres_script() -> ModuleType:
-    """The project's own script: what its tests run on, and no other."""
+    """Return the project's own script: what its tests run on, and no other."""
     path = PROJECT / "scripts" / "with_postgres.py"
     spec = importlib.util.spec_from_file_location("with_postgres", path)
     assert spec is not None
@@ -227,7 +227,7 @@ def postgres_script() -> ModuleType:
 
 
 def libpq(url: str) -> str:
-    """A URL with its socket's folder as the host, as every driver reads it."""
+    """Return a URL with its socket's folder as the host."""
     if url.startswith("sqlite"):
         return url
     user, rest = url.split("://", 1)[1].split("@", 1)

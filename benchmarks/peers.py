@@ -23,7 +23,7 @@ def no_redis() -> str:
     if shutil.which("redis-server"):
         return ""
     return (
-        "Celery was skipped: there is no redis-server here "
+        "Celery was skipped: no redis-server was found "
         "(apt install redis-server)."
     )
 
@@ -74,7 +74,7 @@ PEERS = (
         most_runs=100,
         does="a workflow of activities on the server that TEMPORAL_ADDRESS "
         "names, else on its development server, which keeps its state in a "
-        "SQLite file; a cluster on PostgreSQL is no package",
+        "SQLite file; a cluster on PostgreSQL is not a package",
     ),
     Peer(
         name="django-hookflow 0.0.4",

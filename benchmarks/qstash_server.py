@@ -1,4 +1,4 @@
-"""How fast the embedded QStash server delivers, how late, in how much memory.
+"""Measure the embedded QStash server: throughput, lateness, memory.
 
     python benchmarks/qstash_server.py                 # SQLite in a file
     python benchmarks/qstash_server.py --postgres      # a fresh PostgreSQL
@@ -35,7 +35,7 @@ arrivals: list[tuple[int, str]] = []
 
 
 async def receiver(scope: Any, receive: Any, send: Any) -> None:
-    """Answer 200 and note when each body came; GET tells them all."""
+    """Answer 200 and note when each body came; GET returns them all."""
     if scope["type"] != "http":
         return
     body, more = b"", True
@@ -137,7 +137,7 @@ class Bench:
         show("lateness p99", f"{late[int(len(late) * 0.99)]} ms")
 
     def memory(self, count: int) -> None:
-        """What the process holds while so many messages wait."""
+        """Show the memory of the process while so many messages wait."""
         show("memory, nothing waiting", f"{self._megabytes():.0f} MB")
         begin = time.perf_counter()
         for _ in range(count // BATCH):

@@ -47,7 +47,7 @@ def as_markdown(answers: Sequence[Answer], facts: dict[str, Any]) -> str:
 
 
 def compared(names: Collection[str]) -> Iterator[str]:
-    """What each peer that was measured does, and with what."""
+    """Yield what each peer that was measured does, and with what."""
     measured = [peer for peer in PEERS if peer.name in names]
     if not measured:
         return
@@ -91,7 +91,7 @@ def cells(figure: Figure) -> list[str]:
 
 
 def comparable(figures: Sequence[Figure]) -> list[Figure]:
-    """Those that a picture helps with: several contenders for one thing."""
+    """Return the figures with several contenders, which get a picture."""
     whos: dict[str, set[str]] = {}
     for figure in figures:
         whos.setdefault(figure.what, set()).add(figure.who)
@@ -99,7 +99,7 @@ def comparable(figures: Sequence[Figure]) -> list[Figure]:
 
 
 WIDTH, ROW, LEFT, RIGHT = 760, 22, 230, 110
-LONGEST = 25.0  # the ratio that a bar can show; beyond, its number tells
+LONGEST = 25.0  # the largest ratio that a bar shows
 NUMBER = 70  # what "0.89 ×" takes, and some room
 
 
@@ -139,7 +139,7 @@ def as_svg(title: str, figures: Sequence[Figure]) -> str:
 
 
 def bar(figure: Figure, top: float, scale: float) -> Iterator[str]:
-    """Its name, the median as a bar, the spread as a line in it."""
+    """Yield its name, the median as a bar, the spread as a line in it."""
     middle, ratios = median(figure.ratios), figure.ratios
     kind = "ours" if figure.who == "hookflow" else "peer"
     low, tip, high = (

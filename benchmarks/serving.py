@@ -22,7 +22,7 @@ PATIENCE = 60.0  # seconds until both have to listen
 
 
 def addresses() -> dict[str, str]:
-    """The variables that point to two free ports of this machine."""
+    """Return the variables that point to two free ports of this machine."""
     site, qstash = free_ports(2)
     return {
         "DJANGO_HOOKFLOW_DOMAIN": f"http://{HOST}:{site}",
@@ -34,7 +34,7 @@ def addresses() -> dict[str, str]:
 def serving(
     variables: Mapping[str, str], workers: int, log: Path
 ) -> Iterator[None]:
-    """Both servers, until the block ends. The database is migrated."""
+    """Yield both servers, until the block ends. The database is migrated."""
     site = port_of(variables["DJANGO_HOOKFLOW_DOMAIN"])
     qstash = port_of(variables["QSTASH_URL"])
     commands = (

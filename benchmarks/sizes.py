@@ -1,4 +1,4 @@
-"""How much is measured; `QUICK=1` only shows that the harness works."""
+"""The sizes of a measurement; `QUICK=1` only tests the harness."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     python3 tests/clean_copy.py DIRECTORY
 
 Cookiecutter bakes whatever lies in a local template, also databases and
-caches. What is baked from this copy is what everybody else gets.
+caches. A bake of this copy is the same for every user.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def tracked_files(folder: Path = REPOSITORY) -> set[str]:
-    """The files of `folder` that git knows, relative to it, with "/"."""
+    """Return the files of `folder` that git knows, as relative paths."""
     listing = subprocess.run(
         ["git", "ls-files", "-z"],
         cwd=folder,

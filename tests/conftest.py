@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository without what git does not know."""
+    """Return the repository without what git does not know."""
     return clean_copy(tmp_path_factory.mktemp("template"))
 
 
@@ -40,5 +40,5 @@ def bake(cookies: Any, template: Path) -> Bake:
 
 @pytest.fixture
 def owner(bake: Bake) -> Owner:
-    """The owner of a project with the default answers, committed."""
+    """Return the owner of a project with the default answers, committed."""
     return Owner(bake())

@@ -1,4 +1,4 @@
-"""What the documents hold: blocks of code, tables, links."""
+"""Read blocks of code, tables and links from the documents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Block:
 
     @property
     def is_change_of_code(self) -> bool:
-        """Whether a site that serves the file restarts by it."""
+        """Return True if a site that serves the file restarts by it."""
         return self.language == "diff" and self.file.endswith(".py")
 
     def write(self, project: Path) -> None:
@@ -45,7 +45,7 @@ class Block:
             path.write_text(self.text, "utf-8")
 
     def changed(self, text: str) -> str:
-        """`text` with the lines of a diff; they must be there once."""
+        """Return `text` with the lines of a diff; they must be there once."""
         lines = self.text.splitlines(keepends=True)
         before = "".join(line[1:] for line in lines if line[0] in " -")
         after = "".join(line[1:] for line in lines if line[0] in " +")
@@ -55,18 +55,18 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """What is typed behind a prompt, and what is shown below it."""
+    """A command after a prompt, and the output shown below it."""
 
     text: str
     output: str
 
     @property
     def is_a_look(self) -> bool:
-        """Whether it changes nothing, so that it can be asked again."""
+        """Return True if it changes nothing, so that it can be asked again."""
         return ".objects.get(run_id=" in self.text
 
     def prints(self, screen: str) -> bool:
-        """Whether that is what is shown; "…" stands for anything."""
+        """Return True if that is what is shown; "…" stands for anything."""
         shown = map(re.escape, self.output.strip("\n").split("…"))
         return re.fullmatch(".*".join(shown), screen.strip("\n")) is not None
 
@@ -76,7 +76,7 @@ def text_of(name: str) -> str:
 
 
 def blocks_of(name: str) -> list[Block]:
-    """The blocks of code of a document, in order."""
+    """Return the blocks of code of a document, in order."""
     text = text_of(name)
     found = []
     for block in BLOCK.finditer(text):
@@ -86,7 +86,7 @@ def blocks_of(name: str) -> list[Block]:
 
 
 def commands_of(block: Block) -> list[Command]:
-    """The commands of a console; one may go over lines, within quotes."""
+    """Return the commands of a console; quotes may span lines."""
     commands = []
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         first, rest = part.split("\n", 1)
@@ -98,7 +98,7 @@ def commands_of(block: Block) -> list[Command]:
 
 
 def table_under(name: str, heading: str) -> list[list[str]]:
-    """The cells of the first table below a line, without their head."""
+    """Return the cells of the first table below a line, without their head."""
     _, _, section = text_of(name).partition(f"{heading}\n")
     lines = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
     assert lines is not None, f"{name} has no table under {heading}"

@@ -33,7 +33,7 @@ CACHE = REPOSITORY / ".build" / "images"
 NAME = "localhost/hookflow-test"
 BASE = "docker.io/library/python"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-GRACE = 120  # seconds for a process to end that was told to
+GRACE = 120  # seconds for a process to end after SIGTERM
 NEEDED = ("buildah", "debootstrap")
 CERTIFICATES = "/etc/ssl/certs"
 
@@ -64,7 +64,7 @@ exec chroot "$root" setpriv --reuid="$user" --regid="$group" --clear-groups \\
 
 @dataclass(frozen=True)
 class Config:
-    """What a Dockerfile says about running the image."""
+    """The part of a Dockerfile about running the image."""
 
     user: str
     command: list[str]
@@ -104,11 +104,11 @@ class Container:
         return self.process.poll() is None
 
     def wait(self) -> int:
-        """The exit status, when it has ended by itself."""
+        """Return the exit status, when it has ended by itself."""
         return self.process.wait(GRACE)
 
     def close(self) -> None:
-        """SIGKILL, if it is still there."""
+        """Kill it with SIGKILL, if it still runs."""
         if self.is_running:
             for child in children_of(self.process.pid):
                 with suppress(ProcessLookupError):
@@ -153,7 +153,7 @@ class Images(ABC):
     @property
     @abstractmethod
     def config(self) -> Config:
-        """What the image says about how to run it."""
+        """Return what the image says about how to run it."""
 
     @abstractmethod
     def start(
@@ -216,7 +216,7 @@ class Docker(Images):
         run("docker", "image", "rm", "--force", NAME)
 
     def prepare(self) -> None:
-        """Its daemon needs nothing."""
+        """Do nothing: the daemon needs none of it."""
 
     def close(self) -> None:
         """Nor did it leave anything."""
@@ -275,7 +275,7 @@ class Buildah(Images):
 
     @cached_property
     def root(self) -> Path:
-        """The image's file system; every container has it read-only."""
+        """Return the image's file system; every container has it read-only."""
         return Path(self.buildah("mount", self.container).strip())
 
     def start(
@@ -358,7 +358,7 @@ def add_python(root: Path) -> None:
 
 
 def missing() -> list[str]:
-    """What must be installed to build without Docker."""
+    """Return what must be installed to build without Docker."""
     return [tool for tool in NEEDED if shutil.which(tool) is None]
 
 
@@ -389,7 +389,7 @@ def begin(words: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def run(*words: str, **variables: str) -> str:
-    """What a command prints; all of it when it fails."""
+    """Return the output of a command, also of one that fails."""
     done = subprocess.run(
         words, env=os.environ | variables, stdin=subprocess.DEVNULL,
         capture_output=True, text=True,

@@ -22,7 +22,7 @@ INSTALLED = ("-o", ".venv/.synced-dev", "-o", ".venv/.synced-run")
 
 
 class Owner:
-    """Somebody in the directory of a project, with everything installed."""
+    """A person in the directory of a project, with everything installed."""
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -47,15 +47,15 @@ class Owner:
         self.types(f'git commit --quiet --message "{subject}"')
 
     def makes(self, *arguments: str) -> str:
-        """What a target of make prints; it must end well."""
+        """Return the output of a make target, which must succeed."""
         return shown(self.tries("make", *INSTALLED, *arguments))
 
     def types(self, command: str) -> str:
-        """What a command of the shell prints; it must end well."""
+        """Return the output of a shell command, which must succeed."""
         return shown(self.tries("bash", "-c", command))
 
     def tries(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """A command that may fail; its screen is `stdout`."""
+        """Return a command that may fail; its screen is `stdout`."""
         return run_in(self.project, self.variables, *command)
 
 
@@ -69,7 +69,7 @@ def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def environment() -> dict[str, str]:
-    """Our variables without those that are only ours."""
+    """Return our variables without those that are only ours."""
     return {
         name: text for name, text in os.environ.items() if name not in OURS
     }

@@ -1,4 +1,4 @@
-"""Ports that nobody listens at, as the project's own tests find them."""
+"""Ports at which no process listens, found as by the project's own tests."""
 
 from __future__ import annotations
 

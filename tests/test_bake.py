@@ -1,4 +1,4 @@
-"""What a bake holds, for the default answers and for extremes."""
+"""The files of a bake, for the default answers and for extremes."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_git_is_given_no_secret(bake: Bake) -> None:
 
 
 def files_of(project: Path) -> set[str]:
-    """Every file of a project, relative to it, with "/"."""
+    """Return every file of a project, relative to it, with "/"."""
     return {
         path.relative_to(project).as_posix()
         for path in project.rglob("*")
@@ -193,12 +193,12 @@ def files_of(project: Path) -> set[str]:
 
 
 def contents(project: Path) -> dict[str, bytes]:
-    """Every file of a project with what it holds."""
+    """Return every file of a project with what it holds."""
     return {name: (project / name).read_bytes() for name in files_of(project)}
 
 
 def pairs(text: bytes) -> list[bytes]:
-    """Each two neighbouring bytes."""
+    """Return each two neighbouring bytes."""
     return [text[index : index + 2] for index in range(len(text) - 1)]
 
 
@@ -215,7 +215,7 @@ def parse(path: Path) -> None:
 
 
 def run_python(folder: Path, code: str) -> str:
-    """What a script prints that runs in `folder`."""
+    """Return the output of a script that runs in `folder`."""
     return subprocess.run(
         [sys.executable, "-X", "utf8", "-c", code],
         cwd=folder,
@@ -226,7 +226,7 @@ def run_python(folder: Path, code: str) -> str:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What a git command prints."""
+    """Return the output of a git command."""
     return subprocess.run(
         ["git", *arguments],
         cwd=folder,
@@ -284,7 +284,7 @@ def test_a_link_that_leads_nowhere_breaks_no_bake(
 def baked(
     template: Path, folder: Path, *answers: str, **variables: str
 ) -> Path:
-    """A project made by the command itself, as a person starts it."""
+    """Return a project made by the command itself, as a person starts it."""
     folder.mkdir()
     subprocess.run(
         [

@@ -41,7 +41,7 @@ def test_the_project_passes_its_own_tests(bake: Bake) -> None:
 
 
 def without_numbers(screen: str) -> list[str]:
-    """The words on a screen, whatever the ids and times of the run were."""
+    """Return the words on a screen, without ids and times."""
     words = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", screen)
     words = re.sub(r"\d+\.\d m?s", "TIME", words)
     return re.sub(r"-{2,}", "", words).split()

@@ -85,7 +85,7 @@ def test_every_question_says_what_it_compares() -> None:
 
 
 def test_a_question_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(SystemExit, match="no question 'stepps'"):
+    with pytest.raises(SystemExit, match="No question is named 'stepps'"):
         choose("stepps")
 
 

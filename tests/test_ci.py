@@ -1,4 +1,4 @@
-"""What a project ships for CI is valid, safe, and the project's own."""
+"""The CI files of a project are valid, safe, and run its own targets."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_the_audit_fails_for_a_known_hole(
 
 @contextmanager
 def advisories(holes: list[str]) -> Iterator[str]:
-    """A service of advisories (OSV v1) that knows `holes` in Django."""
+    """Yield a service of advisories (OSV v1) that knows `holes` in Django."""
 
     class Service(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -234,7 +234,7 @@ def advisories(holes: list[str]) -> Iterator[str]:
             self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
-            """Nothing on the screen of the tests."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -243,7 +243,7 @@ def advisories(holes: list[str]) -> Iterator[str]:
 
 
 def commands_of(folder: Path) -> dict[str, set[str]]:
-    """The targets of make that each file runs; they run nothing else."""
+    """Return the targets of make that each file runs."""
     github = load(folder / ".github" / "workflows" / "ci.yml")["jobs"]
     gitlab = load(folder / ".gitlab-ci.yml")
     return {
@@ -270,7 +270,7 @@ def targets_of(lines: Iterator[str]) -> set[str]:
 
 
 def matrix_of_github() -> set[tuple[str, str]]:
-    """The versions of Python and Django; "" is what the lock says."""
+    """Return the versions of Python and Django; "" is what the lock says."""
     ci = load(PROJECT / ".github" / "workflows" / "ci.yml")
     matrix = ci["jobs"]["test"]["strategy"]["matrix"]
     return {
@@ -296,7 +296,7 @@ def load(path: Path) -> dict[str, Any]:
 def run_tool(
     name: str, *arguments: str | Path
 ) -> subprocess.CompletedProcess[str]:
-    """A tool of the environment that runs the tests."""
+    """Return a tool of the environment that runs the tests."""
     return subprocess.run(
         [Path(sys.executable).parent / name, *arguments],
         stdout=subprocess.PIPE,

@@ -114,7 +114,7 @@ def test_every_snippet_of_python_is_one(name: str) -> None:
 
 
 def closed(text: str) -> str:
-    """A snippet that only shows decorators, with a function below them."""
+    """Return a snippet, with a function if it is decorators only."""
     only_decorators = text.splitlines()[-1].startswith("@")
     return text + "def function(ctx): ...\n" if only_decorators else text
 

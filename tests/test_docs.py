@@ -60,7 +60,7 @@ SLOW_ORDER = (
 
 @dataclass
 class Reader:
-    """Somebody who does what the tutorial says, in a project of their own."""
+    """A person who follows the tutorial, in a project of their own."""
 
     project: Path
     site: str
@@ -72,7 +72,7 @@ class Reader:
         self.log = self.project.parent / "server.log"
 
     def types(self, command: str) -> str:
-        """What a command prints, at the address of this site."""
+        """Return the output of a command, at the address of this site."""
         done = subprocess.run(
             [
                 "bash",
@@ -101,7 +101,7 @@ class Reader:
         return f"{command.text}\n{screen}\n{self.log.read_text()[-8000:]}"
 
     def make_dev(self) -> None:
-        """What `make dev` does when everything is installed."""
+        """Start the site as `make dev` does when everything is installed."""
         self.types("python scripts/setup_env.py")
         self.types("python manage.py migrate --verbosity 0")
         self.types("python manage.py load_products")
@@ -125,7 +125,7 @@ class Reader:
             self.waits_until(self.answers)
 
     def starts(self) -> int:
-        """How often the site has started so far."""
+        """Return how often the site has started so far."""
         if not self.log.exists():
             return 0
         return self.log.read_text("utf-8").count("Watching for file")
@@ -143,7 +143,7 @@ class Reader:
             time.sleep(POLL)
 
     def kills(self) -> None:
-        """What a key of the terminal does to every process of the server."""
+        """Kill every process of the server, as a key of the terminal does."""
         if self.server is not None:
             os.killpg(self.server.pid, signal.SIGKILL)
             self.server.wait()
@@ -184,7 +184,7 @@ def test_the_tutorial_does_what_it_shows(reader: Reader) -> None:
 
 
 def types_in_the_first_terminal(reader: Reader, block: Block) -> None:
-    """Where make is run; it stands in other words in Reader."""
+    """Run the shell's commands, with make replaced by methods of Reader."""
     for line in block.text.splitlines():
         assert line.split()[0] in TYPED, line
         if line.startswith("source"):
@@ -233,7 +233,7 @@ def test_every_link_of_the_documents_leads_somewhere(document: Path) -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """The names that GitHub gives to headings."""
+    """Return the names that GitHub gives to headings."""
     headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.M)
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

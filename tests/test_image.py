@@ -75,7 +75,7 @@ DJANGO_HOOKFLOW_SWEEP_AFTER = 1
 LEDGER = "CREATE TABLE ledger (run_id text, step_id text, at text)"
 STEPS = [f"step-{number}" for number in range(6)]
 
-# Prints what a look from inside can tell.
+# Prints facts that are visible from inside.
 LOOK = """\
 import json, os, pathlib
 def size(top):
@@ -104,7 +104,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    """The image of the template's project, with secrets lying around."""
+    """Yield the image of the template's project, with secrets lying around."""
     context = tmp_path_factory.mktemp("context")
     for name in tracked_files(PROJECT):
         (context / name).parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ class Site:
         return made
 
     def run(self, *command: str) -> str:
-        """What a command prints that ends by itself."""
+        """Return what a command prints that ends by itself."""
         name = f"run-{len(self.containers)}"
         done = self.start(name, *command)
         assert done.wait() == 0, done.printed()
@@ -274,7 +274,7 @@ class Site:
 
 @pytest.fixture
 def site(image: Images, tmp_path: Path) -> Iterator[Site]:
-    """A migrated database and a few products; nothing runs yet."""
+    """Yield a migrated database and a few products; nothing runs yet."""
     extra = tmp_path / "extra"
     shutil.copytree(
         PROJECT / "django_hookflow" / "tests" / "http" / "brake",
@@ -345,7 +345,7 @@ def test_an_order_is_fulfilled_and_a_stop_ends_with_the_step_under_way(
     site.wait_until_it_stands()
     with idle_connection(site) as ended:
         web.terminate()
-        ended()  # the worker has heard of it
+        ended()  # the worker has received it
     assert web.is_running
     site.release()
 
@@ -356,7 +356,7 @@ def test_an_order_is_fulfilled_and_a_stop_ends_with_the_step_under_way(
         "WHERE run_id = 'held'"
     ) == [("waiting", "")]
 
-    # Another container goes on behind it, and runs no step again.
+    # Another container continues after it, and runs no step again.
     again = site.start_web()
     site.wait_for(
         lambda: run_of(site) == "completed",
@@ -369,7 +369,7 @@ def test_an_order_is_fulfilled_and_a_stop_ends_with_the_step_under_way(
 
 
 def what_serves_the_site() -> set[str]:
-    """The files of the project that its image must hold, and no others."""
+    """Return exactly the files of the project that its image holds."""
     packages = (
         "config/", "core/", "django_hookflow/", "orders/", "payments_sandbox/",
         "qstash_server/",
@@ -384,7 +384,7 @@ def what_serves_the_site() -> set[str]:
 
 
 def look(image: Images, folder: Path) -> dict[str, Any]:
-    """What LOOK finds in a container."""
+    """Return what LOOK finds in a container."""
     log = folder / "look.log"
     looked = image.start(log, "python", "-c", LOOK, environment={})
     assert looked.wait() == 0, looked.printed()
@@ -423,7 +423,7 @@ def run_of(site: Site) -> str:
 
 
 def ledger(site: Site) -> tuple[list[str], list[str]]:
-    """The steps that were executed, each time, and those on record."""
+    """Return the steps that were executed, each time, and those on record."""
     executed = site.rows("SELECT step_id FROM ledger ORDER BY at")
     recorded = site.rows(
         "SELECT step_id FROM django_hookflow_stepexecution e "
@@ -439,9 +439,9 @@ def ledger(site: Site) -> tuple[list[str], list[str]]:
 
 @contextmanager
 def idle_connection(site: Site) -> Iterator[Callable[[], None]]:
-    """A connection kept alive; what is yielded waits for its other end.
+    """Yield a connection kept alive; what is yielded waits for its other end.
 
-    A worker that stops closes those at once, while requests go on.
+    A worker that stops closes those at once, while requests continue.
     """
     connection = http.client.HTTPConnection(HOST, site.port, timeout=DEADLINE)
     connection.request("GET", "/api/products/")
@@ -459,7 +459,7 @@ def idle_connection(site: Site) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def postgres(port: int) -> Iterator[str]:
-    """The project's own PostgreSQL, at a port instead of a socket."""
+    """Yield the project's own PostgreSQL, at a port instead of a socket."""
     script = postgres_script()
     flags = script.FLAGS.replace("-h ''", f"-h {HOST} -p {port}")
     with script.postgres(flags):

@@ -1,4 +1,4 @@
-"""What the documents of a project tell its owner to type does work."""
+"""The commands in the documents of a project work."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def test_every_place_that_a_page_names_exists(name: str) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Whether it is there; LICENSE is chosen by the bake."""
+    """Return True if it is there; LICENSE is chosen by the bake."""
     return path.exists() or path.name == "LICENSE"
 
 
 def typed(page: Path) -> list[str]:
-    """What stands behind a prompt on a page."""
+    """Return the text after each prompt on a page."""
     blocks = CONSOLE.findall(page.read_text(encoding="utf-8"))
     return re.findall(r"^ *\$ (.*)$", "\n".join(blocks), re.MULTILINE)

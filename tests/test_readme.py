@@ -68,7 +68,7 @@ def test_the_workflow_of_the_project_runs_as_its_readme_says(
 
 
 def shown_by(text: str, folder: Path) -> str:
-    """What the blocks of Python in a README print."""
+    """Return the output of the Python blocks in a README."""
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     variables = {
         "PATH": os.environ["PATH"],
@@ -104,7 +104,7 @@ def test_every_file_the_readme_links_to_exists() -> None:
 
 
 def commands_of(text: str) -> set[str]:
-    """The targets of `make` in code blocks and inline code."""
+    """Return the targets of `make` in code blocks and inline code."""
     code = re.findall(r"```\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
     return set(
         re.findall(r"^(?:\$ )?make ([a-z-]+)", "\n".join(map("\n".join, code)),
@@ -113,7 +113,7 @@ def commands_of(text: str) -> set[str]:
 
 
 def targets(folder: Path) -> set[str]:
-    """The targets that `make help` lists there."""
+    """Return the targets that `make help` lists there."""
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=folder,

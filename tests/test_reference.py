@@ -219,6 +219,6 @@ def codes(cell: str) -> list[str]:
 
 
 def last_code(cell: str) -> str:
-    """The last value in a cell, empty when it holds none."""
+    """Return the last value in a cell, empty when it holds none."""
     found = re.findall(r"`([^`]*)`", cell)
     return found[-1] if found else ""

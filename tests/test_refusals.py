@@ -1,4 +1,4 @@
-"""What the user of cookiecutter's command line sees of a bad answer."""
+"""The error that cookiecutter's command line shows for a bad answer."""
 
 from __future__ import annotations
 

@@ -103,8 +103,7 @@ def test_a_project_with_changes_is_left_alone(name: str, owner: Owner) -> None:
 
     assert refused.returncode == 1
     assert refused.stdout == (
-        "Not everything is committed (git status lists 1), so what is done "
-        "here could not be told from your changes: commit or stash them "
+        "Not everything is committed (git status lists 1): commit or stash "
         "first, or go ahead with FORCE=1.\n"
     )
     assert owner.types("git status --short") == " M README.md\n"
@@ -133,7 +132,8 @@ def test_what_the_owner_wrote_beside_the_sample_stays(owner: Owner) -> None:
     write(
         settings,
         settings.read_text(encoding="utf-8").replace(
-            '    "orders",\n', '    "orders",\n    "django.contrib.sites",\n'
+            '    "orders",  # sample\n',
+            '    "orders",  # sample\n    "django.contrib.sites",\n',
         )
         + "\n# Ours.\nSITE_ID = 1  # not PAYMENTS_URL\n",
     )
@@ -144,6 +144,63 @@ def test_what_the_owner_wrote_beside_the_sample_stays(owner: Owner) -> None:
     text = settings.read_text(encoding="utf-8")
     assert '    "django.contrib.sites",\n]' in text
     assert text.endswith("\n# Ours.\nSITE_ID = 1  # not PAYMENTS_URL\n")
+
+
+def test_lines_of_the_owner_that_mention_the_sample_are_listed(
+    owner: Owner,
+) -> None:
+    report = owner.project / "core" / "report.py"
+    write(report, "# Ours.\nfrom orders.models import Order\n\nprint(Order)\n")
+    owner.commits("Ours")
+
+    screen = owner.makes("remove-sample")
+
+    assert (
+        "Edit what still mentions the sample:\n"
+        "core/report.py:2:from orders.models import Order\n"
+    ) in screen
+
+
+def test_no_line_is_listed_when_nothing_of_the_owner_mentions_it(
+    owner: Owner,
+) -> None:
+    for target in ("remove-sample", "remove-qstash-server"):
+        assert "Edit what" not in owner.makes(target)
+        owner.commits(target)
+
+
+def test_a_mark_without_its_end_changes_nothing(owner: Owner) -> None:
+    test = owner.project / "config" / "settings" / "test.py"
+    text = test.read_text(encoding="utf-8")
+    write(test, text.replace("# sample: end\n", ""))
+    owner.commits("Ours")
+
+    refused = owner.tries("python", "scripts/remove.py", "sample")
+
+    assert refused.returncode == 1
+    assert refused.stdout == (
+        'config/settings/test.py: "# sample: begin" has no other end; '
+        "nothing was changed.\n"
+    )
+    assert owner.types("git status --short") == ""
+
+
+def test_no_mark_is_left(owner: Owner) -> None:
+    remove(owner, ["remove-sample", "remove-qstash-server"])
+
+    marks = r"(sample|qstash-server)(: (begin|end)|: |( -->)?[ |]*$)"
+    found = owner.tries(
+        "git", "grep", "-nE", f"(#|;|//|<!--) (without )?{marks}",
+        "--", ":!scripts/remove.py",
+    )  # fmt: skip
+    assert found.stdout == ""
+
+
+def test_the_command_is_short_and_needs_no_syntax_tree(owner: Owner) -> None:
+    text = (owner.project / "scripts" / "remove.py").read_text("utf-8")
+
+    assert text.count("\n") < 100
+    assert "import ast" not in text
 
 
 def test_the_reference_does_without_the_embedded_server(
@@ -163,7 +220,7 @@ def remove(owner: Owner, targets: list[str]) -> None:
 
 
 def mentions(owner: Owner, pattern: str) -> list[str]:
-    """The files that still speak of it, but for the scripts that remove."""
+    """Return the files that still mention it, except scripts/remove.py."""
     found = owner.tries(
         "git", "grep", "--extended-regexp", "--files-with-matches", pattern,
         "--", ":!scripts/remove.py", ":!django_hookflow",

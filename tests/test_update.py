@@ -56,7 +56,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 @pytest.fixture
 def project(history: History, tmp_path: Path) -> Path:
-    """A project of the older version, committed by its owner."""
+    """Return a project of the older version, committed by its owner."""
     cruft(tmp_path, "create", str(history.folder), "--no-input",
           "--checkout", history.old)  # fmt: skip
     made = tmp_path / "order_desk"
@@ -137,7 +137,7 @@ def test_the_page_shows_the_commands_of_these_tests() -> None:
 
 
 def earlier_version() -> str:
-    """The last tag, or the template some changes ago."""
+    """Return the last tag, or the template some changes ago."""
     tags = git(REPOSITORY, "tag", "--list", "v*", "--sort=-version:refname")
     changes = git(
         REPOSITORY, "log", "--first-parent", "--format=%H",
@@ -164,7 +164,7 @@ def unpack(revision: str, folder: Path) -> None:
 
 
 def cruft(folder: Path, *arguments: str) -> str:
-    """What cruft prints; it must end well."""
+    """Return what cruft prints; it must end well."""
     variables = environment() | identity() | {"HOME": str(folder)}
     return shown(run_in(folder, variables, str(CRUFT), *arguments))
 
@@ -175,7 +175,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def identity() -> dict[str, str]:
-    """Whoever commits, without a configuration of this machine."""
+    """Return the author of commits, whatever this machine configures."""
     return {
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_AUTHOR_NAME": "Ada",
@@ -186,14 +186,14 @@ def identity() -> dict[str, str]:
 
 
 def commit(folder: Path, subject: str) -> str:
-    """The id of a commit of everything."""
+    """Return the id of a commit of everything."""
     git(folder, "add", "--all", "--force")
     git(folder, "commit", "--quiet", "--message", subject)
     return git(folder, "rev-parse", "HEAD").strip()
 
 
 def checks(project: Path) -> str:
-    """What Django finds to say about a project that can be started."""
+    """Return what Django finds to say about a project that can be started."""
     variables = {"DJANGO_SETTINGS_MODULE": "config.settings.test"}
     return shown(run_in(
         project, environment() | variables, sys.executable, "manage.py",
@@ -202,13 +202,13 @@ def checks(project: Path) -> str:
 
 
 def version_of(project: Path) -> str:
-    """The commit of the template that the project says it follows."""
+    """Return the commit of the template that the project says it follows."""
     state = json.loads((project / ".cruft.json").read_text(encoding="utf-8"))
     return str(state["commit"])
 
 
 def rejected(project: Path) -> list[Path]:
-    """What could not be merged: rejects, and files with marks in them."""
+    """Return the unmerged files: rejects, and files with conflict marks."""
     marked = [
         path
         for path in map(project.joinpath, tracked(project))

@@ -1,4 +1,4 @@
-"""What the tests of the project, its engine and its server share."""
+"""Shared by the tests of the project, its engine and its server."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # Races run where two can write at once: `make test-postgres`.
 ON_POSTGRESQL = [
     HERE / "django_hookflow/tests/races",
-    HERE / "qstash_server/tests/test_locks.py",
+    HERE / "qstash_server/tests/test_locks.py",  # qstash-server
 ]
 
 # These look at files, start processes with databases of their own, or ask
-# the database for nothing that depends on it. Of the embedded server it is
-# the modules with SQL of their own that run on both.
-SERVER = HERE / "qstash_server/tests"
+# the database for nothing that depends on it.
 ON_SQLITE = [
     HERE / "django_hookflow/tests/test_time_limit.py",
     HERE / "django_hookflow/tests/http/test_retention.py",
+]
+# qstash-server: begin
+# Of the embedded server it is the modules with SQL of their own that run on
+# both.
+SERVER = HERE / "qstash_server/tests"
+ON_SQLITE += [
     SERVER / "test_accounts.py",
     SERVER / "test_browsers.py",
     SERVER / "test_clock.py",
@@ -49,6 +53,7 @@ ON_SQLITE = [
     SERVER / "test_signing.py",
     SERVER / "test_status_page.py",
 ]
+# qstash-server: end
 
 
 # What may take longer than the default of pyproject.toml: real processes,
@@ -81,7 +86,7 @@ def pytest_collection_modifyitems(
 
 
 def is_once(item: pytest.Item) -> bool:
-    """Whether it uses the fixture `every`, with single deliveries.
+    """Return True if it uses the fixture `every`, with single deliveries.
 
     A duplicate meets locks and conflicts, which are a database's own. What
     only a single delivery shows, a message that was lost and that a duplicate
@@ -93,7 +98,7 @@ def is_once(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, Any]:
-    """A skip on a laptop is a failure in CI: there it would be a lie."""
+    """Fail skipped tests in CI."""
     report = yield
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
@@ -103,7 +108,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, Any]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> None:
-    """Where the time went, by folder: to read, and never to fail by."""
+    """Print the seconds by folder."""
     seconds: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:

@@ -1,4 +1,4 @@
-"""How gunicorn serves the site, wherever that is: `gunicorn config.wsgi`.
+"""The configuration of `gunicorn config.wsgi`.
 
 Reads PORT, WEB_CONCURRENCY (worker processes) and WEB_THREADS (in each of
 them); options on the command line win. As for the site, a variable may stand
@@ -32,11 +32,11 @@ workers = int(variables.get("WEB_CONCURRENCY") or 2)
 threads = int(variables.get("WEB_THREADS") or 8)
 
 # Seconds without a sign of life from a worker. Its threads may take longer
-# over a request: a delivery goes on for its budget, 20 seconds, and one step.
+# over a request: a delivery takes its budget, 20 seconds, and one step.
 timeout = 60
 
 # Seconds the requests under way have after SIGTERM. A delivery ends with the
-# step it is at; whoever started gunicorn should wait for 5 seconds more.
+# step it is at; its supervisor should wait 5 seconds longer.
 graceful_timeout = 25
 
 # Longer than a proxy keeps an idle connection, which would otherwise send a
@@ -48,7 +48,7 @@ keepalive = 130
 if os.access("/dev/shm", os.W_OK):  # noqa: S108
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
-# Nobody steers it from outside, and the file system may be read-only.
+# There is no control from outside, and the file system may be read-only.
 control_socket_disable = True
 
 # Its own logs in the style of the site's, with the id of each request.
@@ -65,7 +65,7 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Tell the engine when this worker is told to stop."""
+    """Notify the engine when this worker receives a stop signal."""
     from django_hookflow import stopping
 
     before = signal.getsignal(signal.SIGTERM)

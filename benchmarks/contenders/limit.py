@@ -33,7 +33,7 @@ INSERT = (
 
 
 def connect(url: str) -> tuple[Callable[..., Any], str]:
-    """What executes a statement and commits it, and the INSERT's text."""
+    """Return a function that executes and commits, and the INSERT."""
     if url.startswith("sqlite"):
         return sqlite(url.removeprefix("sqlite:///"))
     return postgres(url)
@@ -72,7 +72,7 @@ def main() -> None:
         now = now.isoformat(" ")
 
     def commits(count: int) -> float:
-        """Seconds for `count` rows, each with its COMMIT."""
+        """Return the seconds for `count` rows, each with its COMMIT."""
         run = uuid.uuid4().int >> 66
         began = time.perf_counter()
         for n in range(count):

@@ -62,7 +62,7 @@ def advance_all() -> int:
 
 
 def steps(steps: int, runs: int) -> float:
-    """Seconds for runs one after another, from trigger to the last commit."""
+    """Return the seconds for runs in sequence, trigger to last commit."""
     began = time.perf_counter()
     for _ in range(runs):
         bench_steps.trigger({"steps": steps})
@@ -71,7 +71,7 @@ def steps(steps: int, runs: int) -> float:
 
 
 def many(steps: int, runs: int, workers: int) -> float:
-    """Seconds for runs that are shared out among worker processes."""
+    """Return the seconds for runs shared by worker processes."""
     for _ in range(runs):
         bench_steps.trigger({"steps": steps})
     waiting = [[d.run_id, d.workflow_id, d.token] for d in sent]
@@ -98,7 +98,7 @@ def worker() -> None:
 
 
 def many_over_http(steps: int, runs: int, path: str) -> float:
-    """Seconds from the first trigger to the last step, by a real site."""
+    """Return the seconds from first trigger to last step, by a site."""
     marks = Marks(path)
     began = time.time()
     with ThreadPoolExecutor(THREADS) as threads:
@@ -109,7 +109,7 @@ def many_over_http(steps: int, runs: int, path: str) -> float:
 
 
 def publish(count: int) -> list[float]:
-    """Seconds of each trigger with its COMMIT and its message sent."""
+    """Return the seconds of each trigger with COMMIT and message."""
     seconds = []
     for _ in range(count):
         began = time.perf_counter()
@@ -120,7 +120,7 @@ def publish(count: int) -> list[float]:
 
 
 def wake(count: int, path: str) -> list[float]:
-    """Seconds from send_event to the step that waits for it, by a site."""
+    """Return the seconds from send_event to its step, by a site."""
     seconds = []
     for _ in range(count):
         marks = Marks(path)
@@ -150,7 +150,7 @@ def wait_until_quiet() -> None:
 
 
 def trigger(count: int) -> list[float]:
-    """Seconds of each trigger inside a transaction that is open already."""
+    """Return the seconds of each trigger inside an open transaction."""
     seconds = []
     with transaction.atomic():
         for _ in range(count):
@@ -162,7 +162,7 @@ def trigger(count: int) -> list[float]:
 
 
 def costs(steps: int) -> dict[str, int]:
-    """Counted, not timed: statements, messages, bytes of one run."""
+    """Return counts of statements, messages and bytes of one run."""
     with CaptureQueriesContext(connection) as triggering:
         bench_steps.trigger({"steps": steps})
     statements, messages, size = 0, 0, 0
@@ -182,7 +182,7 @@ def costs(steps: int) -> dict[str, int]:
 
 
 def replay(steps: int, times: int) -> list[float]:
-    """Seconds of deliveries that replay recorded steps and suspend again."""
+    """Return the seconds of deliveries that only replay steps."""
     bench_nap.trigger({"steps": steps})
     engine.advance(sent.popleft())
     while not napping(sent[0]):
@@ -198,20 +198,20 @@ def replay(steps: int, times: int) -> list[float]:
 
 
 def napping(bell: Delivery) -> bool:
-    """Whether a run has done its steps: the next bell is for the sleep."""
+    """Return True if a run has done its steps and sleeps."""
     soon = clock.now() + timedelta(days=1)
     return bell.not_before is not None and bell.not_before > soon
 
 
 def memory(steps: int) -> int:
-    """The most kilobytes this process has had, after a run of `steps`."""
+    """Return the peak kilobytes of this process after a run of `steps`."""
     bench_steps.trigger({"steps": steps})
     advance_all()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def recovery(runs: int) -> dict[str, float]:
-    """Seconds to sweep runs whose worker died, and to move them all."""
+    """Return the seconds to sweep runs of dead workers and finish them."""
     died = clock.now() - timedelta(hours=1)
     WorkflowRun.objects.bulk_create(
         [
@@ -245,7 +245,7 @@ def recovery(runs: int) -> dict[str, float]:
 
 
 def cleanup(runs: int, steps: int) -> dict[str, float]:
-    """Seconds to delete so many runs that ended long ago."""
+    """Return the seconds to delete so many runs that ended long ago."""
     ended = clock.now() - timedelta(days=90)
     with connection.cursor() as cursor:
         cursor.execute(OLD_RUNS, [ended, ended, ended, runs])

@@ -1,4 +1,4 @@
-"""How a contender talks to the runner: one JSON object a line.
+"""The protocol of contender and runner: one JSON object a line.
 
 Standard library only, since it runs in the environment of each peer.
 """
@@ -46,7 +46,7 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
 
 
 def work(number: int, steps: int) -> dict[str, bool]:
-    """The work of a step: none. The first and the last leave a mark."""
+    """Return the work of a step: none. The first and the last leave a mark."""
     if _marks and number == 0:
         mark(_marks, b"b")
     if _marks and number == steps - 1:
@@ -72,10 +72,10 @@ def mark(path: str, kind: bytes) -> None:
 
 
 class Marks:
-    """The times at which runs began and ended, whoever executed them."""
+    """The times at which runs began and ended, in any process."""
 
     def __init__(self, path: str = "") -> None:
-        """A new file, which processes started from here inherit, or `path`."""
+        """Open `path`, or a new file that child processes inherit."""
         if path:
             open(path, "w").close()
         else:
@@ -102,7 +102,7 @@ class Marks:
         )
 
     def elapsed(self) -> float:
-        """Seconds from the first step of all to the last."""
+        """Return the seconds from the first step of all to the last."""
         return max(self.times(b"e")) - min(self.times(b"b"))
 
 
@@ -116,7 +116,7 @@ def wait_for(is_so: Callable[[], bool], otherwise: str, pause: float) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens at."""
+    """Return ports at which no process listens."""
     with ExitStack() as held:  # all, so that none is picked twice
         ports = [
             held.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -130,7 +130,7 @@ def throughput(
     start: Callable[[], Sequence[subprocess.Popen[bytes]]],
     runs: int,
 ) -> float:
-    """Seconds that workers take for runs which wait for them.
+    """Return the seconds that workers take for runs which wait for them.
 
     The queue is filled first; the clock runs from the first step to the
     last, so neither filling it nor starting processes is counted.
@@ -148,7 +148,7 @@ def throughput(
 
 
 def start_worker(module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """`python -m module worker …` in the environment of this process."""
+    """Start `python -m module worker …` in this environment."""
     return subprocess.Popen(
         [sys.executable, "-m", module, "worker", *arguments],
         stdin=subprocess.PIPE,

@@ -51,7 +51,7 @@ def main() -> None:
     app.create_queue("default")
 
     def steps(steps: int, runs: int) -> float:
-        """Seconds for tasks one after another, claimed by this process."""
+        """Return the seconds for tasks in sequence, claimed here."""
         began = time.perf_counter()
         for _ in range(runs):
             app.spawn("run", {"steps": steps})

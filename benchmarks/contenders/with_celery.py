@@ -42,7 +42,7 @@ def step(number: int, count: int) -> dict[str, bool]:
 
 
 def start(workers: int) -> list[subprocess.Popen[bytes]]:
-    """One Celery worker with so many processes."""
+    """Start one Celery worker with so many processes."""
     return [
         subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", MODULE, "worker",
@@ -57,7 +57,7 @@ def enqueue(steps: int) -> None:
 
 
 def steps(steps: int, runs: int) -> float:
-    """Seconds for chains one after another, with one worker process."""
+    """Return the seconds for chains in sequence, with one worker."""
     marks = Marks()
     workers = start(1)
     try:

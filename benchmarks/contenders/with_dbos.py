@@ -51,7 +51,7 @@ def launch(executor: str) -> None:
 
 
 def steps(steps: int, runs: int) -> float:
-    """Seconds for workflows one after another, in this process."""
+    """Return the seconds for workflows one after another, in this process."""
     began = time.perf_counter()
     for _ in range(runs):
         run(steps)

@@ -73,7 +73,7 @@ sent = {"messages": 0, "bytes": 0}
 
 
 class Accepted:
-    """What Upstash answers to a publish call."""
+    """The response of Upstash to a publish call."""
 
     def raise_for_status(self) -> None:
         pass
@@ -133,7 +133,7 @@ def deliver(url: str, body: str) -> None:
 
 
 def steps(steps: int, runs: int) -> float:
-    """Seconds for runs one after another, each step a delivery."""
+    """Return the seconds for runs one after another, each step a delivery."""
     began = time.perf_counter()
     for _ in range(runs):
         run.trigger({"steps": steps})

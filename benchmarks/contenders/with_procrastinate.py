@@ -47,7 +47,7 @@ def prepare() -> None:
 
 
 def steps(steps: int, runs: int) -> float:
-    """Seconds for chains one after another, with one worker."""
+    """Return the seconds for chains one after another, with one worker."""
     marks = Marks()
     workers = [start_worker(MODULE)]
     try:
@@ -66,7 +66,7 @@ def steps(steps: int, runs: int) -> float:
 
 
 def wait_until_idle() -> None:
-    """A worker that is told of a job while it ends another may miss it."""
+    """Wait: a worker that is notified while it ends a job may miss one."""
     while app.job_manager.list_jobs(status="doing"):
         time.sleep(0.001)
 

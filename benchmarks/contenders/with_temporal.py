@@ -61,7 +61,7 @@ class Run:
 
 
 def steps(steps: int, runs: int) -> float:
-    """Seconds for workflows one after another, with a worker beside them."""
+    """Return the seconds for workflows in sequence, with a worker."""
     return asyncio.run(_steps(steps, runs))
 
 
@@ -118,7 +118,7 @@ def worker_of(client: Client) -> Worker:
 
 @contextmanager
 def development_server() -> Iterator[str]:
-    """Its address, while it runs on a file of its own."""
+    """Yield its address, while it runs on a file of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-temporal-") as folder:
         (port,) = free_ports(1)
         command = Path(sysconfig.get_path("scripts"), "temporal")

@@ -31,7 +31,7 @@ def bench_nap(ctx: WorkflowContext) -> None:
 
 @workflow
 def bench_event(ctx: WorkflowContext) -> None:
-    """Waits for an event, and marks when the step behind it runs."""
+    """Wait for an event, and mark when the step after it runs."""
     ctx.step.wait_for_event("wait", "bench", timeout="1h")
     ctx.step.run("woken", woken, ctx.data["marks"])
 

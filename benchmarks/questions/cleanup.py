@@ -1,4 +1,4 @@
-"""How long it takes to delete what is old."""
+"""The time to delete old rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody waits for: a trigger, and the step behind an event."""
+"""Latency: of a trigger, and from an event to the step after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTE = (
     "the embedded server: a trigger on its own, with its COMMIT and its "
     "message accepted by the server; and the wake-up, "
     "from the call of send_event, its COMMIT and its message included, "
-    "until the step behind the wait runs under gunicorn; it is sent when the "
+    "until the step after the wait runs under gunicorn; it is sent when the "
     "delivery that led to the wait is over. Each round is the median of its "
     "calls."
 )

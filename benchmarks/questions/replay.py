@@ -1,4 +1,4 @@
-"""What a long journal costs: replaying it, and holding it."""
+"""The cost of a long journal: replaying it, and holding it."""
 
 from __future__ import annotations
 

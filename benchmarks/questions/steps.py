@@ -1,4 +1,4 @@
-"""How long a step takes in runs of different lengths."""
+"""The time of a step in runs of different lengths."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def contenders(
 
 
 def measure(contender: Contender, steps: int, runs: int) -> float:
-    """Seconds of one step, by a process that is warm."""
+    """Return the seconds of one step, by a process that is warm."""
     contender.ask("steps", steps=min(steps, WARM), runs=1)
     seconds = contender.ask("steps", steps=steps, runs=runs)
     return float(seconds) / (steps * runs)

@@ -1,4 +1,4 @@
-"""How long a newcomer waits: `make demo`, from nothing and again."""
+"""The time of `make demo`, from nothing and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much gets through with one, two, four workers."""
+"""The throughput of one, two and four workers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def what(runs: int, workers: int) -> str:
 
 
 def contenders(lab: Lab, workers: int) -> Iterator[tuple[str, Contender, int]]:
-    """Each with how many runs it is given: peers once, with two workers."""
+    """Yield each with its number of runs: peers with two workers."""
     yield OURS, lab.ours(), lab.sizes.runs
     if workers == PEERS_WITH:
         for peer in lab.peers():

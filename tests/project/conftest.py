@@ -1,4 +1,4 @@
-"""How a project is deployed, proved on the one in the template.
+"""Tests of deployment, with the project in the template.
 
 The Makefile's target test-project runs this folder with the project's
 settings; a bake does not have it.

@@ -21,13 +21,13 @@ from environs import EnvValidationError
 from environs import ValidationError
 from environs import validate
 
+from config.declaration import Variable
 from config.variables import VARIABLES
-from config.variables import Variable
 from config.variables import needed_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# SQLite waits for its one writer instead of failing: WAL lets readers go on,
+# SQLite waits for its one writer instead of failing: WAL lets readers read,
 # IMMEDIATE takes the write lock at BEGIN, where waiting for it is possible.
 SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
@@ -51,7 +51,7 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 RATE = re.compile(rf"(?:off|([1-9]\d*)/({'|'.join(SECONDS)}))$")
 
-# What environs says of a variable that is not there, and we of an empty one.
+# The error of environs for a missing variable, and ours for an empty one.
 EMPTY = "It is empty."
 MISSING = {"Environment variable not set.", EMPTY}
 
@@ -63,9 +63,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def reach_loopback_directly(variables: MutableMapping[str, str]) -> None:
-    """Keep a proxy of the office away from what is on this machine.
+    """Bypass a proxy for addresses of this machine.
 
-    It would look for the site, the sandbox and the embedded QStash server on
+    It would look for the site and other servers of this machine on
     a machine of its own. Every client of this process reads `no_proxy`; the
     lower case wins where both are set.
     """
@@ -91,9 +91,9 @@ PARSERS: dict[str, Callable[..., Any]] = {
 
 
 def variable(name: str, module: str = "base") -> Any:
-    """The value of a declared variable, or its default in `module`.
+    """Return the value of a declared variable, or its default in `module`.
 
-    What cannot be read is None until `seal` raises with all that is wrong.
+    An unreadable value is None until `seal` raises, naming all of them.
     """
     declared = VARIABLES[name]
     default = declared.default_in(module)
@@ -109,7 +109,7 @@ def variable(name: str, module: str = "base") -> Any:
 
 
 def throttles(module: str = "base") -> dict[str, str]:
-    """The rate of each scope of core.throttling."""
+    """Return the rate of each scope of core.throttling."""
     prefix = "DJANGO_THROTTLE_"
     return {
         name.removeprefix(prefix).lower(): variable(name, module)
@@ -119,7 +119,7 @@ def throttles(module: str = "base") -> dict[str, str]:
 
 
 def is_given(name: str) -> bool:
-    """Whether a variable is set to something; compose files set to ""."""
+    """Return True if a variable is not empty; compose files set ""."""
     return bool(env.str(name, ""))
 
 
@@ -151,7 +151,7 @@ def rules(declared: Variable) -> list[validate.Validator]:
 
 
 def database(default: str) -> dict[str, Any]:
-    """The entry of DATABASES for `DATABASE_URL`, or for `default`."""
+    """Return the entry of DATABASES for `DATABASE_URL`, or for `default`."""
     config: dict[str, Any] = dict(
         env.dj_db_url("DATABASE_URL") or {}
         if is_given("DATABASE_URL")
@@ -181,19 +181,19 @@ def kept_connections(
 
 
 def sqlite_file(name: str) -> str:
-    """The same file wherever a command is started from, as cron does."""
+    """Return the path of the same file in every working directory."""
     return name if name == ":memory:" else str(BASE_DIR / name)
 
 
 def mail(default: str) -> dict[str, Any]:
-    """The EMAIL_… settings of `DJANGO_EMAIL_URL`, or of `default`."""
+    """Return the EMAIL_… settings of `DJANGO_EMAIL_URL`, or of `default`."""
     given = is_given("DJANGO_EMAIL_URL")
     url = given and env.str("DJANGO_EMAIL_URL", validate=is_mail_url)
     return dict(dj_email_url.parse(url or default))
 
 
 def host_of(url: str | None) -> list[str]:
-    """The host name in `url`, or none; a check says what is wrong with it."""
+    """Return the host name in `url`; none if it is invalid."""
     try:
         host = urlsplit(url or "").hostname
     except ValueError:

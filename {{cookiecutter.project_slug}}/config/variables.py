@@ -9,87 +9,20 @@ read the list before the dependencies are installed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
 
-Default = str | bool | int | float | tuple[str, ...]
-
-LOCAL = "local"  # config.settings.local
-PRODUCTION = "production"  # config.settings.production
-EVERYWHERE = (LOCAL, PRODUCTION)
-NOWHERE: tuple[str, ...] = ()
-
-# The host of every example; a bake puts the public domain in its place.
-HOST = "shop.example.com"
-
-# The types of values, and their description in the documentation.
-KINDS = {
-    "text": "text",
-    "flag": "True or False",
-    "whole": "whole number",
-    "number": "number",
-    "list": "comma-separated list",
-    "rate": "such as `20/minute`, or `off`",
-    "database": "URL of a database",
-    "mail": "URL of a mail server",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variable:
-    """An environment variable: its purpose, type and default.
-
-    An empty value counts as not set.
-    """
-
-    name: str
-    group: str
-    help: str  # one sentence, or two
-    kind: str = "text"
-    default: Default = ""
-    # Other defaults, by module of config.settings.
-    defaults: Mapping[str, Default] = field(default_factory=dict)
-    read_in: tuple[str, ...] = EVERYWHERE
-    # The file that reads it, if not the settings.
-    reader: str = ""
-    # The settings modules that refuse to start without it.
-    needed: tuple[str, ...] = NOWHERE
-    secret: bool = False
-    # An example; .env.example has it commented out.
-    example: str = ""
-    # The value in a new .env; "" is replaced by a generated secret.
-    fresh: str | None = None
-    choices: tuple[str, ...] = ()
-    least: float | None = None
-    most: float | None = None
-
-    def default_in(self, module: str) -> Default:
-        return self.defaults.get(module, self.default)
-
-
-DJANGO = "Django"
-DATA = "Database and mail"
-SECURITY = "Security"
-WORKFLOWS = "Durable workflows"
-WATCH = "Observability"
-SHOP = "The shop and its payments"
-PROCESS = "The process"
-CONTAINERS = "Containers and the tunnel"
-
-# Below each group's title in .env.example and in the documentation.
-GROUPS = {
-    DJANGO: "",
-    DATA: "",
-    SECURITY: "",
-    WORKFLOWS: "Copy the four QSTASH_ values from the QStash console; the "
-    "embedded server on a laptop accepts any values.",
-    WATCH: "See docs/observability.md.",
-    SHOP: "",
-    PROCESS: "Read before the settings, or by the process that starts the "
-    "site. DJANGO_SETTINGS_MODULE and DJANGO_ENV_FILE have no effect in a "
-    ".env file: they choose the settings and the file.",
-    CONTAINERS: "Read by docker compose, ngrok and Caddy.",
-}
+from config.declaration import CONTAINERS
+from config.declaration import DATA
+from config.declaration import DJANGO
+from config.declaration import EVERYWHERE
+from config.declaration import HOST
+from config.declaration import LOCAL
+from config.declaration import PROCESS
+from config.declaration import PRODUCTION
+from config.declaration import SECURITY
+from config.declaration import WATCH
+from config.declaration import WORKFLOWS
+from config.declaration import Variable
+from orders.variables import DECLARED as OF_THE_SAMPLE  # sample
 
 DECLARED = (
     # --- Django ---
@@ -192,8 +125,8 @@ DECLARED = (
         name="DJANGO_FROM_EMAIL",
         group=DATA,
         help="Sender address of mail.",
-        default="orders@localhost",
-        example=f"orders@{HOST}",
+        default="site@localhost",
+        example=f"site@{HOST}",
     ),
     # --- Security ---
     Variable(
@@ -266,23 +199,6 @@ DECLARED = (
         least=0,
     ),
     Variable(
-        name="DJANGO_THROTTLE_ORDERS",
-        group=SECURITY,
-        help="Orders per client address, per second, minute, hour or day.",
-        kind="rate",
-        default="30/minute",
-        defaults={LOCAL: "off"},
-    ),
-    Variable(
-        name="DJANGO_THROTTLE_STATUS",
-        group=SECURITY,
-        help="Status requests for orders per client address; an open page "
-        "sends one per second until its order ends.",
-        kind="rate",
-        default="600/minute",
-        defaults={LOCAL: "off"},
-    ),
-    Variable(
         name="DJANGO_THROTTLE_WEBHOOK",
         group=SECURITY,
         help="Refused messages to the webhooks per client address. Messages "
@@ -303,10 +219,16 @@ DECLARED = (
     Variable(
         name="QSTASH_URL",
         group=WORKFLOWS,
-        help="Address of the QStash service, or of the embedded server; if it "
-        "is an address of this machine, runserver starts that server.",
+        help=(
+            "Address of the QStash service."
+            # qstash-server: begin
+            " If it is an address of this machine, runserver starts the "
+            "embedded server there."
+            # qstash-server: end
+        ),
         default="https://qstash.upstash.io",
-        fresh="http://127.0.0.1:8080",
+        fresh="http://127.0.0.1:8080",  # qstash-server
+        # without qstash-server: fresh="https://qstash.upstash.io",
     ),
     Variable(
         name="QSTASH_TOKEN",
@@ -474,48 +396,7 @@ DECLARED = (
         "emptied at start. By default gunicorn creates a temporary one.",
         reader="django_hookflow/contrib/observability/gunicorn.py",
     ),
-    # --- The shop and its payments ---
-    Variable(
-        name="PAYMENTS_URL",
-        group=SHOP,
-        help="Address of the payment provider; this project contains a "
-        "simulated one, the sandbox.",
-        needed=EVERYWHERE,
-        example=f"https://{HOST}/sandbox",
-        fresh="http://127.0.0.1:8000/sandbox",
-    ),
-    Variable(
-        name="PAYMENTS_API_KEY",
-        group=SHOP,
-        help="Authenticates us to the provider.",
-        needed=EVERYWHERE,
-        secret=True,
-        fresh="",
-    ),
-    Variable(
-        name="PAYMENTS_WEBHOOK_SECRET",
-        group=SHOP,
-        help="Verifies webhooks from the provider.",
-        needed=EVERYWHERE,
-        secret=True,
-        fresh="",
-    ),
-    Variable(
-        name="ORDERS_CURRENCY",
-        group=SHOP,
-        help="The currency of all prices.",
-        default="EUR",
-    ),
-    Variable(
-        name="ORDERS_PAYMENT_TIMEOUT",
-        group=SHOP,
-        help="Seconds until a customer is reminded of a payment, and then "
-        "until the order is cancelled.",
-        kind="whole",
-        default=3600,
-        defaults={LOCAL: 60},
-        least=1,
-    ),
+    *OF_THE_SAMPLE,  # sample
     # --- The process ---
     Variable(
         name="DJANGO_SETTINGS_MODULE",
@@ -565,10 +446,13 @@ DECLARED = (
     Variable(
         name="COMPOSE_PROFILES",
         group=CONTAINERS,
-        help='Services beside the site: "qstash" is the embedded server, '
-        '"tunnel" is ngrok; leave it empty on a server.',
+        help=(
+            "Services beside the site: "
+            '"qstash" is the embedded server, '  # qstash-server
+            '"tunnel" is ngrok; leave it empty on a server.'
+        ),
         reader="compose.yaml",
-        fresh="qstash",
+        fresh="qstash",  # qstash-server
     ),
     Variable(
         name="COMPOSE_FILE",
@@ -584,7 +468,8 @@ DECLARED = (
         group=CONTAINERS,
         help="QSTASH_URL inside containers on a laptop; with the tunnel, the "
         "address of the service.",
-        default="http://qstash:8080",
+        default="http://qstash:8080",  # qstash-server
+        # without qstash-server: default="https://qstash.upstash.io",
         reader="compose.yaml",
         example="https://qstash.upstash.io",
     ),

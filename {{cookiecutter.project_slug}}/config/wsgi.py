@@ -14,5 +14,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 application = get_wsgi_application()
 application.request_class = SiteRequest
 
-# Needs the apps, so it comes behind what loads them.
+# Needs the apps, so it is imported after they are loaded.
 refuse_to_start()

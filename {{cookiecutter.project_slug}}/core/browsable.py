@@ -1,4 +1,4 @@
-"""What the API answers with: JSON, and pages for people."""
+"""Renderers of the API: JSON, and pages for people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EscapingJSONRenderer(JSONRenderer):
 class SafeJSONRenderer(JSONRenderer):
     """Writes text as it is, and escapes all of it where UTF-8 has no bytes.
 
-    A step may return the name of a file that is no UTF-8. Its lone surrogate
+    A step may return the name of a file that is not UTF-8. Its lone surrogate
     fits into no answer, but JSON has an escape for it.
     """
 

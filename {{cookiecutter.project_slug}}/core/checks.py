@@ -120,7 +120,7 @@ def check_secrets(**_: Any) -> list[CheckMessage]:
 
 @register("site")
 def check_addresses(**_: Any) -> list[CheckMessage]:
-    """Those that stand in a fresh .env, where they are a laptop's."""
+    """Refuse loopback addresses, which a fresh .env has, with DEBUG off."""
     if settings.DJANGO_ALLOW_LOOPBACK:
         return []
     addresses = (one.name for one in DECLARED if "://" in (one.fresh or ""))
@@ -137,7 +137,7 @@ def check_addresses(**_: Any) -> list[CheckMessage]:
 
 
 def is_here(url: str) -> bool:
-    """Whether `url` is an address of the machine that uses it."""
+    """Return True if `url` is an address of this machine."""
     host = ""
     try:
         host = urlsplit(url).hostname or ""

@@ -1,4 +1,4 @@
-"""What a page may load and run, as settings that Django 6 understands.
+"""The Content Security Policy, as settings of Django 6.
 
 Django 6 has a middleware for SECURE_CSP; the one here does the same for
 Django 5.2: https://docs.djangoproject.com/en/6.1/howto/csp/
@@ -52,7 +52,7 @@ STRICT: Policy = {
 
 
 def policy(report_to: str = "") -> Policy:
-    """The policy; `report_to` is told of what it has kept from happening."""
+    """Return the policy; browsers report violations to `report_to`."""
     return {**STRICT, "report-uri": [report_to]} if report_to else STRICT
 
 
@@ -74,7 +74,7 @@ class ContentSecurityPolicyMiddleware:
 
 
 def written(chosen: Policy) -> str:
-    """A policy as a header, without a nonce."""
+    """Return a policy as a header, without a nonce."""
     return "; ".join(
         f"{name} {' '.join(value for value in values if value != NONCE)}"
         for name, values in chosen.items()

@@ -5,7 +5,7 @@
           used or lacks a migration
 /readyz?all   503 too when the transport is not reached or a run is overdue
 
-What is only in /readyz?all must not keep requests away from the site: the
+Checks of /readyz?all alone must not stop requests to the site: the
 deliveries that an overdue run waits for are requests.
 
 A process keeps what it found, of the database for 1 second and of the
@@ -43,7 +43,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 class HealthMiddleware:
-    """Comes first: whoever asks knows no host name and speaks plain http."""
+    """Runs first: a probe knows no host name and uses plain http."""
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
@@ -73,7 +73,7 @@ class HealthMiddleware:
         )
 
     def look(self) -> dict[str, Finding]:
-        """What all probes find; they look at the same time."""
+        """Return what each probe finds; they run concurrently."""
         until = time.monotonic() + settings.READY_PATIENCE
         for probe in self.probes:
             probe.start()
@@ -85,14 +85,14 @@ class HealthMiddleware:
 
 @dataclass(frozen=True)
 class Finding:
-    """How one thing is; `problem` says what is wrong and what to do."""
+    """The result of a check; `problem` says what is wrong and what to do."""
 
     ok: bool = True
     problem: str = ""
     overdue: float | None = None  # seconds, of the run that waits longest
 
     def as_json(self) -> dict[str, Any]:
-        """What there is to say: {"ok": …, "problem": …, "overdue": …}."""
+        """Return {"ok": …, "problem": …, "overdue": …}, without empty ones."""
         said = {"problem": self.problem or None, "overdue": self.overdue}
         return {"ok": self.ok} | {
             name: value for name, value in said.items() if value is not None
@@ -120,7 +120,7 @@ class Probe:
         self.begun = self.ended = -keep
 
     def start(self) -> None:
-        """Look, unless somebody does or has just done so."""
+        """Start a look, unless one is running or recent."""
         with self.lock:
             now = time.monotonic()
             if self.ended < self.begun > now - GIVEN_UP:

@@ -12,7 +12,7 @@ ESCAPED = {code: ascii(chr(code))[1:-1] for code in CONTROLS}
 
 
 class LineFormatter(logging.Formatter):
-    """One line for a message, whatever somebody has put into it.
+    """Return one line for a message, whatever text a client put into it.
 
     A traceback keeps its lines.
     """
@@ -34,6 +34,6 @@ class RequestFilter(logging.Filter):
 
 
 def is_routine(line: str) -> bool:
-    """Whether a line such as '"GET /livez HTTP/1.1" 200 3' tells nothing."""
+    """Return True for lines like '"GET /livez HTTP/1.1" 200 3'."""
     address = line.partition(" ")[2]
     return address.startswith((settings.STATIC_URL, "/livez", "/readyz"))

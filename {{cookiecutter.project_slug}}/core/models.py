@@ -1,4 +1,4 @@
-"""How often a client has asked, for all processes of the site."""
+"""Counts of requests per client, for all processes of the site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RequestCount(models.Model):
     and is gone when the server crashes, which is fine.
     """
 
-    # A keyed hash of what is counted, of whom, and of when it ends: no
+    # A keyed hash of scope, client and end: no
     # addresses are kept.
     key = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField()

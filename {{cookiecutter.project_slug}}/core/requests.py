@@ -45,7 +45,7 @@ class AsyncSiteRequest(TolerantHeaders, ASGIRequest):
 
 
 def is_readable(header: str) -> bool:
-    """Whether its parameters can be parsed, and its charset read."""
+    """Return True if its parameters and charset can be decoded."""
     try:
         for one in header.split(","):
             charset = parse_header_parameters(one)[1].get("charset")

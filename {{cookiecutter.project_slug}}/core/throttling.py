@@ -1,12 +1,14 @@
-"""Slows down who asks too often: 429, and when to come again.
+"""Throttle clients that send too many requests: 429 with Retry-After.
 
-What is counted, each by the address of the client:
+These are counted, each by the address of the client:
 
-orders    orders placed, in the shop and by the API
-status    looks at an order, as a page and by the API
 webhook   messages that were refused: unsigned, forged, expired, oversized;
-          what QStash has signed is let through, however much there is
+          signed ones are let through, however many there are
 login     attempts to log in to the admin
+
+An app adds scopes of its own by `throttles` of its AppConfig, and webhooks by
+`throttled_webhooks`. A scope has a rate in settings.THROTTLES, which reads
+the variable DJANGO_THROTTLE_<SCOPE>.
 
 The counts are in the database, one statement each, since it is what all
 processes of the site share; a cache would be one more service to run, and
@@ -20,9 +22,11 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from functools import lru_cache
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import Error
 from django.db import connection
@@ -41,16 +45,7 @@ logger = logging.getLogger("core.throttling")
 
 View = Callable[[HttpRequest], HttpResponse]
 
-# Counted before the view runs, by method and name of the view.
-SCOPES = {
-    ("POST", "orders:shop"): "orders",
-    ("POST", "orders:api-orders"): "orders",
-    ("GET", "orders:order"): "status",
-    ("GET", "orders:api-order"): "status",
-    ("POST", "admin:login"): "login",
-}
-# Counted when they have answered that they believe nothing of it.
-WEBHOOKS = ("django_hookflow:", "orders:payment-webhook")
+# Counted when a webhook answers with one of these.
 REFUSED = (401, 413)
 
 COUNT = """
@@ -61,7 +56,7 @@ RETURNING count
 
 
 class ThrottlingMiddleware:
-    """Stands before whatever a request might cost."""
+    """Runs before the costs of a request."""
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
@@ -69,7 +64,7 @@ class ThrottlingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         name = view_name(request)
-        if response.status_code in REFUSED and name.startswith(WEBHOOKS):
+        if response.status_code in REFUSED and name.startswith(webhooks()):
             return throttled(request, "webhook") or response
         return response
 
@@ -78,8 +73,26 @@ class ThrottlingMiddleware:
     ) -> HttpResponse | None:
         # Where it answers HEAD, a view does for it what it does for GET.
         method = "GET" if request.method == "HEAD" else str(request.method)
-        scope = SCOPES.get((method, view_name(request)))
+        scope = scopes().get((method, view_name(request)))
         return throttled(request, scope) if scope else None
+
+
+@cache
+def scopes() -> dict[tuple[str, str], str]:
+    """Return the scopes counted before a view, by method and view name."""
+    found = {("POST", "admin:login"): "login"}
+    for app in apps.get_app_configs():
+        found |= getattr(app, "throttles", {})
+    return found
+
+
+@cache
+def webhooks() -> tuple[str, ...]:
+    """Return the names of views, or their beginnings, that are webhooks."""
+    found = ["django_hookflow:"]
+    for app in apps.get_app_configs():
+        found += getattr(app, "throttled_webhooks", ())
+    return tuple(found)
 
 
 def view_name(request: HttpRequest) -> str:
@@ -87,7 +100,7 @@ def view_name(request: HttpRequest) -> str:
 
 
 def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
-    """The answer to one request too many; None while there is room."""
+    """Return the response to one request too many, else None."""
     rate = rate_of(settings.THROTTLES.get(scope, "off"))
     client = client_address(request)
     seconds = rate and seconds_to_wait(scope, client, rate)
@@ -107,7 +120,7 @@ def throttled(request: HttpRequest, scope: str) -> HttpResponse | None:
 
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """For people a sentence, for programs JSON."""
+    """Return a sentence for people, JSON for programs."""
     sentence = (
         "Too many requests came from your address. Try again in "
         f"{seconds} seconds."
@@ -147,7 +160,7 @@ MOST_REMEMBERED = 10_000
 
 
 def seconds_to_wait(scope: str, client: str, rate: Rate) -> int:
-    """Count a request; 0 when it may pass, else how long to stay away."""
+    """Count a request; return 0 to let it pass, else seconds to wait."""
     now = clock.now().timestamp()
     ends_at = (int(now) // rate.seconds + 1) * rate.seconds
     key = key_of(scope, client, ends_at)
@@ -165,7 +178,7 @@ def key_of(*facts: object) -> str:
 
 
 def counted(key: str, ends_at: int) -> int:
-    """How many there are now; none when the database cannot tell."""
+    """Return the count with this one; 0 if the database fails."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(COUNT, [key, ends_at])
@@ -179,7 +192,7 @@ def counted(key: str, ends_at: int) -> int:
 
 
 def forget(most: int = 100) -> None:
-    """Delete some counts that are over, whenever a new one begins."""
+    """Delete some expired counts, when a new one is created."""
     over = RequestCount.objects.filter(ends_at__lte=clock.now().timestamp())
     with transaction.atomic():
         # Skipped when another deletes it: two would wait for each other.
@@ -189,10 +202,10 @@ def forget(most: int = 100) -> None:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Who asks, as the outermost proxy we trust has seen it.
+    """Return the client address that the outermost trusted proxy saw.
 
-    Each proxy adds to the end of X-Forwarded-For whom it was asked by; what
-    stands further to the left may be invented.
+    Each proxy appends its client to X-Forwarded-For; entries
+    further left may be invented.
     """
     trusted = settings.DJANGO_TRUSTED_PROXIES
     chain = request.headers.get("X-Forwarded-For", "").split(",")
@@ -202,14 +215,14 @@ def client_address(request: HttpRequest) -> str:
 
 
 def without_port(text: str) -> str:
-    """Some proxies say 192.0.2.1:4711, and [2001:db8::1]:4711."""
+    """Return the address of 192.0.2.1:4711 or [2001:db8::1]:4711."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def network_of(text: str) -> str:
-    """An address of IPv4, or the /64 of one of IPv6: one client has it all."""
+    """Return an IPv4 address, or the /64 of IPv6, which one client owns."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

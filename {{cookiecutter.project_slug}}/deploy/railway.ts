@@ -39,9 +39,11 @@ export default defineRailway(() => {
       DJANGO_ALLOWED_HOSTS: preserve(),
       DJANGO_HOOKFLOW_DOMAIN: preserve(),
       DJANGO_EMAIL_URL: preserve(),
+      // sample: begin
       PAYMENTS_URL: preserve(),
       PAYMENTS_API_KEY: preserve(),
       PAYMENTS_WEBHOOK_SECRET: preserve(),
+      // sample: end
       QSTASH_URL: preserve(),
       QSTASH_TOKEN: preserve(),
       QSTASH_CURRENT_SIGNING_KEY: preserve(),

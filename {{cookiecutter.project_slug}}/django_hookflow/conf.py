@@ -15,7 +15,22 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 
-class Settings:
+class Declared:
+    """Settings: each annotated attribute of a subclass, with its default.
+
+    A subclass declares names of its own: values are kept by name.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name not in _read:
+            default = super().__getattribute__(name)
+            value = getattr(django_settings, name, None)
+            # os.environ.get() of a variable that is not set is None.
+            _read[name] = default if value is None else value
+        return _read[name]
+
+
+class Settings(Declared):
     # The QStash console shows these four. QSTASH_URL may name the embedded
     # server of contrib.qstash_server.
     QSTASH_URL: str = "https://qstash.upstash.io"
@@ -65,14 +80,6 @@ class Settings:
     DJANGO_HOOKFLOW_MAX_BODY: int = 11_000_000
     # Bytes of JSON one value in the journal may take.
     DJANGO_HOOKFLOW_MAX_VALUE_BYTES: int = 5_000_000
-
-    def __getattribute__(self, name: str) -> Any:
-        if name not in _read:
-            default = super().__getattribute__(name)
-            value = getattr(django_settings, name, None)
-            # os.environ.get() of a variable that is not set is None.
-            _read[name] = default if value is None else value
-        return _read[name]
 
 
 # The smallest value of each number; 0 where it is not named.

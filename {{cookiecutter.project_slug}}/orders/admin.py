@@ -22,7 +22,7 @@ from .timeline import last_run
 
 
 def run_status(order: Order) -> str:
-    """How its run is; "" when the row has been erased."""
+    """Return the status of its run; "" if the run was erased."""
     run = last_run(order.run_id)
     return run.status if run else ""
 
@@ -58,7 +58,7 @@ class PaymentInline(ReadOnly, admin.StackedInline):  # type: ignore[type-arg]
 
 class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_stock(self) -> int:
-        """What was typed, if it was typed over what is there."""
+        """Refuse a stock that changed while it was being edited."""
         wanted: int = self.cleaned_data["stock"]
         if self.instance.pk is None or "stock" not in self.changed_data:
             return wanted
@@ -121,7 +121,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_add_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        """An order begins with its run, which the shop starts."""
+        """Refuse to add: an order starts with its run, in the shop."""
         return False
 
     def has_change_permission(
@@ -133,7 +133,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(
         self, request: HttpRequest, obj: Order | None = None
     ) -> bool:
-        """As for hookflow_erase: an open run would go on without its rows."""
+        """Refuse while the run is open: it would continue without its rows."""
         may = super().has_delete_permission(request, obj)
         return may and (obj is None or run_status(obj) in (*ENDED, ""))
 

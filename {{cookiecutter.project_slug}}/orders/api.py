@@ -30,7 +30,7 @@ class OrderParser(JSONParser):
 
 
 class ProductList(generics.ListAPIView[Product]):
-    """What there is to order."""
+    """The products."""
 
     queryset = Product.objects.all()
     serializer_class = ProductSerializer
@@ -39,7 +39,7 @@ class ProductList(generics.ListAPIView[Product]):
 class OrderCreate(generics.GenericAPIView[Order]):
     """Place an order by a POST; the url in its answer shows how it goes."""
 
-    # Anybody may order, so a session gives nobody more rights here.
+    # Anyone may order, so a session adds no rights here.
     authentication_classes = ()
     parser_classes = (OrderParser,)
     serializer_class = NewOrderSerializer
@@ -58,7 +58,7 @@ class OrderCreate(generics.GenericAPIView[Order]):
 
 
 class OrderDetail(generics.RetrieveAPIView[Order]):
-    """Whoever knows the id of an order may see it; it cannot be guessed."""
+    """Public to anyone who knows the id, which cannot be guessed."""
 
     queryset = Order.objects.all()
     serializer_class = OrderWithRunSerializer

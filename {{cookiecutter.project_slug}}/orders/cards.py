@@ -30,7 +30,7 @@ TEST_CARDS = (
 
 
 def token_of(number: str) -> str | None:
-    """The token of a test card's number; None for any other number."""
+    """Return the token of a test card, None for any other number."""
     digits = number.replace(" ", "")
     return next(
         (card.token for card in TEST_CARDS if card.number == digits), None

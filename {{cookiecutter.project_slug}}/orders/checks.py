@@ -13,8 +13,6 @@ from django_hookflow.addresses import cure_for
 from django_hookflow.addresses import problem_of
 from django_hookflow.strength import weakness
 
-from .conf import conf
-
 # What a provider chooses may be shorter than a key of ours.
 SECRET_LENGTH = 20
 SECRETS = ("PAYMENTS_API_KEY", "PAYMENTS_WEBHOOK_SECRET")
@@ -22,13 +20,13 @@ SECRETS = ("PAYMENTS_API_KEY", "PAYMENTS_WEBHOOK_SECRET")
 
 @register("orders")
 def check_provider(**_: Any) -> list[CheckMessage]:
-    problem = problem_of(conf.PAYMENTS_URL)
+    problem = problem_of(settings.PAYMENTS_URL)
     if not problem:
         return []
     return [
         Error(
-            f"PAYMENTS_URL is {conf.PAYMENTS_URL!r}, {problem}.",
-            hint=cure_for(conf.PAYMENTS_URL),
+            f"PAYMENTS_URL is {settings.PAYMENTS_URL!r}, {problem}.",
+            hint=cure_for(settings.PAYMENTS_URL),
             id="orders.E001",
         )
     ]
@@ -36,7 +34,7 @@ def check_provider(**_: Any) -> list[CheckMessage]:
 
 @register("orders")
 def check_secrets(**_: Any) -> list[CheckMessage]:
-    """Whoever guesses the second one can declare orders paid."""
+    """Refuse weak secrets: the second one can declare orders paid."""
     if settings.DEBUG:
         return []
     return [
@@ -48,5 +46,5 @@ def check_secrets(**_: Any) -> list[CheckMessage]:
             id="orders.E002",
         )
         for name in SECRETS
-        if (problem := weakness(getattr(conf, name), SECRET_LENGTH))
+        if (problem := weakness(getattr(settings, name), SECRET_LENGTH))
     ]

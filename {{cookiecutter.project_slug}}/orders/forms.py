@@ -17,7 +17,7 @@ QUANTITY = "quantity-"
 
 @dataclass(frozen=True)
 class Draft:
-    """What somebody typed into the form."""
+    """The values typed into the form."""
 
     email: str = ""
     card_token: str = TEST_CARDS[0].token
@@ -36,7 +36,7 @@ class Draft:
 
     @property
     def skus(self) -> list[str]:
-        """The products of which some are wanted."""
+        """Return the skus with a quantity."""
         return [
             sku
             for sku, quantity in self.quantities.items()
@@ -44,7 +44,7 @@ class Draft:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as the API takes it."""
+        """Return the body of the same request to the API."""
         return {
             "email": self.email,
             "card_token": self.card_token,
@@ -65,7 +65,7 @@ class Row:
 
 
 def rows(draft: Draft, errors: dict[str, Any]) -> list[Row]:
-    """All products, each with the errors of its line."""
+    """Return a row for each product, with the errors of its line."""
     complaints = line_errors(draft, errors.get("lines", {}))
     return [
         Row(
@@ -80,7 +80,7 @@ def rows(draft: Draft, errors: dict[str, Any]) -> list[Row]:
 def line_errors(
     draft: Draft, errors: dict[int, dict[str, list[str]]]
 ) -> dict[str, list[str]]:
-    """The errors by sku; the API tells them by the index of the line."""
+    """Return the errors by sku; the API has them by index of the line."""
     return {
         sku: [text for texts in errors[index].values() for text in texts]
         for index, sku in enumerate(draft.skus)

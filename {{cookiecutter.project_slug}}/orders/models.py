@@ -1,4 +1,4 @@
-"""What the shop sells, who ordered it, and how it was paid."""
+"""Products, orders and payments."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Order(models.Model):
         FULFILLED = "fulfilled"
         # The provider refused the card; the goods are back. The end.
         DECLINED = "declined"
-        # Nobody paid in time; the goods are back. The end.
+        # Not paid in time; the goods are back. Final.
         EXPIRED = "expired"
         # We could not serve it; `reason` says why. The end.
         CANCELLED = "cancelled"
 
-    # The id stands in public addresses, so nobody may guess it.
+    # The id stands in public addresses, so it is random.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField()
     status = models.CharField(

@@ -1,4 +1,4 @@
-"""The seam to the payment provider: what we ask it, what it tells us.
+"""The requests to the payment provider, and its notifications.
 
 Everything the shop knows about the provider is here and in `cards.py`. To
 use another one, change the functions below to what it speaks.
@@ -14,9 +14,10 @@ from decimal import Decimal
 from decimal import DecimalException
 from typing import Any
 
+from django.conf import settings
+
 from django_hookflow.addresses import public_url
 
-from .conf import conf
 from .models import Payment
 
 SETTLED = "payment.settled"
@@ -50,7 +51,7 @@ class Notification:
 
 
 def charges_url() -> str:
-    return f"{conf.PAYMENTS_URL.rstrip('/')}/charges/"
+    return f"{settings.PAYMENTS_URL.rstrip('/')}/charges/"
 
 
 def cancel_url(charge_id: str) -> str:
@@ -58,14 +59,14 @@ def cancel_url(charge_id: str) -> str:
 
 
 def headers() -> dict[str, str]:
-    return {"Authorization": f"Bearer {conf.PAYMENTS_API_KEY}"}
+    return {"Authorization": f"Bearer {settings.PAYMENTS_API_KEY}"}
 
 
 def charge_request(payment: Payment) -> dict[str, str]:
-    """The JSON body that asks the provider to charge the card."""
+    """Return the JSON body of a request to charge the card."""
     return {
         "amount": str(payment.amount),
-        "currency": conf.ORDERS_CURRENCY,
+        "currency": settings.ORDERS_CURRENCY,
         "reference": str(payment.order_id),
         "card_token": payment.card_token,
         "webhook_url": public_url("orders:payment-webhook"),
@@ -74,11 +75,11 @@ def charge_request(payment: Payment) -> dict[str, str]:
 
 def verify(signature: str, body: bytes) -> None:
     """Accept a fresh `t=<seconds>,v1=<hex>` over `<seconds>.<body>`."""
-    if not conf.PAYMENTS_WEBHOOK_SECRET:
+    if not settings.PAYMENTS_WEBHOOK_SECRET:
         raise BadSignature("PAYMENTS_WEBHOOK_SECRET is empty; set it.")
     stamp, _, given = signature.removeprefix("t=").partition(",v1=")
     # Both are compared as bytes, since a header may hold any character.
-    expected = sign(conf.PAYMENTS_WEBHOOK_SECRET, stamp.encode(), body)
+    expected = sign(settings.PAYMENTS_WEBHOOK_SECRET, stamp.encode(), body)
     if not hmac.compare_digest(expected.encode(), given.encode()):
         raise BadSignature("The signature is not the provider's.")
     if abs(time.time() - int(stamp)) > MAX_AGE:
@@ -90,7 +91,7 @@ def sign(secret: str, stamp: bytes, body: bytes) -> str:
 
 
 def read(body: bytes) -> Notification:
-    """The notification in a verified body."""
+    """Return the notification in a verified body."""
     try:
         event: dict[str, Any] = json.loads(body)
         charge = event["charge"]
@@ -129,7 +130,7 @@ def text(value: object) -> str:
 
 
 def identifier(value: object) -> str:
-    """An id that can stand in a row, an address and a line of a log."""
+    """Return an id that is safe in a row, a URL and a log line."""
     if not text(value).isprintable():
         raise ValueError(f"{value!r} is not an id")
     return text(value)

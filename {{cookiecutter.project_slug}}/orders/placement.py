@@ -1,4 +1,4 @@
-"""Placing an order: its rows and its run begin together or not at all."""
+"""Place an order: its rows and its run are created together or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Item:
 
 @transaction.atomic
 def place_order(email: str, card_token: str, items: Sequence[Item]) -> Order:
-    """The new order, with its workflow about to run."""
+    """Create an order and trigger its workflow, in one transaction."""
     order_id = uuid.uuid4()
     order = Order.objects.create(
         id=order_id,

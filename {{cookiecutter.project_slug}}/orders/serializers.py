@@ -1,4 +1,4 @@
-"""The JSON of the shop, and what is refused at its door."""
+"""The JSON of the shop, and its validation."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class NewOrderSerializer(serializers.Serializer[Order]):
 
 
 def items_of(lines: list[dict[str, Any]]) -> list[Item]:
-    """The products of all lines; errors are told by the line's index."""
+    """Return an item for each line; errors are by the line's index."""
     products = Product.objects.in_bulk(
         [line["sku"] for line in lines], field_name="sku"
     )

@@ -1,4 +1,4 @@
-"""What happens to an order: the bodies of the steps of its workflow.
+"""The steps of an order's workflow.
 
 Plain functions over rows. Each moves an order from one status to the next
 and refuses when it is not where it should be, so none can happen twice.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F
@@ -16,7 +17,6 @@ from django.db.models import F
 from django_hookflow.exceptions import PermanentError
 
 from . import payments
-from .conf import conf
 from .models import Order
 from .models import OrderLine
 from .models import Payment
@@ -33,7 +33,7 @@ class SoldOut(Exception):
 
 
 def validate_order(order_id: str) -> dict[str, str]:
-    """The charge to ask the provider for; refuses an order under way."""
+    """Return the charge to request; raise if the order is not new."""
     payment = Payment.objects.select_related("order").get(order__pk=order_id)
     if payment.order.status != Status.PLACED:
         raise wrong_status(payment.order, Status.PLACED)
@@ -73,7 +73,7 @@ def record_charge(order_id: str, charge_id: str) -> None:
 
 @transaction.atomic
 def record_payment(order_id: str, amount: str) -> None:
-    """The provider has the money, and it is the money we asked for."""
+    """Mark the order paid; raise if the amount is not the order's."""
     payment = Payment.objects.get(order__pk=order_id)
     if Decimal(amount) != payment.amount:
         raise PermanentError(
@@ -126,11 +126,11 @@ def send_confirmation(order_id: str) -> None:
 
 
 def price(order: Order) -> str:
-    return f"{order.total} {conf.ORDERS_CURRENCY}"
+    return f"{order.total} {settings.ORDERS_CURRENCY}"
 
 
 def lines_of(order_id: str) -> list[OrderLine]:
-    """The lines, always in one order so that two runs cannot deadlock."""
+    """Return the lines in one order, so that two runs cannot deadlock."""
     return list(
         OrderLine.objects.filter(order__pk=order_id)
         .select_related("product")

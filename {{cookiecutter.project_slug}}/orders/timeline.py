@@ -20,29 +20,29 @@ from .models import Order
 
 ENDED = ("completed", "failed", "cancelled", "compensated")
 TRIED_AGAIN = ("run", "call")
-"""Kinds of steps that are attempted; the others are only looked at again."""
+"""Kinds of steps that are attempted; the others only wait."""
 
 KINDS = {"call": "request", "sleep": "pause", "wait_for_event": "wait"}
-"""What customers read for a kind; the others go without saying."""
+"""Kinds that customers see; the others are not shown."""
 
 TIMED_OUT = "EventTimeout"
 """The error of a wait that went as planned: nothing came."""
 
 UNFINISHED = "Something went wrong with this order; we will look at it."
-AWAY = "The payment provider is away; "
+AWAY = "The payment provider is unavailable; "
 STUCK = "Something did not work; "
 
 
 def timeline_of(
     order: Order, with_errors: bool = False
 ) -> dict[str, Any] | None:
-    """The order's run and its steps so far; None once it was cleaned up.
+    """Return the run with its steps; None after its cleanup.
 
-    What an error says is for the people of the site: `with_errors` tells
+    The text of an error is for staff: `with_errors` says
     whether to show it beside `trouble`, which is for customers.
 
     Reads `order` again after the run, so that it shows what a run did that
-    has ended, and nobody sees the end of the one without that of the other.
+    has ended; a reader never sees the one ended without the other.
     """
     run = last_run(order.run_id)
     order.refresh_from_db()
@@ -62,12 +62,12 @@ def timeline_of(
 
 
 def sees_errors(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whether somebody may read what an error says, with its addresses."""
+    """Return True if this user may read the text of errors."""
     return settings.DEBUG or bool(getattr(user, "is_staff", False))
 
 
 def last_run(run_id: str) -> WorkflowRun | None:
-    """The run, or the last replay of it when it failed."""
+    """Return the run, or its last retry if it failed."""
     letter = DeadLetterEntry.objects.filter(run_id=run_id).first()
     if letter is not None and letter.is_replayed:
         return last_run(letter.replayed_as)
@@ -75,7 +75,7 @@ def last_run(run_id: str) -> WorkflowRun | None:
 
 
 def trouble(run: WorkflowRun, steps: list[StepExecution]) -> str:
-    """What a customer reads of a run's error; empty when there is none."""
+    """Return a run's error in words for customers; "" if none."""
     if not run.error_message:
         return ""
     if run.status in ENDED:
@@ -86,7 +86,7 @@ def trouble(run: WorkflowRun, steps: list[StepExecution]) -> str:
 
 
 def as_json(step: StepExecution) -> dict[str, Any]:
-    """A step: `duration` in seconds; from title on it is for people."""
+    """Return a step as JSON: `duration` in seconds; the rest is text."""
     seconds = seconds_of(step.duration)
     return {
         "step_id": step.step_id,
@@ -108,12 +108,12 @@ def as_json(step: StepExecution) -> dict[str, Any]:
 
 
 def state(step: StepExecution) -> str:
-    """Its status; a wait in which nothing came has not failed."""
+    """Return its status; a wait that timed out did not fail."""
     return "timed out" if step.error_type == TIMED_OUT else step.status
 
 
 def about(step: StepExecution) -> str:
-    """What kind of step it is, and what it waits for: " · wait until …"."""
+    """Return the kind of step and its end, as " · wait until …"."""
     words = [KINDS.get(step.kind, "")]
     if step.status == "waiting":
         words += [
@@ -132,7 +132,7 @@ def until(step: StepExecution) -> str:
 
 
 def at(moment: datetime) -> str:
-    """A time for people, with its day when that is not today."""
+    """Return a time for people, with its day unless that is today."""
     local = timezone.localtime(moment)
     is_today = local.date() == timezone.localtime(clock.now()).date()
     return f"{local:%H:%M:%S %Z}" if is_today else f"{local:%d %b %H:%M %Z}"
@@ -148,7 +148,7 @@ def tries(step: StepExecution) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """A duration for people: "12 ms", "1.4 s", "3 min"."""
+    """Return a duration for people: "12 ms", "1.4 s", "3 min"."""
     if seconds is None:
         return ""
     if seconds < 0.001:

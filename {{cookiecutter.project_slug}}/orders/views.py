@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -14,7 +15,6 @@ from django.views.decorators.http import require_http_methods
 from django.views.decorators.http import require_safe
 
 from .cards import TEST_CARDS
-from .conf import conf
 from .forms import Draft
 from .forms import rows
 from .models import Order
@@ -25,7 +25,7 @@ from .timeline import timeline_of
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def shop(request: HttpRequest) -> HttpResponse:
-    """The products, and the form to order them with."""
+    """Show the products and the order form; place an order."""
     if request.method != "POST":
         return shop_page(request, Draft(), {})
     draft = Draft.of(request.POST)
@@ -46,19 +46,19 @@ def shop_page(
         "rows": rows(draft, errors),
         "errors": errors,
         "cards": TEST_CARDS,
-        "currency": conf.ORDERS_CURRENCY,
+        "currency": settings.ORDERS_CURRENCY,
     }
     return render(request, "orders/shop.html", context, status=status)
 
 
 @require_safe
 def order(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """An order and the steps its run has taken."""
+    """Show an order and the steps of its run so far."""
     found = get_object_or_404(Order, pk=pk)
     context = {
         "run": timeline_of(found, sees_errors(request.user)),
         "order": found,
         "lines": found.lines.select_related("product"),
-        "currency": conf.ORDERS_CURRENCY,
+        "currency": settings.ORDERS_CURRENCY,
     }
     return render(request, "orders/order.html", context)

@@ -1,4 +1,4 @@
-"""Where the payment provider tells us how a charge ended."""
+"""The webhook that the payment provider notifies when a charge ends."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def deliver(notification: payments.Notification) -> str:
 
 
 def find(order_id: str) -> Order | None:
-    """Our order, or None when the provider's account serves others too."""
+    """Return the order; None if it is of another site of the account."""
     try:
         return Order.objects.filter(pk=uuid.UUID(order_id)).first()
     except ValueError:
@@ -79,7 +79,7 @@ def find(order_id: str) -> Order | None:
 def is_of_another_charge(
     order: Order, notification: payments.Notification
 ) -> bool:
-    """Before its charge is recorded, the run compares it instead."""
+    """Return True and log it if the recorded charge is another one."""
     ours = Payment.objects.get(order=order).provider_id
     if ours in ("", notification.charge_id):
         return False
@@ -95,7 +95,7 @@ def is_of_another_charge(
 
 
 def report_late(order: Order, notification: payments.Notification) -> str:
-    """A repeated notification is no news; money for a closed order is."""
+    """Log money for a closed order; ignore repeated notifications."""
     settled = Order.Status.PAID, Order.Status.FULFILLED
     if notification.outcome == "succeeded" and order.status not in settled:
         logger.error(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
@@ -13,14 +15,13 @@ from django_hookflow.exceptions import PermanentError
 
 from . import payments
 from . import services
-from .conf import conf
 from .models import Order
 
 Status = Order.Status
 Charge = dict[str, Any]  # what the provider says: {"status", "amount", ...}
 Answer = dict[str, Any]  # of a call: {"status_code", "data"}
 
-# A provider that is away is asked again after 1, 3, 9, ... seconds, for half
+# An unavailable provider is asked again after 1, 3, 9, ... seconds, for half
 # an hour. Then the run fails, and its dead letter can be replayed: the
 # idempotency key stays, so the card is charged once at most.
 PROVIDER_IS_AWAY = RetryPolicy(retries=9, delay=1, factor=3, maximum=600)
@@ -68,7 +69,7 @@ def process_order(ctx: WorkflowContext) -> dict[str, str]:
 
 
 def pay(ctx: WorkflowContext, order_id: str, request: Charge) -> Charge:
-    """The charge in its last state, "succeeded" or one of UNPAID."""
+    """Return the charge in its last state, "succeeded" or one of UNPAID."""
     answer = ctx.step.options(retry=PROVIDER_IS_AWAY).call(
         "charge-card",
         payments.charges_url(),
@@ -95,7 +96,7 @@ def pay(ctx: WorkflowContext, order_id: str, request: Charge) -> Charge:
 
 
 def refuse_another(charge: Charge, charge_id: str, request: Charge) -> None:
-    """Only the charge that was asked for settles its order."""
+    """Raise if another charge than the requested one was settled."""
     found = charge.get("charge_id", charge.get("id", charge_id))
     currency = charge.get("currency", request["currency"])
     if (found, currency) != (charge_id, request["currency"]):
@@ -108,7 +109,7 @@ def refuse_another(charge: Charge, charge_id: str, request: Charge) -> None:
 
 
 def settlement(ctx: WorkflowContext, order_id: str) -> Charge | None:
-    """The settled charge; None after a reminder and a second silence."""
+    """Return the settled charge; None if there is none after a reminder."""
     charge = notification(ctx, "payment", order_id)
     if charge is None:
         ctx.step.options(optional=True).run(
@@ -121,13 +122,13 @@ def settlement(ctx: WorkflowContext, order_id: str) -> Charge | None:
 def notification(
     ctx: WorkflowContext, step_id: str, order_id: str
 ) -> Charge | None:
-    """What the provider told our webhook, or None when it was silent."""
+    """Return the charge the webhook received, or None after the timeout."""
     try:
         charge: Charge = ctx.step.wait_for_event(
             step_id,
             payments.SETTLED,
             match=order_id,
-            timeout=conf.ORDERS_PAYMENT_TIMEOUT,
+            timeout=settings.ORDERS_PAYMENT_TIMEOUT,
         )
     except EventTimeout:
         return None
@@ -135,7 +136,7 @@ def notification(
 
 
 def take_back(ctx: WorkflowContext, charge_id: str) -> Charge:
-    """Cancel the charge, so that nobody pays for what was given up.
+    """Cancel the charge, so that a closed order is not paid.
 
     The provider decides a race with the payment: it answers with the charge,
     which is cancelled now or was settled a moment ago.
@@ -157,7 +158,7 @@ def take_back(ctx: WorkflowContext, charge_id: str) -> Charge:
 
 
 def id_in(answer: Answer) -> str:
-    """The id of the charge that an answer accepts, or nothing."""
+    """Return the id of the charge that an answer accepts, or ""."""
     charge = answer["data"]
     if answer["status_code"] >= 300 or not isinstance(charge, dict):
         return ""
@@ -165,13 +166,13 @@ def id_in(answer: Answer) -> str:
 
 
 def has_ended(answer: Answer) -> bool:
-    """Whether it holds a charge that nothing happens to any more."""
+    """Return True if it holds a charge in a final state."""
     charge = answer["data"]
     return isinstance(charge, dict) and charge.get("status") in ENDED
 
 
 def said(answer: Answer) -> str:
-    """An answer as a person needs it, who reads why a run has failed."""
+    """Return an answer as text for an error message."""
     return f"{answer['status_code']} with {str(answer['data'])[:200]!r}"
 
 

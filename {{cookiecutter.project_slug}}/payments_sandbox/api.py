@@ -6,6 +6,7 @@ import hmac
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
@@ -17,7 +18,6 @@ from rest_framework.views import APIView
 
 from . import charges
 from .cards import BY_TOKEN
-from .conf import conf
 from .models import Charge
 from .models import new_key
 
@@ -29,9 +29,9 @@ class ApiKey(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, None]:
         given = request.headers.get("Authorization", "")
-        expected = f"Bearer {conf.PAYMENTS_API_KEY}"
+        expected = f"Bearer {settings.PAYMENTS_API_KEY}"
         same = hmac.compare_digest(given.encode(), expected.encode())
-        if not conf.PAYMENTS_API_KEY or not same:
+        if not settings.PAYMENTS_API_KEY or not same:
             raise AuthenticationFailed(
                 "Send Authorization: Bearer <the value of PAYMENTS_API_KEY>."
             )

@@ -1,11 +1,11 @@
-"""A payment provider to try the shop with, played by this project."""
+"""A simulated payment provider for the shop."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core.signals import request_started
 
-from .conf import conf
+from .role import has_notifier
 
 
 class PaymentsSandboxConfig(AppConfig):
@@ -16,5 +16,5 @@ class PaymentsSandboxConfig(AppConfig):
         from . import checks  # noqa: F401
         from .notifier import notifier
 
-        if conf.PAYMENTS_SANDBOX_NOTIFIER:
+        if has_notifier():
             request_started.connect(notifier.start)

@@ -1,16 +1,16 @@
-"""The test cards, and what becomes of a charge to each."""
+"""The test cards, and the course of a charge to each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from .conf import conf
+from django.conf import settings
 
 
 @dataclass(frozen=True)
 class Card:
-    """How a charge to this card goes, first request to last notification."""
+    """The course of a charge to this card."""
 
     number: str
     token: str
@@ -22,13 +22,13 @@ class Card:
 
     @property
     def delay(self) -> timedelta | None:
-        """From accepting a charge to settling it; None for never."""
+        """Return the time from accepting to settling; None for never."""
         if self.silent:
             return None
         return timedelta(
-            seconds=conf.PAYMENTS_SANDBOX_SLOW_SECONDS
+            seconds=settings.PAYMENTS_SANDBOX_SLOW_SECONDS
             if self.slow
-            else conf.PAYMENTS_SANDBOX_SECONDS
+            else settings.PAYMENTS_SANDBOX_SECONDS
         )
 
 
@@ -59,7 +59,7 @@ CARDS = (
     Card(
         "4000 0000 0000 0341",
         "tok_silent",
-        "The charge stays processing and nobody is ever notified.",
+        "The charge stays processing and no notification is sent.",
         silent=True,
     ),
 )

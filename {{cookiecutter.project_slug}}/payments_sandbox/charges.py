@@ -1,4 +1,4 @@
-"""What the provider does with a charge, up to its end."""
+"""The life of a charge at the provider."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ChargeRequest:
 
 
 def create(request: ChargeRequest, key: str) -> Charge:
-    """The charge of this key, made now or by an earlier request.
+    """Return the charge of this key, new or of an earlier request.
 
     Raises Unavailable as often as the card wants, and KeyReused.
     """
@@ -49,7 +49,7 @@ def create(request: ChargeRequest, key: str) -> Charge:
 
 @transaction.atomic
 def requested(request: ChargeRequest, key: str) -> Charge:
-    """The row of this key, with this request counted."""
+    """Count this request; return the row of its key."""
     content = asdict(request)
     charge, _ = Charge.objects.get_or_create(
         idempotency_key=key, defaults=content
@@ -80,7 +80,7 @@ def accept(charge: Charge) -> None:
 
 
 def cancel(charge_id: str) -> None:
-    """Take a charge back, unless it has already come to its end."""
+    """Cancel a charge, unless it has ended."""
     Charge.objects.filter(pk=charge_id, status=Status.PROCESSING).update(
         status=Status.CANCELLED, notify_at=None
     )

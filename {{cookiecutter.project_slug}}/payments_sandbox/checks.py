@@ -1,4 +1,4 @@
-"""What must not go unnoticed where the sandbox is deployed."""
+"""A warning where the sandbox is deployed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from django.core.checks import Tags
 from django.core.checks import Warning as CheckWarning
 from django.core.checks import register
 
-from .conf import conf
+from .role import is_the_provider
 
 
 @register(Tags.security, deploy=True)
 def check_provider(**_: Any) -> list[CheckMessage]:
-    if settings.DEBUG or not conf.is_the_provider:
+    if settings.DEBUG or not is_the_provider():
         return []
     return [
         CheckWarning(
-            f"PAYMENTS_URL is {conf.PAYMENTS_URL}, the sandbox of this site: "
-            "orders are paid with test cards that anyone can type, and no "
-            "money arrives.",
+            f"PAYMENTS_URL is {settings.PAYMENTS_URL}, the sandbox of this "
+            "site: orders are paid with test cards that anyone can type, and "
+            "no money arrives.",
             hint="Set PAYMENTS_URL to your provider before you sell. For a "
             'demonstration, add "payments_sandbox.W001" to '
             "SILENCED_SYSTEM_CHECKS.",

@@ -43,7 +43,7 @@ class Charge(models.Model):
         default=0, help_text="How often the caller has asked for this charge."
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    # When to settle it and tell the caller; empty when nothing is left to do.
+    # When to settle it and notify the caller; empty if there is nothing to do.
     notify_at = models.DateTimeField(null=True, blank=True)
     notified_at = models.DateTimeField(null=True, blank=True)
     notifications = models.PositiveIntegerField(
@@ -64,7 +64,7 @@ class Charge(models.Model):
         return f"{self.id}: {self.amount} {self.currency}, {self.status}"
 
     def as_json(self) -> dict[str, Any]:
-        """What callers see of it."""
+        """Return the charge as callers see it."""
         return {
             "id": self.id,
             "status": self.status,

@@ -1,6 +1,6 @@
-"""Settling charges and telling the caller, when they are due.
+"""Settle charges and notify the caller, when they are due.
 
-All state is in the row: a notification that was lost in a crash, or that the
+All state is in the row: a notification that a crash lost, or that the
 caller did not take, is due again until it is delivered or given up.
 """
 
@@ -15,11 +15,11 @@ from datetime import datetime
 from datetime import timedelta
 
 import httpx
+from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
 from .cards import BY_TOKEN
-from .conf import conf
 from .models import Charge
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def send_due(now: datetime | None = None) -> Report:
 
 
 def next_due() -> datetime | None:
-    """When there is something to do next."""
+    """Return when the next charge is due, or None."""
     return (
         Charge.objects.filter(notify_at__isnull=False)
         .order_by("notify_at")
@@ -79,7 +79,7 @@ def pause_after(tries: int) -> timedelta:
 
 
 def notify(charge: Charge, now: datetime) -> bool:
-    """Post the signed notification; whether the caller took it."""
+    """Post the signed notification; return True if it was accepted."""
     body = json.dumps(
         {
             "id": f"evt_{charge.pk}",
@@ -103,10 +103,10 @@ def notify(charge: Charge, now: datetime) -> bool:
 
 
 def signature(body: bytes) -> str:
-    """`t=<seconds>,v1=<hex>`: HMAC-SHA256 over `<seconds>.<body>`."""
+    """Return `t=<seconds>,v1=<hex>`: HMAC-SHA256 over `<seconds>.<body>`."""
     stamp = str(int(time.time()))
     digest = hmac.new(
-        conf.PAYMENTS_WEBHOOK_SECRET.encode(),
+        settings.PAYMENTS_WEBHOOK_SECRET.encode(),
         stamp.encode() + b"." + body,
         "sha256",
     )

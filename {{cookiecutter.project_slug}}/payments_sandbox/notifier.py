@@ -54,12 +54,12 @@ class Notifier:
             self._woken.clear()
 
     def _work(self) -> float:
-        """Send what is due; the seconds until the next look."""
+        """Send what is due; return the seconds until the next look."""
         try:
             send_due()
             return seconds_until_next()
         except Exception:
-            # The thread must live: whatever it is, the rows are due still.
+            # Keep the thread alive: the rows are still due.
             logger.exception("The sandbox could not notify; it tries again.")
             return AFTER_ERROR
         finally:

@@ -1,4 +1,4 @@
-"""Where the site and the embedded QStash server listen on this machine."""
+"""The addresses of the site and the QStash server on this machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Addresses:
         return f"http://{HOST}:{self.qstash_port}"
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The variables to set for these ports.
+        """Return the variables to set for these ports.
 
         What `given` points to another machine (the QStash service, a public
         address, a real payment provider) stays as it is.
@@ -39,7 +39,7 @@ class Addresses:
         ours = {
             "QSTASH_URL": self.qstash,
             "DJANGO_HOOKFLOW_DOMAIN": self.site,
-            "PAYMENTS_URL": f"{self.site}/sandbox",
+            "PAYMENTS_URL": f"{self.site}/sandbox",  # sample
         }
         return {
             name: value
@@ -49,7 +49,7 @@ class Addresses:
 
 
 def pick(site_port: int = 0, qstash_port: int = 0) -> Addresses:
-    """These ports, or free ones where a port is 0 or taken."""
+    """Return these ports, or free ones for those that are 0 or taken."""
     with ExitStack() as held:  # both, so that no port is picked twice
         site, qstash = (
             held.enter_context(listener(port))
@@ -59,7 +59,7 @@ def pick(site_port: int = 0, qstash_port: int = 0) -> Addresses:
 
 
 def is_free(port: int) -> bool:
-    """Whether `port` is one, and nobody listens there."""
+    """Return True if `port` is valid and no process listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -71,12 +71,12 @@ def is_free(port: int) -> bool:
 
 
 def is_here(url: str) -> bool:
-    """Whether `url` is an address of this machine."""
+    """Return True if `url` is an address of this machine."""
     return urlsplit(url).hostname in LOOPBACK
 
 
 def listener(port: int) -> socket.socket:
-    """A socket at `port`, or at a free one if that is taken."""
+    """Return a socket at `port`, or at a free one if that is taken."""
     probe = socket.socket()
     # As the servers do: a port whose last connections linger is free.
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,7 +86,7 @@ def listener(port: int) -> socket.socket:
 
 
 def read_variables(path: Path = PROJECT / ".env") -> dict[str, str]:
-    """The variables a .env file sets; none when there is no file."""
+    """Return the variables of the .env file; none without a file."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -22,7 +22,7 @@ DEPLOYED = {
     "DJANGO_EMAIL_URL": "submission://shop:password@mail.example.com",
     "DATABASE_URL": "postgres://shop@database.example.com/shop",
     "QSTASH_URL": "https://qstash.upstash.io",
-    "PAYMENTS_URL": "https://payments.example.com",
+    "PAYMENTS_URL": "https://payments.example.com",  # sample
 }
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""See one order go from its first step to its last, over real HTTP.
+"""Process one order, over real HTTP.
 
     python scripts/demo.py           # then stop
     KEEP=1 python scripts/demo.py    # leave it running
 
 Starts the site and the embedded QStash server at free ports, with a database
-and secrets of their own that are thrown away, so your own stay as they are.
+and secrets of their own that are deleted, so your own are not touched.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class DemoError(Exception):
-    """What went wrong, in a sentence for the screen."""
+    """An error, in a sentence for the screen."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Site:
     process: subprocess.Popen[bytes]
 
     def request(self, path: str, body: Any = None) -> Any:
-        """The JSON of a GET, or of a POST when there is a `body`."""
+        """Return the JSON of a GET, or of a POST if there is a `body`."""
         data = None if body is None else json.dumps(body).encode()
         request = Request(
             self.addresses.site + path,
@@ -126,7 +126,7 @@ def main() -> int:
 
 
 def start(scratch: Path) -> Site:
-    """A site with a migrated database and a few products."""
+    """Start a site with a migrated database and a few products."""
     addresses = pick()
     variables = dict(os.environ) | environment(addresses, scratch)
     log = scratch / LOG
@@ -149,7 +149,7 @@ def start(scratch: Path) -> Site:
 
 
 def environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
-    """The variables of a site that shares nothing with the developer's."""
+    """Return variables that share nothing with the developer's site."""
     return (
         fresh_secrets()
         | addresses.variables({})
@@ -168,7 +168,7 @@ def manage(*arguments: str) -> list[str]:
 
 
 def fulfilled_order(site: Site) -> dict[str, Any]:
-    """Place an order as a customer does; the order when its run has ended."""
+    """Place an order as a customer does; return it when its run has ended."""
     products = wait_for(site, "answer", lambda: products_of(site))
     lines = [
         {"sku": product["sku"], "quantity": 1}
@@ -189,7 +189,7 @@ def fulfilled_order(site: Site) -> dict[str, Any]:
 
 
 def products_of(site: Site) -> list[dict[str, Any]] | None:
-    """What the shop sells, or None while it is starting."""
+    """Return the products, or None while the site is starting."""
     with suppress(URLError):
         products: list[dict[str, Any]] = site.request("/api/products/")
         return products
@@ -197,14 +197,14 @@ def products_of(site: Site) -> list[dict[str, Any]] | None:
 
 
 def ended_order(site: Site, order_id: str) -> dict[str, Any] | None:
-    """The order, or None while its run goes on."""
+    """Return the order, or None while its run is open."""
     order = site.request(f"/api/orders/{order_id}/")
     run = order["run"]
     return order if run and run["status"] in ENDED else None
 
 
 def wait_for(site: Site, what: str, look: Callable[[], T | None]) -> T:
-    """What `look` finds in the end; raises when it takes too long."""
+    """Return the first result of `look`; raise after PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         site.check_alive()
@@ -216,7 +216,7 @@ def wait_for(site: Site, what: str, look: Callable[[], T | None]) -> T:
 
 
 def report(order: Mapping[str, Any]) -> str:
-    """The order's run as a table, one line per step."""
+    """Return the order's run as a table, one line per step."""
     run = order["run"]
     steps = [row(step) for step in run["steps"]]
     return (
@@ -228,7 +228,7 @@ def report(order: Mapping[str, Any]) -> str:
 
 
 def row(step: Mapping[str, Any]) -> list[str]:
-    """A step's cells in the order of HEAD."""
+    """Return a step's cells in the order of HEAD."""
     return [
         step["step_id"],
         step["kind"],
@@ -240,14 +240,14 @@ def row(step: Mapping[str, Any]) -> list[str]:
 
 
 def readable(seconds: float | None) -> str:
-    """A duration for people; a dash when there is none."""
+    """Return a duration for people; a dash for None."""
     if seconds is None:
         return "-"
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows under their head, text to the left and numbers to the right."""
+    """Return aligned rows, text to the left and numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -262,18 +262,18 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def farewell(site: Site, order: Mapping[str, Any], scratch: Path) -> str:
-    """Where to look at what is left running, and how to end it."""
+    """Return the addresses of the running site, and how to stop it."""
     return (
         f"\n  Shop      {site.addresses.site}/\n"
         f"  Order     {order['page']}\n"
         f"  QStash    {site.addresses.qstash} (embedded)\n\n"
-        "  It goes on running; stop it with: "
+        "  It is still running; stop it with: "
         f"kill {site.process.pid} && rm -r '{scratch}'"
     )
 
 
 def tail(scratch: Path) -> str:
-    """The end of the server's log."""
+    """Return the end of the server's log."""
     log = scratch / LOG
     lines = (
         log.read_text(errors="replace").splitlines() if log.exists() else []

@@ -20,7 +20,7 @@ from setup_env import fresh_secrets
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from config.variables import PRODUCTION  # noqa: E402
+from config.declaration import PRODUCTION  # noqa: E402
 from config.variables import VARIABLES  # noqa: E402
 from config.variables import needed_in  # noqa: E402
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     except FileExistsError:
         sys.stderr.write(
             f"{FILE} is there already, with secrets that may be in use. "
-            "Change it by hand, or move it away first.\n"
+            "Edit it, or move it first.\n"
         )
         return 1
     sys.stdout.write(farewell(values))
@@ -52,12 +52,12 @@ def main(arguments: list[str]) -> int:
 
 
 def values_for(host: str) -> dict[str, str]:
-    """A value for each needed variable; "" for what must be filled in."""
+    """Return a value for each needed variable; "" is to be filled in."""
     known = fresh_secrets() | {
         "DJANGO_ALLOWED_HOSTS": host,
         "DJANGO_EMAIL_URL": "console:",
         "DJANGO_HOOKFLOW_DOMAIN": f"https://{host}",
-        "PAYMENTS_URL": f"https://{host}/sandbox",
+        "PAYMENTS_URL": f"https://{host}/sandbox",  # sample
     }
     ours = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
     for name in needed_in(PRODUCTION):
@@ -66,12 +66,12 @@ def values_for(host: str) -> dict[str, str]:
 
 
 def write(path: Path, values: dict[str, str]) -> None:
-    """Only for its owner to read; raises FileExistsError."""
+    """Write a file that only its owner can read; raise FileExistsError."""
     path.parent.mkdir(exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(handle, "w", encoding="utf-8", newline="\n") as file:
         for name, value in values.items():
-            # Behind a "#" it is set by the host until you say otherwise.
+            # Commented out, it is set by the host.
             mark = "#" if name == BY_HOST else ""
             file.write(f"{mark}{name}={value}\n")
 

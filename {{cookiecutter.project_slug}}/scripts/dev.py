@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Serve the site and the embedded QStash server, and say where.
+"""Serve the site and the embedded QStash server, and print the addresses.
 
     python scripts/dev.py            # at port 8000, or a free one
     PORT=9000 python scripts/dev.py
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def choose(given: Mapping[str, str]) -> Addresses:
-    """The ports to listen at; exits when PORT names one that is taken."""
+    """Return the ports to listen at; exit if PORT names a taken one."""
     wanted = given.get("PORT", "")
     if wanted and not (wanted.isdecimal() and is_free(int(wanted))):
         sys.exit(
@@ -59,7 +59,7 @@ def choose(given: Mapping[str, str]) -> Addresses:
 
 
 def embedded_port(given: Mapping[str, str]) -> int:
-    """The port of QSTASH_URL, 0 when that is not this machine's."""
+    """Return the port of QSTASH_URL; 0 if it is another machine's."""
     url = given.get("QSTASH_URL", "")
     return (urlsplit(url).port or 0) if is_here(url) else 0
 
@@ -74,10 +74,10 @@ def register_schedules(variables: Mapping[str, str]) -> None:
 
 
 def welcome(addresses: Addresses, given: Mapping[str, str]) -> str:
-    """Where to click, in a few lines."""
+    """Return the addresses, in a few lines."""
     messages = addresses.variables(given).get("QSTASH_URL")
     return (
-        f"\n  Shop      {addresses.site}/{replaced(addresses, given)}\n"
+        f"\n  Site      {addresses.site}/{replaced(addresses, given)}\n"
         f"  Admin     {addresses.site}/admin/ "
         "(first: make superuser)\n"
         f"  QStash    {messages or given['QSTASH_URL']}"
@@ -87,7 +87,7 @@ def welcome(addresses: Addresses, given: Mapping[str, str]) -> str:
 
 
 def replaced(addresses: Addresses, given: Mapping[str, str]) -> str:
-    """Why the site is not at its usual port; empty when it is."""
+    """Return why the site is not at its usual port; "" if it is."""
     if given.get("PORT") or addresses.site_port == DEFAULT_PORT:
         return ""
     return f" ({DEFAULT_PORT} is taken)"

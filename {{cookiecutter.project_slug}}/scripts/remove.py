@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Take the sample or the embedded QStash server out of this project.
+"""Remove the sample or the embedded QStash server from this project.
 
-    python scripts/remove.py sample
-    python scripts/remove.py qstash-server
+    python scripts/remove.py {sample,qstash-server}
 
-It deletes their directories and cuts out what mentions them elsewhere. Git
-has to know everything before, so that `git diff` shows what was done, and
-`git checkout .` undoes it; FORCE=1 goes ahead anyway.
+Deletes its paths, and the lines that comments mark: a line that ends with
+"# sample", the lines from "# sample: begin" to "# sample: end". A line
+"# without sample: TEXT" becomes TEXT. FORCE=1 allows uncommitted changes.
 """
 
 from __future__ import annotations
@@ -16,296 +15,85 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 
-import pruning
-from pruning import Gone
-from pruning import Prune
-
 PROJECT = Path(__file__).resolve().parent.parent
-PRUNE: dict[str, Prune] = {
-    ".py": pruning.python,
-    ".importlinter": pruning.contracts,
-    ".ts": pruning.document,
-    ".toml": pruning.document,
-    ".md": pruning.document,
-    ".yaml": pruning.document,
-    ".yml": pruning.document,
-    ".env.example": pruning.document,
-    "Makefile": pruning.document,
-    "Procfile": pruning.document,
-    ".dockerignore": pruning.document,
+PATHS = {
+    "sample": "orders payments_sandbox scripts/demo.py"
+    " django_hookflow/tests/http/shop",
+    "qstash-server": "qstash_server scripts/demo.py "
+    "orders/tests/test_browser.py django_hookflow/tests/http "
+    "django_hookflow/contrib/observability/tests/test_gunicorn.py",
 }
+MENTIONS = {
+    "sample": r"\b(orders|payments_sandbox)[./]|\b(PAYMENTS|ORDERS)_[A-Z]",
+    "qstash-server": r"\bqstash_server\b",
+}
+NEXT = """See README.md and docs/concepts.md for how to write a workflow.
+Without the embedded server, .env needs the values of the QStash console."""
+# Where mentions may stay: files that are generated, or not the owner's.
+OURS = ":!.env.example :!docs/configuration.md :!scripts/remove.py "
+OURS += ":!django_hookflow :!qstash_server"
+OPENS = r"[ \t]*(?:#|;|//|<!--) "
+CLOSES = r"(?: -->)?[ |]*\n"
 
 
-@dataclass(frozen=True)
-class Part:
-    """What can be taken out, and what its absence asks of the rest."""
-
-    name: str
-    paths: tuple[str, ...]
-    gone: Gone
-    # Rewrites of single places, each as a file, a pattern, a replacement.
-    rewrites: tuple[tuple[str, str, str], ...] = ()
-    targets: tuple[str, ...] = ()
-    farewell: str = ""
-
-
-SAMPLE = Part(
-    name="sample",
-    paths=(
-        "orders",
-        "payments_sandbox",
-        "scripts/demo.py",
-    ),
-    gone=Gone(
-        packages=frozenset({"orders", "payments_sandbox"}),
-        apps=frozenset({"orders", "payments_sandbox"}),
-        texts=re.compile(
-            r"\b(?:PAYMENTS|ORDERS)_[A-Z]|\borders[_./]\w|payments_sandbox"
-            r"|/api/(?:orders|products)|/sandbox|/payments/|\bprocess_order\b"
-            r"|\b(?:load_products|settle_payments|demo\.py)\b"
-        ),
-        lines=re.compile(
-            r"\b(?:PAYMENTS|ORDERS)_[A-Z]|\borders/|payments_sandbox"
-            r"|^!?orders$|/api/(?:orders|products)|\bprocess_order\b"
-            r"|\b(?:load_products|settle_payments)\b|\bmake demo\b"
-            r"|[Pp]lace (?:an|the) order|scripts/demo\.py|remove-sample"
-        ),
-        names=re.compile(r"(?:PAYMENTS|ORDERS)_[A-Z_]+|SHOP"),
-    ),
-    rewrites=(
-        ("config/variables.py", r"\borders@", "site@"),
-        ("config/settings/base.py", r"\borders@", "site@"),
-        ("pyproject.toml", r', "(?:orders|payments_sandbox)"', ""),
-        (".md", r"(?m)^(?!#).*\b(?:an|the) order\b.*\n", ""),
-        (".md", r"(`\w+`), (`\w+`) and `PAYMENTS_URL`", r"\1 and \2"),
-        (".md", r", `PAYMENTS_URL` and", " and"),
-        ("docs/reference.md", r"\bprocess_order\b", "my_workflow"),
-        (
-            "config/urls.py",
-            r'include\("orders\.urls"\)',
-            'TemplateView.as_view(template_name="core/start.html")',
-        ),
-        (
-            "config/urls.py",
-            r"from django\.urls import path\n",
-            r"\g<0>from django.views.generic import TemplateView\n",
-        ),
-        ("README.md", r"; `orders/workflows\.py` is a long one", ""),
-        ("scripts/dev.py", r"\bShop(?= +\{)", "Site"),
-    ),
-    targets=("demo", "remove-sample"),
-    farewell=(
-        "The shop is gone. Write your own: manage.py startapp, then a "
-        "workflows.py in it; README.md has an example, and "
-        "docs/concepts.md the rules."
-    ),
-)
-SERVER = Part(
-    name="qstash-server",
-    paths=(
-        "qstash_server",
-        "django_hookflow/tests/http",
-        "orders/tests/test_browser.py",
-        "scripts/demo.py",
-    ),
-    gone=Gone(
-        packages=frozenset(
-            {
-                "qstash_server",
-                "django_hookflow.tests.http",
-            }
-        ),
-        apps=frozenset(),
-        texts=re.compile(
-            r"qstash_server|\bdemo\.py\b|http://qstash:|starts the embedded"
-        ),
-        lines=re.compile(
-            r"qstash_server|\bmake demo\b|^(?!dev:|#).*embedded QStash server"
-            r"|scripts/demo\.py|remove-qstash-server|^  qstash:$"
-        ),
-        names=re.compile(r"(?!)"),
-    ),
-    rewrites=(
-        (
-            "config/variables.py",
-            r'"http://127\.0\.0\.1:8080"',
-            '"https://qstash.upstash.io"',
-        ),
-        (
-            "config/variables.py",
-            r'help="Where messages are published:[^)]*?",\n',
-            'help="Where messages are published.",\n',
-        ),
-        ("Makefile", r"( the site) and the embedded QStash server", r"\1"),
-        (
-            ".env.example",
-            r"(?m)^QSTASH_URL=http://.*$",
-            "QSTASH_URL=https://qstash.upstash.io",
-        ),
-        ("compose.yaml", r"http://qstash:8080", "https://qstash.upstash.io"),
-        ("config/variables.py", r' *fresh="qstash",\n', ""),
-        (
-            "config/variables.py",
-            r"http://qstash:8080",
-            "https://qstash.upstash.io",
-        ),
-        (
-            "docs/reference.md",
-            r"(?ms)^### `manage\.py qstash_server`\n.*?(?=^#)",
-            "",
-        ),
-        (
-            "docs/reference.md",
-            r"; an address of this machine means the embedded server",
-            "",
-        ),
-        ("docs/reference.md", r"(?m)^The embedded server also .*\n", ""),
-    ),
-    targets=("demo", "remove-qstash-server"),
-    farewell=(
-        "The embedded server is gone: `make dev` needs QStash in the cloud "
-        "now, or another server of its kind. Put the four values of its "
-        "console into .env, and let it reach this site: make tunnel."
-    ),
-)
-PARTS = {part.name: part for part in (SAMPLE, SERVER)}
+def without(text: str, name: str) -> str:
+    """Return the text without its marked lines; ValueError for a lone mark."""
+    names = rf"(?P<names>(?:[\w-]+, )*{name}(?:, [\w-]+)*)"
+    body = rf"(?:(?!{OPENS}(?P=names): begin).*\n)*?"
+    lines = rf"{names}: begin{CLOSES}{body}{OPENS}(?P=names): end{CLOSES}"
+    text = re.sub(rf"^{OPENS}{lines}", "", text, flags=re.M)
+    text = re.sub(rf"^.*{OPENS}{names}{CLOSES}", "", text, flags=re.M)
+    if lone := re.search(rf"^{OPENS}{names}: (?:begin|end)\b", text, re.M):
+        raise ValueError(f'"{lone[0].strip()}" has no other end')
+    return re.sub(rf"^([ \t]*)# without {name}: ", r"\1", text, flags=re.M)
 
 
-def main() -> int:
-    part = PARTS.get(sys.argv[-1])
-    if part is None:
-        sys.exit(f"Name what to remove: {' or '.join(PARTS)}.")
-    if not (PROJECT / part.paths[0]).exists():
-        print(f"The {part.name} is not here any more; nothing was changed.")
-        return 0
-    if not os.environ.get("FORCE") and (why := unsaved()):
-        sys.exit(why)
-    report(part, delete(part), edit(part))
-    return 0
+def git(*arguments: str) -> list[str]:
+    command = ["git", "-C", str(PROJECT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode > 1:  # 1 is a grep without a match
+        sys.exit(f"{done.stderr}Run git init and commit first.")
+    return done.stdout.splitlines()
 
 
-def unsaved() -> str:
-    """Why what is done here could not be undone; empty when it could."""
-    try:
-        status = git("status", "--porcelain").splitlines()
-    except (OSError, subprocess.CalledProcessError):
-        return (
-            "Git does not know this project, so nothing could be undone: "
-            "git init and commit first, or go ahead with FORCE=1."
+def edited(name: str) -> dict[Path, str]:
+    """Return the new text of each file with marked lines."""
+    found = {}
+    for file in git("grep", "-Ilw", name, "--", ":!scripts/remove.py"):
+        before = (PROJECT / file).read_text(encoding="utf-8")
+        try:
+            after = without(before, name)
+        except ValueError as error:
+            sys.exit(f"{file}: {error}; nothing was changed.")
+        if after != before:
+            after = re.sub(r"\n{3,}", "\n\n", after)
+            found[PROJECT / file] = after.rstrip() + "\n"
+    return found
+
+
+def main(name: str) -> None:
+    if name not in PATHS:
+        sys.exit(f"Name what to remove: {' or '.join(PATHS)}.")
+    paths = [path for path in PATHS[name].split() if (PROJECT / path).exists()]
+    if PATHS[name].split()[0] not in paths:
+        return print(f"The {name} is not here any more; nothing was changed.")
+    if not os.environ.get("FORCE") and (status := git("status", "--short")):
+        sys.exit(
+            f"Not everything is committed (git status lists {len(status)}): "
+            "commit or stash first, or go ahead with FORCE=1."
         )
-    if status:
-        return (
-            f"Not everything is committed (git status lists {len(status)}), "
-            "so what is done here could not be told from your changes: "
-            "commit or stash them first, or go ahead with FORCE=1."
-        )
-    return ""
-
-
-def delete(part: Part) -> list[str]:
-    """Delete what is the part's alone; what was there."""
-    deleted = []
-    for name in part.paths:
-        path = PROJECT / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.exists():
-            path.unlink()
-        else:
-            continue
-        deleted.append(name)
-    return deleted
-
-
-def edit(part: Part) -> list[str]:
-    """Cut the part out of every other file; those that changed."""
-    changed = []
-    for path in files():
-        before = path.read_text(encoding="utf-8")
-        after = edited(path, before, part)
-        if after == before:
-            continue
-        if is_lost(before, after, part.gone):
-            path.unlink()
-        else:
-            path.write_text(after, encoding="utf-8", newline="\n")
-        changed.append(name_of(path))
-    return changed
-
-
-def edited(path: Path, text: str, part: Part) -> str:
-    for file, pattern, replacement in part.rewrites:
-        if file in {name_of(path), path.suffix}:
-            text = re.sub(pattern, replacement, text)
-    if path.name == "Makefile":
-        text = without_targets(text, part.targets)
-    prune = PRUNE.get(path.suffix) or PRUNE[path.name]
-    return prune(text, gone_from(path, part))
-
-
-def gone_from(path: Path, part: Part) -> Gone:
-    """What may not be spoken of there: only settings name an app barely."""
-    if name_of(path).startswith("config/"):
-        return part.gone
-    return replace(part.gone, apps=frozenset())
-
-
-def files() -> Iterator[Path]:
-    """The files git knows or would add, but for these scripts."""
-    ours = {"scripts/remove.py", "scripts/pruning.py"}
-    listed = git("ls-files", "--cached", "--others", "--exclude-standard")
-    for name in listed.splitlines():
-        path = PROJECT / name
-        wanted = PRUNE.keys() & {path.suffix, path.name}
-        if wanted and name not in ours and path.is_file():
-            yield path
-
-
-def without_targets(makefile: str, targets: tuple[str, ...]) -> str:
-    """The Makefile without the rules of some targets, and their names."""
-    names = "|".join(targets)
-    rule = rf"^(?:{names}):.*\n(?:\t.*\n)*\n?"
-    makefile = re.sub(rule, "", makefile, flags=re.MULTILINE)
-    return re.sub(
-        r"^\.PHONY:(?:.*\\\n)*.*$",
-        lambda phony: re.sub(rf"(?<![\w-])(?:{names}) ", "", phony[0]),
-        makefile,
-        count=1,
-        flags=re.MULTILINE,
-    )
-
-
-def is_lost(before: str, after: str, gone: Gone) -> bool:
-    """Whether a module has lost all of its tests, or what it stood on."""
-    emptied = pruning.has_tests(before) and not pruning.has_tests(after)
-    return emptied or pruning.stands_on(before, gone)
-
-
-def report(part: Part, deleted: list[str], changed: list[str]) -> None:
-    print(f"Deleted {', '.join(deleted)}.")
-    print(f"Changed {len(changed)} files; git diff --stat lists them.")
-    print(part.farewell)
-    print("Look at it with git diff, try make check, then commit.")
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(PROJECT).as_posix()
-
-
-def git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments],
-        cwd=PROJECT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    for path, text in (texts := edited(name)).items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+    for path in map(PROJECT.joinpath, paths):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    print(f"Deleted {', '.join(paths)}.")
+    print(f"Changed {len(texts)} files; git diff --stat lists them.")
+    if left := git("grep", "-InE", MENTIONS[name], "--", *OURS.split()):
+        print(f"Edit what still mentions the {name}:", *left, sep="\n")
+    print(NEXT)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[-1])

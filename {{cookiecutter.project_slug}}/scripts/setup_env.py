@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write .env with fresh secrets, once; leave one that is there alone.
+"""Write .env with fresh secrets, unless there is one.
 
     python scripts/setup_env.py
 
@@ -19,20 +19,20 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def fresh_secrets() -> dict[str, str]:
-    """A new value for each variable that must be known to us alone."""
+    """Return a new value for each secret variable."""
     return {
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
         "QSTASH_TOKEN": secrets.token_urlsafe(32),
         "QSTASH_CURRENT_SIGNING_KEY": f"sig_{secrets.token_urlsafe(24)}",
         "QSTASH_NEXT_SIGNING_KEY": f"sig_{secrets.token_urlsafe(24)}",
-        "PAYMENTS_API_KEY": secrets.token_urlsafe(24),
-        "PAYMENTS_WEBHOOK_SECRET": secrets.token_urlsafe(24),
+        "PAYMENTS_API_KEY": secrets.token_urlsafe(24),  # sample
+        "PAYMENTS_WEBHOOK_SECRET": secrets.token_urlsafe(24),  # sample
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
     }
 
 
 def filled(example: str, values: Mapping[str, str]) -> str:
-    """The text of .env.example with `values` where it has none."""
+    """Return the text of .env.example with `values` where it has none."""
     return re.sub(
         r"^(\w+)=$",
         lambda line: f"{line[1]}={values.get(line[1], '')}",
@@ -42,7 +42,7 @@ def filled(example: str, values: Mapping[str, str]) -> str:
 
 
 def setup_env(project: Path = PROJECT) -> bool:
-    """Write the project's .env unless there is one; whether it was written."""
+    """Write the project's .env unless there is one; return True if so."""
     example = (project / ".env.example").read_text(encoding="utf-8")
     try:
         # O_EXCL: of two that start together, one writes and one leaves it.

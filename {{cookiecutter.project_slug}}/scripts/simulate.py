@@ -65,7 +65,7 @@ def play(seeds: range) -> int:
 
 @contextmanager
 def database() -> Iterator[None]:
-    """A migrated test database of the project's settings."""
+    """Yield with a migrated test database of the project's settings."""
     import django
 
     django.setup()

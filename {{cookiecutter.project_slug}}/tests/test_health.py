@@ -77,15 +77,15 @@ def test_all_is_well(client: Client) -> None:
 
 def test_a_missing_migration_is_not_ready(client: Client) -> None:
     applied = MigrationRecorder(connection)
-    applied.record_unapplied("orders", "0001_initial")
+    applied.record_unapplied("core", "0001_initial")
     try:
         status, body = ready(client)
     finally:
-        applied.record_applied("orders", "0001_initial")
+        applied.record_applied("core", "0001_initial")
 
     assert (status, body["status"]) == (503, "not ready")
     assert body["checks"]["migrations"]["problem"] == (
-        "Migrations are not applied: 1 from orders.0001_initial on. "
+        "Migrations are not applied: 1 from core.0001_initial on. "
         'Run "manage.py migrate".'
     )
 
@@ -144,7 +144,7 @@ def test_a_run_that_sleeps_is_not_overdue(
 
 @pytest.fixture
 def qstash(settings: LazySettings) -> Iterator[Any]:
-    """A QStash that answers GET /v2/keys with what a test puts into it."""
+    """Yield a QStash whose GET /v2/keys answers as a test wants."""
 
     class Handler(BaseHTTPRequestHandler):
         answer: tuple[int, dict[str, str]] = (200, {})

@@ -25,7 +25,7 @@ ODD = [
 
 
 def answer_to(environ: dict[str, Any]) -> str:
-    """The status line by which the WSGI application answers."""
+    """Return the status line by which the WSGI application answers."""
     application = importlib.import_module("config.wsgi").application
     said: list[str] = []
     body = b"a=%41"

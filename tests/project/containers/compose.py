@@ -39,7 +39,7 @@ class MissingVariable(Exception):
 
 
 def services(variables: Mapping[str, str], *files: Path) -> Services:
-    """The services of `files` laid over each other, for these variables."""
+    """Return the services of merged `files`, for these variables."""
     merged: Services = {}
     for file in files:
         found = interpolated(load(file), variables)["services"]
@@ -53,7 +53,7 @@ def load(file: Path) -> dict[str, Any]:
 
 
 def interpolated(value: Any, variables: Mapping[str, str]) -> Any:
-    """`value` with the variables in each of its texts."""
+    """Return `value` with the variables in each of its texts."""
     match value:
         case dict():
             return {k: interpolated(v, variables) for k, v in value.items()}
@@ -84,7 +84,7 @@ def laid_over(below: Any, above: Any) -> Any:
 
 
 def variables_in(file: Path) -> set[str]:
-    """The names a file interpolates, and those it sets for the site."""
+    """Return the names a file interpolates, and those it sets for the site."""
     asked = {match[1] for text in texts(load(file)) for match in names(text)}
     given = {
         name
@@ -112,5 +112,5 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def is_ours(service: Mapping[str, Any]) -> bool:
-    """Whether it runs our image, and not one that others made."""
+    """Return True if it runs our image, and not one that others made."""
     return "build" in service

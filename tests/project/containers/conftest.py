@@ -1,4 +1,4 @@
-"""What the tests of the containers share."""
+"""Shared by the tests of the containers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from project.containers.machine import values_of
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A .env as `make .env` writes it."""
+    """Return a .env as `make .env` writes it."""
     folder = tmp_path_factory.mktemp("project")
     for name in (".env.example", "scripts/setup_env.py"):
         (folder / name).parent.mkdir(exist_ok=True)

@@ -45,7 +45,7 @@ class Machine:
         return f"http://{HOST}:{self.ports['web']}"
 
     def environment(self, name: str) -> dict[str, str]:
-        """What the container has: nothing of ours but where programs are."""
+        """Return the environment of the container: of ours only PATH."""
         given = self.services[name].get("environment", {})
         translated = {k: self.here(str(v)) for k, v in given.items()}
         return {
@@ -60,7 +60,7 @@ class Machine:
         }
 
     def here(self, text: str) -> str:
-        """`text` with the addresses that services have on this machine."""
+        """Return `text` with the addresses of services on this machine."""
         for name, port in self.ports.items():
             for inside in (8000, 8080, 5432):
                 text = text.replace(
@@ -71,7 +71,7 @@ class Machine:
         return HOST if text == "0.0.0.0" else text
 
     def command(self, name: str) -> list[str]:
-        """The service's command; without one it is the image's CMD."""
+        """Return the service's command; without one it is the image's CMD."""
         words = self.services[name].get("command", ["gunicorn", "config.wsgi"])
         program, *rest = map(self.here, words)
         if program == "python":
@@ -80,7 +80,7 @@ class Machine:
         return [sys.executable, "-m", program, *rest, *options]
 
     def run(self, name: str) -> str:
-        """What a service prints that runs once."""
+        """Return what a service prints that runs once."""
         done = subprocess.run(
             self.command(name), env=self.environment(name), cwd=PROJECT,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -130,7 +130,7 @@ class Machine:
             return bool(response.status == 200)
 
     def wait_for(self, fact: Callable[[], T | None]) -> T:
-        """The first true value of `fact`; the logs when there is none."""
+        """Return the first true value of `fact`; fail with the logs."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             with suppress(URLError, ConnectionError, TimeoutError):
@@ -147,7 +147,7 @@ class Machine:
 
 
 def values_of(env: Path) -> dict[str, str]:
-    """The variables a .env file sets."""
+    """Return the variables a .env file sets."""
     pairs = (
         line.partition("=")
         for line in env.read_text(encoding="utf-8").splitlines()
@@ -157,5 +157,5 @@ def values_of(env: Path) -> dict[str, str]:
 
 
 def images_own(service: Mapping[str, Any]) -> bool:
-    """Whether the image's own health check and command hold for it."""
+    """Return True if the image's own health check and command hold for it."""
     return "healthcheck" not in service

@@ -1,4 +1,4 @@
-"""The compose files: valid, hardened, without a secret, and told apart."""
+"""The compose files: valid, hardened, distinct, without a secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from project.containers.compose import load
 from project.containers.compose import services
 from project.containers.compose import variables_in
 
-PROFILES = "COMPOSE_PROFILES"  # its services harm nobody
+PROFILES = "COMPOSE_PROFILES"  # its services are harmless
 SET_BY_COMPOSE = {"COMPOSE_PROJECT_NAME"}
 # What the images of others read.
 OF_OTHERS = {"POSTGRES_DB", "POSTGRES_USER"}
@@ -191,7 +191,7 @@ def test_a_fresh_file_that_lacks_a_line_for_the_server_starts_nothing(
 
 
 def refusal_of_migrate(env_file: Mapping[str, str]) -> str:
-    """What is said when the service that comes first does not start."""
+    """Return what is said when the service that comes first does not start."""
     try:
         every = services(env_file, BASE, PRODUCTION)
     except MissingVariable as missing:

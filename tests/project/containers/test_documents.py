@@ -1,4 +1,4 @@
-"""What docs/deployment/compose.md and docs/tunnel.md say holds."""
+"""The claims of docs/deployment/compose.md and docs/tunnel.md."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_the_table_of_services_is_that_of_the_files() -> None:
 
 def test_what_a_server_must_set_is_on_its_page() -> None:
     asked = set(re.findall(r"\$\{(\w+):\?", PRODUCTION.read_text()))
-    block = re.search(r"^```ini\n(.*?)^```", TEXTS[COMPOSE], re.S | re.M)
-    assert block is not None
+    blocks = re.findall(r"^```ini\n(.*?)^```", TEXTS[COMPOSE], re.S | re.M)
 
-    assert asked <= set(re.findall(r"^(\w+)=", block[1], re.M))
+    assert asked
+    assert asked <= set(re.findall(r"^(\w+)=", "\n".join(blocks), re.M))
 
 
 def test_the_tunnel_says_first_that_it_is_not_needed() -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from config.variables import HOST
+from config.declaration import HOST
 from django.apps import apps
 from django.conf import settings
 

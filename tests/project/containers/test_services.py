@@ -76,7 +76,7 @@ def test_the_services_of_a_server_start_with_its_settings(
 def machine(
     variables: Mapping[str, str], folder: Path, *files: Path
 ) -> Iterator[Machine]:
-    """The services on this machine, with the database they ask for."""
+    """Yield the services on this machine, with the database they ask for."""
     names = ("web", "qstash", "db")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     flags = FLAGS.replace("-h ''", f"-h {HOST} -p {ports['db']}")

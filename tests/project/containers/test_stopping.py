@@ -27,7 +27,7 @@ ALL_STEPS = [f"step-{number}" for number in range(STEPS)]
 def site(
     tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Stack]:
-    """The site and the embedded server, and a run held in its first step."""
+    """Yield the site and a run that is held in its first step."""
     with database(tmp_path) as url, django_db_blocker.unblock():
         made = Stack(tmp_path, url, *free_ports(2))
         made.prepare()
@@ -48,7 +48,7 @@ def test_the_step_under_way_is_recorded_and_the_rest_goes_on_elsewhere(
     process = site.processes.pop("site")
     with idle_connection(site) as ended:
         process.terminate()
-        ended()  # the worker has heard of it
+        ended()  # the worker has received it
     still_there = process.poll() is None
     site.release()
 
@@ -67,7 +67,7 @@ def test_the_step_under_way_is_recorded_and_the_rest_goes_on_elsewhere(
 
 
 def start_site(stack: Stack) -> None:
-    """gunicorn as it is deployed, with one worker to watch."""
+    """Start gunicorn as it is deployed, with one worker."""
     stack.start(
         "site", "-m", "gunicorn", "config.wsgi",
         f"--bind={HOST}:{stack.site_port}", "--workers=1",
@@ -87,9 +87,9 @@ def status(stack: Stack) -> str:
 
 @contextmanager
 def idle_connection(stack: Stack) -> Iterator[Callable[[], None]]:
-    """A connection kept alive; what is yielded waits for its other end.
+    """Yield a connection kept alive; what is yielded waits for its other end.
 
-    A worker that stops closes those at once, while requests go on.
+    A worker that stops closes those at once, while requests continue.
     """
     connection = http.client.HTTPConnection(
         HOST, stack.site_port, timeout=DEADLINE

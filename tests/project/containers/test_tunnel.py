@@ -73,7 +73,7 @@ while not (here / "end").exists():
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the scripts, and an ngrok of our own in bin."""
+    """Return a project with the scripts, and an ngrok of our own in bin."""
     shutil.copytree(
         PROJECT / "scripts",
         tmp_path / "scripts",
@@ -174,7 +174,7 @@ def test_a_missing_token_is_told_in_the_words_of_ngrok(project: Path) -> None:
 
 
 def refused(project: Path, **variables: str) -> str:
-    """What is said when it does not even start."""
+    """Return what is said when it does not even start."""
     tunnel = start(project, **variables)
     output, errors = tunnel.communicate(timeout=DEADLINE)
     assert (tunnel.returncode, output) == (1, "")
@@ -210,7 +210,7 @@ def wait_for(fact: Callable[[], bool], tunnel: subprocess.Popen[str]) -> None:
 
 
 def is_alive(project: Path) -> bool:
-    """Whether the stand-in for ngrok still runs."""
+    """Return True if the stand-in for ngrok still runs."""
     pid = int((project / "bin" / "pid").read_text())
     try:
         os.kill(pid, 0)

@@ -34,7 +34,7 @@ class Command:
 
 
 def commands_of(page: Path) -> Iterator[Command]:
-    """What stands behind a prompt in the page's consoles."""
+    """Yield the commands after the prompts of the page's consoles."""
     for block in BLOCK.finditer(page.read_text("utf-8")):
         if block[2] != "console":
             continue
@@ -47,7 +47,7 @@ def commands_of(page: Path) -> Iterator[Command]:
 
 
 def manage_lines(text: str) -> list[str]:
-    """What `text` gives to manage.py, wherever it stands."""
+    """Return what `text` gives to manage.py, wherever it stands."""
     return [found.rstrip(" .,:") for found in MANAGE.findall(text)]
 
 

@@ -1,4 +1,4 @@
-"""What needs a tool that not every machine can have."""
+"""Skips for tools that not every machine has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """The units are verified where systemd is: not on a Mac, say."""
+    """Deselect the tests of units where systemd is missing."""
     if shutil.which("systemd-analyze"):
         return
     left_out = [item for item in items if asks_systemd(item)]
@@ -19,6 +19,6 @@ def pytest_collection_modifyitems(
 
 
 def asks_systemd(item: pytest.Item) -> bool:
-    """It is named so, or wants a machine's `root` with units installed."""
+    """Return True if it is named so, or uses `root` with units."""
     names: list[str] = getattr(item, "fixturenames", [])
     return "root" in names or item.name.startswith("test_systemd_")

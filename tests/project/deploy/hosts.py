@@ -1,4 +1,4 @@
-"""What each deploy file says, in the same words for all of them."""
+"""The contents of each deploy file, in one form."""
 
 from __future__ import annotations
 
@@ -185,13 +185,13 @@ def probes_of(container: Mapping[str, Any]) -> Iterator[str]:
 
 
 def objects(name: str) -> dict[str, Any]:
-    """The objects of a Kubernetes file, by their kind."""
+    """Return the objects of a Kubernetes file, by their kind."""
     found = yaml.safe_load_all((KUBERNETES / name).read_text("utf-8"))
     return {one["kind"]: one for one in found}
 
 
 def unit(name: str) -> dict[str, dict[str, list[str]]]:
-    """The sections of a systemd unit; a key may come more than once."""
+    """Return the sections of a systemd unit; a key may come more than once."""
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     text = (SYSTEMD / name).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What starts the sweeper and the cleanup, and each line of it run."""
+"""The files that start the sweeper and the cleanup; each line is run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SAYS = {"hookflow_sweep": SWEPT, "cleanup_workflows": CLEANED}
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A production.env, and a migrated database that it names."""
+    """Return a production.env, and a migrated database that it names."""
     folder = tmp_path_factory.mktemp("machine")
     variables = fresh_secrets() | {
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
@@ -65,7 +65,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     file: Path, command: list[str], variables: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """A command as a machine with that file starts it, with no more."""
+    """Return a command as a machine with that file starts it, with no more."""
     return subprocess.run(
         command,
         cwd=PROJECT,
@@ -90,7 +90,7 @@ def assert_that_it_works(
 
 
 def crontab() -> tuple[dict[str, str], list[tuple[str, str, str]]]:
-    """The variables, and each line's time, user and command."""
+    """Return the variables, and each line's time, user and command."""
     text = (CRON / "crontab").read_text("utf-8")
     lines = [x for x in text.splitlines() if x and not x.startswith("#")]
     variables = dict(x.split("=", 1) for x in lines if " " not in x)
@@ -151,7 +151,7 @@ def test_each_service_works(machine: Path, name: str) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A machine on which the units were installed."""
+    """Return a machine on which the units were installed."""
     install_units(tmp_path, (UNITS / name for name in (*SERVICES, *TIMERS)))
     python = tmp_path / "srv/shop/.venv/bin/python"
     python.parent.mkdir(parents=True)
@@ -244,7 +244,7 @@ def values(unit: Path, name: str) -> list[str]:
 
 
 def settings(unit: Path, without: set[str]) -> list[str]:
-    """The lines of a unit that set something."""
+    """Return the lines of a unit that set something."""
     return [
         line
         for line in unit.read_text("utf-8").splitlines()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from config.variables import PRODUCTION
+from config.declaration import PRODUCTION
 from config.variables import VARIABLES
 from config.variables import needed_in
 
@@ -21,7 +21,7 @@ FILE = Path("var", "production.env")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name in ("config", "scripts"):
+    for name in ("config", "orders", "scripts"):
         shutil.copytree(
             PROJECT / name,
             tmp_path / name,
@@ -85,7 +85,7 @@ def test_secrets_in_use_are_not_written_over(project: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "var/production.env is there already, with secrets that may be in "
-        "use. Change it by hand, or move it away first.\n"
+        "use. Edit it, or move it first.\n"
     )
     assert (project / FILE).read_bytes() == before
 

@@ -1,4 +1,4 @@
-"""The pages on deployment: what they tell people to type is right."""
+"""The pages on deployment: their commands are correct."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ PLAIN = {
 
 
 def host_commands(text: str) -> Iterator[list[str]]:
-    """Each command of a host's own program, wherever the page has it."""
+    """Yield each command of a host's own program, wherever the page has it."""
     tool = rf"(?<![\w./-])(?:{'|'.join(KNOWN)}) [a-z][^`|\n]*"
     for found in re.findall(tool, re.sub(r"`([a-z]+)`", "", text)):
         with_words = found.rstrip(" .,:")
@@ -242,7 +242,7 @@ def test_each_page_answers_the_same_questions(page: Path) -> None:
     answers = re.findall(r"^- \*\*([A-Z][\w ]+)\*\*", running, re.MULTILINE)
 
     assert {
-        "From nothing to an order", "Running it", "Database", "Region",
+        "From nothing to a running site", "Running it", "Database", "Region",
         "What it costs",
     } <= set(titles)  # fmt: skip
     assert {
@@ -263,7 +263,7 @@ def test_each_page_answers_the_same_questions(page: Path) -> None:
 def test_what_is_written_on_the_laptop_is_brought_to_the_host(
     page: Path,
 ) -> None:
-    """`production.env` alone is a file that no command has put there."""
+    """Its path is var/production.env: no command creates another."""
     brought = [one.text for one in commands_of(page) if ENV in one.text]
     first = brought[0] if brought else f"var/{ENV}"
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from config.variables import PRODUCTION
+from config.declaration import PRODUCTION
 from config.variables import VARIABLES
 from config.variables import needed_in
 from django.test import Client
@@ -113,7 +113,7 @@ def test_the_release_step_is_the_same_everywhere() -> None:
 def test_a_proxy_gives_an_idle_connection_up_before_gunicorn(
     file: Path,
 ) -> None:
-    """A request sent into one that gunicorn just closes is a 502."""
+    """Otherwise a request into a closing connection is a 502."""
     text = file.read_text("utf-8")
     kept = re.search(r"^\t+keepalive (\d+)s$", text, re.MULTILINE)
 
@@ -122,7 +122,7 @@ def test_a_proxy_gives_an_idle_connection_up_before_gunicorn(
 
 
 def test_gunicorn_keeps_an_idle_connection_longer_than_any_proxy() -> None:
-    """Heroku's router does so for 90 s, Caddy left to itself for 120 s."""
+    """Heroku's router keeps it for 90 s, Caddy by default for 120 s."""
     assert GUNICORN["keepalive"] > 120
 
 

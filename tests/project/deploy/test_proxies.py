@@ -54,7 +54,7 @@ def page_of(host: Host) -> Path:
 
 
 def shape_on(page: Path) -> str:
-    """The header that a page says to expect."""
+    """Return the header that a page says to expect."""
     said = re.search(r"`X-Forwarded-For: ([^`]+)`", page.read_text("utf-8"))
     assert said is not None
     return said[1]

@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.http, pytest.mark.slow]
 
 @dataclass
 class Reader:
-    """Somebody with a fresh project who does what the page says."""
+    """A person with a fresh project who follows the page."""
 
     project: Path
     database_url: str
@@ -53,7 +53,7 @@ class Reader:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a host sets for each process; no proxy finds our ports."""
+        """Return the variables that a host sets for each process."""
         return {
             **{
                 name: value
@@ -68,7 +68,7 @@ class Reader:
         }
 
     def run(self, command: Command) -> str:
-        """The output of a command of the page, which may not fail."""
+        """Return the output of a command of the page, which may not fail."""
         words = [sys.executable, *command.words[1:]]
         if "createsuperuser" in words:  # it would ask
             words += ["--no-input", "--username=ada", "--email=ada@a.example"]
@@ -149,7 +149,7 @@ class Reader:
         return bool(order["run"]["status"] == "waiting")
 
     def fulfilled(self, order_id: str) -> Any:
-        """The order, when it is done."""
+        """Return the order, when it is done."""
         order = self.ask(f"/api/orders/{order_id}/")
         return order if order["run"]["status"] == "completed" else None
 
@@ -168,20 +168,20 @@ STEPS = {command.text: command for command in commands_of(PAGE)}
 
 
 def step(words: str) -> Command:
-    """The one command of the page with these words in it."""
+    """Return the one command of the page with these words in it."""
     [text] = [text for text in STEPS if words in text]
     return STEPS[text]
 
 
 def code(words: str) -> Command:
-    """A command that the page has in a sentence."""
+    """Return a command that the page has in a sentence."""
     assert f"`{words}`" in PAGE.read_text("utf-8")
     return Command(words, account=False)
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Somebody who has done steps 3 to 7."""
+    """Return a person who has done steps 3 to 7."""
     project = tmp_path_factory.mktemp("owner") / "shop"
     leave = shutil.ignore_patterns(
         ".*", "tests", "__pycache__", "var", "staticfiles", "*.sqlite3*"

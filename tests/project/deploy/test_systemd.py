@@ -20,7 +20,7 @@ EXPOSURE = 2.0  # of 10; 1.7 with systemd 252
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A machine after the commands of docs/deployment/systemd.md."""
+    """Return a machine after the commands of docs/deployment/systemd.md."""
     install_units(tmp_path, (SYSTEMD / name for name in UNITS))
     for name in (
         "srv/shop/.venv/bin/gunicorn",

@@ -3,7 +3,7 @@
 settings    those of production, with an app of workflows to put to work
 workload    that app
 edge        the proxy that ends TLS before the site
-bank        somebody outside, whose effects cannot be taken back
+bank        an external system, whose effects cannot be undone
 stack       gunicorn, QStash, PostgreSQL, and what an operator does to them
 wire        messages as QStash signs them, and as an attacker would
 page        a document whose commands are run

@@ -1,4 +1,4 @@
-"""Somebody outside, who remembers what no backup of ours brings back."""
+"""An external system, whose state no backup of ours restores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Bank:
 
 @contextmanager
 def bank() -> Iterator[Bank]:
-    """A bank that is open while the block lasts."""
+    """Yield a bank that is open while the block lasts."""
 
     class Counter(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def deployed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Production]:
-    """A site that was released once: static files, tables, a catalogue."""
+    """Yield a site after a release: static files, tables, products."""
     folder = tmp_path_factory.mktemp("production")
     site_port, qstash_port, edge_port = free_ports(3)
     with (
@@ -56,14 +56,14 @@ def deployed(
 
 @pytest.fixture
 def site(deployed: Production) -> Production:
-    """The deployed site, with whatever was stopped before started again."""
+    """Return the deployed site, with all processes started."""
     deployed.start_missing()
     return deployed
 
 
 @pytest.fixture
 def unrung(deployed: Production) -> Production:
-    """The deployed site while QStash is away, so that only we deliver."""
+    """Return the deployed site without QStash, so that only we deliver."""
     if "site" not in deployed.processes:
         deployed.start_site()
     if "qstash" in deployed.processes:

@@ -32,7 +32,7 @@ def edge(port: int, site_port: int) -> Iterator[None]:
         # The loop keeps no task alive that waits for a stream.
         task = asyncio.current_task()
         serving.add(task)
-        # Whoever hangs up, caller or site: the other one sees it too.
+        # When caller or site closes the connection, the other sees it too.
         with suppress(OSError, asyncio.IncompleteReadError):
             await _pass_on(reader, writer, site_port)
         writer.close()

@@ -17,7 +17,7 @@ ANYTHING = "…"
 
 @dataclass(frozen=True)
 class Command:
-    """What follows a "$", with its lines after ">", and what it prints."""
+    """A command after "$", with its lines after ">", and its output."""
 
     text: str
     output: str
@@ -28,7 +28,7 @@ class Command:
         environment: Mapping[str, str],
         places: Mapping[str, str],
     ) -> str:
-        """What it prints in truth; `places`: what is elsewhere in a test."""
+        """Return its real output; `places` differ in a test."""
         text = self.text
         for name, value in places.items():
             text = text.replace(name, value)
@@ -43,12 +43,12 @@ class Command:
 
 @dataclass(frozen=True)
 class Block:
-    kind: str  # the word behind "console"
+    kind: str  # the word after "console"
     commands: tuple[Command, ...]
 
 
 def sections(document: Path) -> dict[str, list[Block]]:
-    """The blocks of commands under each title; titles without any too."""
+    """Return the blocks of commands under each title, also if none."""
     parts = re.split(r"^## ", document.read_text("utf-8"), flags=re.MULTILINE)
     return {
         part.partition("\n")[0]: [
@@ -67,7 +67,7 @@ def _commands(body: str) -> list[Command]:
 
 
 def _matches(expected: str, found: str) -> bool:
-    """Whether it is that, with anything for "…"; nothing expects nothing."""
+    """Return True if it matches, with anything for "…"."""
     if not expected.strip():
         return True
     pattern = re.escape(expected.strip()).replace(ANYTHING, ".*")

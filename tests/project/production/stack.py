@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 import psycopg
+from django_hookflow.tests.http.shop.shop import Shop
 from django_hookflow.tests.http.stack import HOST
-from django_hookflow.tests.http.stack import Stack
 from scripts.with_postgres import Postgres
 
 from project.production.bank import Bank
@@ -30,7 +30,7 @@ STEPS = "django_hookflow_stepexecution"
 
 
 @dataclass
-class Production(Stack):
+class Production(Shop):
     """gunicorn and QStash on a PostgreSQL, behind a proxy at `domain`."""
 
     postgres: Postgres = field(kw_only=True)
@@ -74,26 +74,26 @@ class Production(Stack):
             self.start("cron", "manage.py", "hookflow_sweep", "--every", "0.5")
 
     def sweep(self) -> None:
-        """Nothing while a process called "cron" does it all the time."""
+        """Sweep, unless a process called "cron" does."""
         if "cron" not in self.processes:
             super().sweep()
 
     def is_up(self) -> bool:
-        """Whether the site answers, and its database too."""
+        """Return True if the site answers, and its database too."""
         try:
             return self.fetch("/livez").status_code == 200
         except httpx.TransportError:
             return False
 
     def terminate(self, name: str) -> int:
-        """SIGTERM, as a host that deploys sends it; how the process ended."""
+        """Send SIGTERM, as a deploy does; return how the process ended."""
         with self.told_to_stop(name):
             process = self.processes[name]
         return process.returncode
 
     @contextmanager
     def told_to_stop(self, name: str) -> Iterator[None]:
-        """What happens meanwhile happens after SIGTERM, before the end."""
+        """Run the block after SIGTERM, before the process ends."""
         process = self.processes[name]
         process.send_signal(signal.SIGTERM)
         yield
@@ -101,7 +101,7 @@ class Production(Stack):
         del self.processes[name]
 
     def workers(self) -> list[int]:
-        """The processes of gunicorn that answer requests, not the dead."""
+        """Return the live gunicorn processes that answer requests."""
         parent = self.processes["site"].pid
         found = subprocess.run(
             ["ps", "-o", "pid=,stat=", "--ppid", str(parent)],
@@ -111,7 +111,7 @@ class Production(Stack):
         return [int(pid) for pid, state in lines if state[0] != "Z"]
 
     def kill_a_worker(self, number: int = 0) -> None:
-        """SIGKILL for one that lives; another follows it."""
+        """Send SIGKILL to a live one; another replaces it."""
         workers = self.wait_for(self.workers)
         os.kill(workers[number % len(workers)], signal.SIGKILL)
 
@@ -127,9 +127,9 @@ class Production(Stack):
 
     @contextmanager
     def unhurried(self, **variables: str) -> Iterator[None]:
-        """A site that takes no live run over, however slow the machine.
+        """Yield a site that takes no live run over, however slow the machine.
 
-        For tests in which nobody is killed: a step is executed once.
+        For tests without kills: a step is executed once.
         """
         with self.changed(DJANGO_HOOKFLOW_LEASE="600", **variables):
             self.terminate("site")
@@ -162,7 +162,7 @@ class Production(Stack):
         )
 
     def letter(self, run_id: str) -> Letter:
-        """The genuine message for a run that it waits for now."""
+        """Return the genuine message for a run that it waits for now."""
         ((workflow_id, token),) = self.rows(
             f"SELECT workflow_id, wake_token FROM {RUNS} WHERE run_id = %s",
             run_id,
@@ -213,12 +213,12 @@ class Production(Stack):
         return self.statuses(run_ids) == dict.fromkeys(run_ids, "completed")
 
     def wait_until_completed(self, run_ids: Iterable[str]) -> None:
-        """With the sweeper's help, as cron gives it."""
+        """Wait, with sweeps as by cron."""
         run_ids = list(run_ids)
         self.wait_for(lambda: self.all_completed(run_ids), self.sweep)
 
     def steps_of(self, run_id: str) -> list[str]:
-        """What a run has recorded, in order."""
+        """Return what a run has recorded, in order."""
         return [
             step
             for (step,) in self.rows(
@@ -239,7 +239,7 @@ class Production(Stack):
         return self.text(name)[mark:].splitlines()
 
     def wait_for_line(self, pattern: str, mark: int = 0) -> str:
-        """The first line of the site's log that matches."""
+        """Return the first line of the site's log that matches."""
 
         def found() -> str | None:
             lines = self.said_since(mark)

@@ -1,4 +1,4 @@
-"""What somebody tries who has read docs/security.md, and the code."""
+"""Attacks by a person who has read docs/security.md and the code."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_nobody_breaks_a_line_that_is_written_for_people(
 def test_a_message_in_chunks_is_no_way_around_the_limit(
     site: Production,
 ) -> None:
-    """It says no length, so a byte too many is read, however it is signed."""
+    """It has no length, so it is read up to the limit, even if signed."""
     mark = len(site.text())
     chunks = [b"x" * 1_000_000] * 20
     path = "/hookflow/workflow/errand/"
@@ -76,7 +76,7 @@ def test_a_message_in_chunks_is_no_way_around_the_limit(
 def test_a_second_request_hidden_in_the_first_is_refused(
     site: Production,
 ) -> None:
-    """Of two lengths, proxy and site might each believe another."""
+    """With two lengths, proxy and site might each use another."""
     hidden = b"GET /hidden HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     request = (
         b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"

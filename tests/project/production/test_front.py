@@ -1,4 +1,4 @@
-"""What the deployed site answers before anybody is known."""
+"""The answers of the deployed site to anonymous requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What slows attackers down, and what browsers are told."""
+"""Throttles, and security headers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_sending_forged_messages_is_slowed_down(site: Production) -> None:
 
 
 def until_429(ask: Callable[[int], int], allowed: int) -> list[int]:
-    """All answers; an hour or minute that begins meanwhile allows twice."""
+    """Return all answers; a new hour or minute allows twice."""
     answers: list[int] = []
     while 429 not in answers and len(answers) <= 2 * allowed:
         answers.append(ask(len(answers)))
@@ -69,7 +69,7 @@ def forge(site: Production, forwarded_for: str) -> int:
 
 
 def log_in(site: Production, forwarded_for: str) -> int:
-    """How a wrong password is answered that comes from there."""
+    """Return how a wrong password is answered that comes from there."""
     page = site.fetch("/admin/login/")
     cookie = page.cookies["csrftoken"]
     return site.fetch(

@@ -62,7 +62,7 @@ def test_workers_killed_under_load_lose_nothing(site: Production) -> None:
 
 
 def letters(site: Production, pattern: str) -> list[Letter]:
-    """The live message of every run whose id is like that."""
+    """Return the live message of every run whose id is like that."""
     found = site.rows(
         f"SELECT run_id, workflow_id, wake_token FROM {RUNS} "
         "WHERE run_id LIKE %s",
@@ -114,7 +114,7 @@ def recorded(site: Production, pattern: str) -> int:
 
 
 def executions(site: Production, pattern: str) -> dict[tuple[str, str], int]:
-    """How often each step was executed, whether it was recorded or not."""
+    """Return how often each step was executed, recorded or not."""
     return {
         (run_id, step_id): count
         for run_id, step_id, count in site.rows(

@@ -41,7 +41,7 @@ def a_run_is_stuck(site: Production, blocks: list[Block]) -> None:
     site.wait_until_completed(["order-4711"])
     site.kill("cron")
     site.kill("qstash")
-    site.trigger("errand", ["lost"])  # whose message nobody took
+    site.trigger("errand", ["lost"])  # whose message was not delivered
     site.start_qstash()
     site.wait_for(lambda: overdue(site) >= 1)
     do(site, sweep)
@@ -199,7 +199,7 @@ def restored_from_yesterday(site: Production, blocks: list[Block]) -> None:
     assert len(site.bank.keys) == 2
     assert len(set(site.bank.keys)) == 1
     assert rows_written(site, ["paid"]) == 2
-    # The provider tells it again, and the run is begun again.
+    # The provider notifies again, and the run is retried.
     site.shell(tell("known"))
     site.trigger("errand", ["begun-since"])
     site.wait_until_completed(["known", "begun-since"])
@@ -248,7 +248,7 @@ WAITING = {"order-4711": "waiting"}
 
 
 def break_bills(site: Production) -> None:
-    """Two runs of a release that cannot print, and no other dead letter."""
+    """Create two runs that fail, and no other dead letter."""
     site.trigger("bill", ["bill-1", "bill-2"])
     failed = {"bill-1": "failed", "bill-2": "failed"}
     site.wait_for(lambda: site.statuses(failed) == failed, site.sweep)
@@ -275,7 +275,7 @@ def tell(run_id: str) -> str:
 
 
 def refuse_writes(site: Production, switch: str) -> None:
-    """What a full disk does to statements, without filling one."""
+    """Refuse writes, as with a full disk."""
     with psycopg.connect(
         site.database_url,
         autocommit=True,

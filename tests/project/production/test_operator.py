@@ -1,4 +1,4 @@
-"""What an operator does to a site that is at work, and what it costs."""
+"""Actions of an operator on a site at work, and their effects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_site_told_to_stop_ends_its_steps_and_loses_nothing(
     site: Production,
 ) -> None:
     run_ids = [f"stopped-{number}" for number in range(30)]
-    # One worker, which has heard of it when it hangs up; until then the brake
+    # One worker, which has received it when it closes; until then the brake
     # holds it at work, or it could be done with everything.
     with site.unhurried(WEB_CONCURRENCY="1"):
         process = site.processes["site"]
@@ -41,7 +41,7 @@ def test_a_site_told_to_stop_ends_its_steps_and_loses_nothing(
 def test_the_step_under_way_ends_and_the_run_is_handed_on(
     site: Production,
 ) -> None:
-    # One worker, which has heard of it when it hangs up.
+    # One worker, which has received it when it closes.
     with site.unhurried(WEB_CONCURRENCY="1"):
         site.brake_at("INSERT INTO ledger")
         site.trigger("ledger", ["standing"])
@@ -160,7 +160,7 @@ def rotate(site: Production) -> dict[str, str]:
 
 
 def complaint_about(site: Production, check: str) -> httpx.Response | None:
-    """The page for monitors when this check is not well, else None."""
+    """Return the page for monitors when this check is not well, else None."""
     answer = site.fetch("/readyz?all")
     return None if answer.json()["checks"][check]["ok"] else answer
 

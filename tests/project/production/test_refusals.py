@@ -1,4 +1,4 @@
-"""Messages that nobody may believe, and the line each leaves in the log."""
+"""Invalid messages, and the log line of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FORGED: list[tuple[Change, str]] = [
 
 @pytest.fixture(scope="module")
 def victims(deployed: Production) -> Iterator[str]:
-    """Runs that have been triggered and that nobody has rung for.
+    """Runs that were triggered, and whose messages were not sent.
 
     New ones each time: a worker may come back to this file after another.
     """
@@ -56,7 +56,7 @@ def victims(deployed: Production) -> Iterator[str]:
 
 @pytest.fixture
 def waiting(unrung: Production, victims: Iterator[str]) -> Letter:
-    """A genuine message for a run that waits for it and for nothing else."""
+    """Return a valid message for a run that waits for it alone."""
     return unrung.letter(next(victims))
 
 

@@ -57,7 +57,7 @@ class Letter:
 
 
 def bell(run_id: str, workflow_id: str, token: str) -> bytes:
-    """The body that rings for a run."""
+    """Return the body of a message for a run."""
     return json.dumps(
         {"run_id": run_id, "workflow_id": workflow_id, "token": token}
     ).encode()

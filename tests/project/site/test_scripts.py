@@ -27,13 +27,13 @@ SECRETS = {
     "PAYMENTS_WEBHOOK_SECRET",
     "POSTGRES_PASSWORD",
 }
-# What a site is told by its variables; the manage.py here prints it.
+# The variables that the manage.py here prints.
 TOLD = ["QSTASH_URL", "DJANGO_HOOKFLOW_DOMAIN", "PAYMENTS_URL"]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the scripts, .env.example, and a recording manage.py."""
+    """Return a project with scripts and a recording manage.py."""
     shutil.copytree(
         PROJECT / "scripts",
         tmp_path / "scripts",
@@ -91,7 +91,7 @@ def test_serving_says_where_and_points_everything_at_the_chosen_port(
 
     lines = run.stdout.splitlines()
     qstash = next(line.split()[1] for line in lines if "embedded" in line)
-    assert f"  Shop      http://127.0.0.1:{port}/" in lines
+    assert f"  Site      http://127.0.0.1:{port}/" in lines
     assert f"serving runserver 127.0.0.1:{port}" in lines
     assert told(run.stdout) == {
         "QSTASH_URL": qstash,
@@ -163,7 +163,7 @@ def test_what_is_no_port_is_refused_with_a_sentence(
 
 def test_a_site_that_is_not_at_its_usual_port_says_why(project: Path) -> None:
     with ExitStack() as held:
-        with suppress(OSError):  # somebody else's holds it as well
+        with suppress(OSError):  # another process holds it as well
             held.enter_context(socket.create_server(("127.0.0.1", 8000)))
 
         run = script(project, "dev.py")
@@ -231,13 +231,13 @@ def cannot_be_used(port: str) -> str:
 
 
 def told(screen: str) -> dict[str, str]:
-    """What the manage.py of these tests prints of its variables."""
+    """Return what the manage.py of these tests prints of its variables."""
     pairs = [line.partition(" ") for line in screen.splitlines()]
     return {name: value for name, _, value in pairs if name in TOLD}
 
 
 def values(path: Path) -> dict[str, str]:
-    """The variables a .env file sets."""
+    """Return the variables a .env file sets."""
     lines = path.read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("=") for line in lines if line[:1].isalpha())
     return {name: value for name, _, value in pairs}

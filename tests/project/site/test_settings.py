@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from config.declaration import GROUPS
+from config.declaration import KINDS
 from config.environment import BASE_DIR as PROJECT
 from config.variables import DECLARED
-from config.variables import GROUPS
-from config.variables import KINDS
 from config.variables import needed_in
 
 LAPTOP = {
@@ -127,7 +127,7 @@ def test_a_variable_that_cannot_be_read_is_named(
 def test_a_part_is_neither_less_than_nothing_nor_more_than_all(
     value: str, complaint: str
 ) -> None:
-    """Of a rate above 1 Sentry's client sends nothing, and does not say."""
+    """With a rate above 1 Sentry's client silently sends nothing."""
     run = manage("local", "check", LAPTOP | {SAMPLED: value})
 
     assert run.returncode == 1
@@ -355,7 +355,7 @@ def test_a_site_with_all_it_needs_starts() -> None:
             )
         ),
         *(
-            (name, url, f"(core.E004) {name} is {url}, which leads every")
+            (name, url, f"(core.E004) {name} is {url}, an address")
             for name, url in (
                 ("DJANGO_HOOKFLOW_DOMAIN", "http://127.0.0.1:8000"),
                 ("DJANGO_HOOKFLOW_DOMAIN", "http://localhost:8000"),

@@ -11,6 +11,8 @@ from config.environment import mailer
 from config.environment import throttles
 from config.environment import variable
 from core import csp
+from orders.settings import *  # sample
+from payments_sandbox.settings import *  # sample
 
 OBSERVABILITY = "django_hookflow.contrib.observability"
 
@@ -30,15 +32,17 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    # qstash-server: begin
     # Before staticfiles: of two commands of a name the first app's runs, and
     # this one's runserver starts the embedded QStash server.
     "qstash_server",
+    # qstash-server: end
     "django.contrib.staticfiles",
     "rest_framework",
     "django_hookflow",
     OBSERVABILITY,
-    "orders",
-    "payments_sandbox",
+    "orders",  # sample
+    "payments_sandbox",  # sample
 ]
 
 MIDDLEWARE = [
@@ -191,11 +195,3 @@ DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
 DJANGO_HOOKFLOW_PARALLELISM = variable("DJANGO_HOOKFLOW_PARALLELISM")
 DJANGO_HOOKFLOW_KEEP_DAYS = variable("DJANGO_HOOKFLOW_KEEP_DAYS")
 DJANGO_HOOKFLOW_MAX_BODY = variable("DJANGO_HOOKFLOW_MAX_BODY")
-
-# The payment provider of the sample; payments_sandbox plays it by default.
-PAYMENTS_URL = variable("PAYMENTS_URL")
-PAYMENTS_API_KEY = variable("PAYMENTS_API_KEY")
-PAYMENTS_WEBHOOK_SECRET = variable("PAYMENTS_WEBHOOK_SECRET")
-
-ORDERS_CURRENCY = variable("ORDERS_CURRENCY")
-ORDERS_PAYMENT_TIMEOUT = variable("ORDERS_PAYMENT_TIMEOUT")

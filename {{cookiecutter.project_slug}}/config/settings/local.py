@@ -1,20 +1,22 @@
-"""Settings of `make dev`: SQLite, the embedded QStash server, no mail."""
+"""Settings of `make dev`: SQLite, DEBUG, printed mail."""
 
 from __future__ import annotations
 
+from config.declaration import LOCAL
 from config.environment import host_of
 from config.environment import seal
 from config.environment import throttles
 from config.environment import variable
-from config.variables import LOCAL
 
 from .base import *
 
-# A site that was killed goes on with its runs this soon after its restart.
+# A killed site continues its runs this soon after its restart.
 DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE", LOCAL)
 
+# sample: begin
 # Soon enough to watch a reminder go out, and an order expire.
 ORDERS_PAYMENT_TIMEOUT = variable("ORDERS_PAYMENT_TIMEOUT", LOCAL)
+# sample: end
 
 SENTRY_ENVIRONMENT = variable("SENTRY_ENVIRONMENT", LOCAL)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from config.declaration import PRODUCTION
 from config.environment import kept_connections
 from config.environment import seal
 from config.environment import variable
-from config.variables import PRODUCTION
 
 from .base import *
 

@@ -51,8 +51,10 @@ QSTASH_NEXT_SIGNING_KEY = "sig_next_4Zx9signing_key_of_the_tests"
 DJANGO_HOOKFLOW_DOMAIN = "http://testserver"
 DJANGO_HOOKFLOW_TRANSPORT = "django_hookflow.transports.memory.MemoryTransport"
 
+# sample: begin
 PAYMENTS_URL = "http://testserver/sandbox"
 PAYMENTS_API_KEY = "key-of-the-Tests-4Zx9-7Kq2"
 PAYMENTS_WEBHOOK_SECRET = "webhook-of-the-Tests-7Kq2"
+# sample: end
 
 seal()

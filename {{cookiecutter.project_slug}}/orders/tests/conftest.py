@@ -89,7 +89,7 @@ class World:
         return min((time for time in times if time), default=None)
 
     def journal(self) -> list[tuple[str, str]]:
-        """The steps of the only run and how they ended."""
+        """Return the steps of the only run and how they ended."""
         run = WorkflowRun.objects.get()
         steps = run.step_executions.values_list("step_id", "status")
         return list(steps)
@@ -101,7 +101,7 @@ def world(
     live_server: Any,
     settings: LazySettings,
 ) -> Iterator[World]:
-    """The project over HTTP, with its messages in memory."""
+    """Yield the project over HTTP, with its messages in memory."""
     settings.PAYMENTS_URL = f"{live_server.url}/sandbox"
     settings.DJANGO_HOOKFLOW_DOMAIN = live_server.url
     settings.PAYMENTS_SANDBOX_SECONDS = 1

@@ -18,7 +18,7 @@ BY_HAND = {"status": "fulfilled", "reason": "", "total": "0.01"}
 
 
 def tried(client: Client, order: Order) -> list[int]:
-    """The answers to an edit, a deletion, and a deletion from the list."""
+    """Return the answers to an edit, a deletion, and one from the list."""
     page = f"/admin/orders/order/{order.pk}/"
     chosen = {
         "action": "delete_selected",
@@ -91,7 +91,7 @@ def test_an_order_that_has_ended_keeps_its_status_and_may_be_deleted(
 
 
 def form_of(client: Client, page: str) -> dict[str, Any]:
-    """What a browser would send, if nothing were typed into the page."""
+    """Return the form as a browser sends it, with nothing typed."""
     fields = re.findall(r"<input[^>]*>", client.get(page).content.decode())
     values = {
         name: re.search(r'value="([^"]*)"', field)

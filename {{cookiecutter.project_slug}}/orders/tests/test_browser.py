@@ -90,7 +90,7 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page whose errors fail the test."""
+    """Yield a page whose errors fail the test."""
     if CHROMIUM is None:
         pytest.skip("No chromium on this machine: apt install chromium")
     errors: list[str] = []

@@ -57,7 +57,7 @@ REMINDER = "Your payment is on its way to us"
 
 
 def ending() -> tuple[str, str, str, str, int]:
-    """How the only order ended: statuses of all rows, and the stock."""
+    """Return how the only order ended: statuses of all rows, and the stock."""
     order = Order.objects.select_related("payment").get()
     return (
         WorkflowRun.objects.get(run_id=order.run_id).status,
@@ -118,7 +118,7 @@ def test_charge_the_provider_does_not_accept_cancels_the_order(
 
 @pytest.fixture
 def odd_provider(settings: Any) -> Iterator[list[tuple[int, bytes]]]:
-    """A provider that gives these answers, one after the other."""
+    """Yield a provider that gives these answers, one after the other."""
     answers: list[tuple[int, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -498,7 +498,8 @@ def test_a_provider_that_is_away_is_told_in_words(
     page = client.get(placed["page"]).content.decode()
 
     assert re.fullmatch(
-        r"The payment provider is away; we try again at 13:28:\d\d UTC\.",
+        r"The payment provider is unavailable; "
+        r"we try again at 13:28:\d\d UTC\.",
         run["trouble"],
     )
     assert run["trouble"] in page

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 def ordered(*items: tuple[Product, int], status: str = "placed") -> str:
-    """The id of an order of these."""
+    """Return the id of an order of these."""
     order = place_order(
         "ada@example.com", "tok_settles", [Item(*item) for item in items]
     )

@@ -34,7 +34,7 @@ HEADERS = {"Authorization": "Bearer key-of-the-Tests-4Zx9-7Kq2"}
 
 
 class Shop(ThreadingHTTPServer):
-    """Somebody else's site: answers with `statuses`, keeps what it got."""
+    """A caller's site: answers with `statuses`, keeps what it received."""
 
     daemon_threads = True
 

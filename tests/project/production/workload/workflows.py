@@ -38,7 +38,7 @@ def parcel(ctx: WorkflowContext) -> int:
 
 @workflow(retry=RetryPolicy(retries=0))
 def bill(ctx: WorkflowContext) -> str:
-    """Fails in release 1, behind a step that is done."""
+    """Fail in release 1, after a completed step."""
     ctx.step.run("number", write, ctx.run_id, "number")
     ctx.step.run("print", print_bill)
     return "printed"
@@ -51,7 +51,7 @@ def print_bill() -> None:
 
 @workflow
 def poison(ctx: WorkflowContext) -> str:
-    """Kills whoever runs it, as an image too large for memory would."""
+    """Kill its worker, as an image too large for memory would."""
     ctx.step.run("open", write, ctx.run_id, "open")
     ctx.step.run("swallow", die)
     return "survived"

@@ -1,13 +1,11 @@
-"""Every setting of this app with its type and default, read at access."""
+"""Every setting of this app with its type and default."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.conf import settings as django_settings
+from django_hookflow.conf import Declared
 
 
-class Settings:
+class Settings(Declared):
     # Where Sentry takes events; empty sends nothing and imports nothing.
     SENTRY_DSN: str = ""
     SENTRY_ENVIRONMENT: str = "production"
@@ -25,11 +23,6 @@ class Settings:
 
     # Whether X-Request-ID of a request is believed: when a proxy sets it.
     DJANGO_TRUST_REQUEST_ID: bool = False
-
-    def __getattribute__(self, name: str) -> Any:
-        default = super().__getattribute__(name)
-        value = getattr(django_settings, name, None)
-        return default if value is None else value
 
 
 conf = Settings()

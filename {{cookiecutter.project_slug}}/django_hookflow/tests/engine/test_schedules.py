@@ -13,9 +13,9 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from django_hookflow.management.commands.hookflow_schedule import interval_of
-from qstash_server.conf import Config
-from qstash_server.conf import Quotas
-from qstash_server.server import Server
+from qstash_server.conf import Config  # qstash-server
+from qstash_server.conf import Quotas  # qstash-server
+from qstash_server.server import Server  # qstash-server
 
 COMMAND = "hookflow_schedule"
 
@@ -26,6 +26,7 @@ def out(*arguments: str) -> list[str]:
     return stream.getvalue().splitlines()
 
 
+# qstash-server: begin
 @pytest.fixture
 def qstash(settings: Settings) -> Iterator[Server]:
     with Server() as server:
@@ -122,6 +123,7 @@ def test_a_quota_that_is_used_up_is_a_sentence(settings: Settings) -> None:
             call_command(COMMAND)
 
 
+# qstash-server: end
 REGISTERED = [
     'hookflow-sweep-testserver: "* * * * *" '
     "http://testserver/hookflow/maintenance/sweep/",

@@ -3,4 +3,5 @@
 settings    those of the processes: short leases, and the brake
 brake       an app that stops a process at a statement, for the kill
 stack       the site, the embedded QStash server, and their database
+shop        tests that place orders in the sample shop # sample
 """

@@ -15,13 +15,19 @@ from django_hookflow.tests.ports import free_ports
 
 
 @pytest.fixture
+def kind() -> type[Stack]:
+    """Return the class of the fixture `stack`."""
+    return Stack
+
+
+@pytest.fixture
 def stack(
-    tmp_path: Path, django_db_blocker: DjangoDbBlocker
+    tmp_path: Path, django_db_blocker: DjangoDbBlocker, kind: type[Stack]
 ) -> Iterator[Stack]:
-    """A migrated database of its own and a few products; nothing runs yet."""
+    """Yield a stack with a migrated database of its own; nothing runs yet."""
     site_port, qstash_port = free_ports(2)
     with database(tmp_path) as url, django_db_blocker.unblock():
-        made = Stack(tmp_path, url, site_port, qstash_port)
+        made = kind(tmp_path, url, site_port, qstash_port)
         made.prepare()
         try:
             yield made

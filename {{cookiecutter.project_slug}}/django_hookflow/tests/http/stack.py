@@ -58,8 +58,8 @@ class Stack:
             "QSTASH_TOKEN": secrets.token_urlsafe(20),
             "QSTASH_CURRENT_SIGNING_KEY": f"sig_{secrets.token_hex(14)}",
             "QSTASH_NEXT_SIGNING_KEY": f"sig_{secrets.token_hex(14)}",
-            "PAYMENTS_API_KEY": secrets.token_urlsafe(20),
-            "PAYMENTS_WEBHOOK_SECRET": secrets.token_urlsafe(20),
+            "PAYMENTS_API_KEY": secrets.token_urlsafe(20),  # sample
+            "PAYMENTS_WEBHOOK_SECRET": secrets.token_urlsafe(20),  # sample
         }
     )
 
@@ -84,7 +84,7 @@ class Stack:
             "DATABASE_URL": self.database_url,
             "QSTASH_URL": self.qstash,
             "DJANGO_HOOKFLOW_DOMAIN": self.domain or self.site,
-            "PAYMENTS_URL": f"{self.site}/sandbox",
+            "PAYMENTS_URL": f"{self.site}/sandbox",  # sample
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             FOLDER: str(self.folder),
@@ -94,7 +94,6 @@ class Stack:
 
     def prepare(self) -> None:
         self.manage("migrate", "--no-input")
-        self.manage("load_products")
         self.write(LEDGER)
 
     def start_site(self, **variables: str) -> None:
@@ -191,21 +190,6 @@ class Stack:
     def is_up(self) -> bool:
         with DIRECT.open(f"{self.site}/livez", timeout=60) as response:
             return bool(response.status == 200)
-
-    def products(self) -> dict[str, int]:
-        """What is left of each product by its SKU."""
-        return {row["sku"]: row["stock"] for row in self.get("/api/products/")}
-
-    def place_order(self, sku: str, quantity: int = 1) -> str:
-        order = self.request(
-            "/api/orders/",
-            {
-                "email": "ada@example.com",
-                "card_number": "4242 4242 4242 4242",
-                "lines": [{"sku": sku, "quantity": quantity}],
-            },
-        )
-        return str(order["id"])
 
     def trigger_ledgers(self, run_ids: list[str]) -> None:
         self.manage(

@@ -11,14 +11,12 @@ import yaml
 
 from django_hookflow.conf import Settings
 from django_hookflow.tests.http.stack import PROJECT
-from django_hookflow.tests.http.stack import Stack
 from qstash_server.conf import Config
 
 pytestmark = pytest.mark.http
 
 PAGE = (PROJECT / "docs" / "retention.md").read_text("utf-8")
 BLOCK = re.compile(r"^ *```console( account)?\n(.*?)^ *```$", re.M | re.S)
-EMAIL = "ada@example.com"
 
 
 def commands(*, account: bool) -> list[list[str]]:
@@ -28,43 +26,6 @@ def commands(*, account: bool) -> list[list[str]]:
         if bool(kind) == account
         for line in text.splitlines()
     ]
-
-
-def test_each_command_of_the_page_does_what_it_says(stack: Stack) -> None:
-    stack.start_qstash()
-    stack.start_site()
-    order = stack.place_order("TEA-02")
-    stack.wait_for(
-        lambda: stack.get(f"/api/orders/{order}/")["status"] == "fulfilled"
-    )
-    run_id = f"order-{order}"
-
-    said: dict[str, str] = {}
-    for python, _, *arguments in commands(account=False):
-        assert python == "python"
-        known = [run_id if one == "RUN_ID" else one for one in arguments]
-        done = stack.run(*known)
-        assert (done.returncode, done.stderr) == (0, ""), known
-        said[" ".join(arguments)] = done.stdout
-
-    found = [text for one, text in said.items() if "values_list" in one]
-    assert found == [f"{run_id}\n"]
-    assert re.fullmatch(
-        rf"Deleted 1 runs, \d+ steps, 1 events and 0 dead letters of "
-        rf"'{run_id}'\.\n",
-        said["hookflow_erase RUN_ID"],
-    )
-    assert EMAIL not in everything(stack)
-
-
-def everything(stack: Stack) -> str:
-    """All rows of all tables of the shop and the engine, as text."""
-    tables = (
-        "workflowrun", "stepexecution", "event", "deadletterentry",
-    )  # fmt: skip
-    names = [f"django_hookflow_{table}" for table in tables]
-    names += ["orders_order", "orders_payment", "qstash_server_message"]
-    return str([stack.rows(f"SELECT * FROM {name}") for name in names])
 
 
 def test_what_needs_a_machine_names_files_that_are_there() -> None:

@@ -11,7 +11,7 @@ from payments_sandbox.notifications import send_due
 
 
 class Command(BaseCommand):
-    help = "Settle the charges that are due and notify who made them."
+    help = "Settle the charges that are due and notify their callers."
 
     def handle(self, *args: Any, **options: Any) -> None:
         report = send_due()

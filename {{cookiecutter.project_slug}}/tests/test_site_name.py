@@ -1,4 +1,4 @@
-"""What the owner called the site is what its pages call it."""
+"""The pages show the name that the owner gave the site."""
 
 from __future__ import annotations
 

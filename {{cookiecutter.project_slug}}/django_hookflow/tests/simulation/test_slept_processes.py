@@ -1,4 +1,4 @@
-"""What the simulation has found, each in its shortest form."""
+"""Early messages and processes that slept, as the simulation found them."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ from urllib.request import Request
 import pytest
 from qstash import Receiver
 
+from django_hookflow.tests.http.shop.shop import Shop
 from django_hookflow.tests.http.stack import DIRECT
 from django_hookflow.tests.http.stack import HOST
-from django_hookflow.tests.http.stack import Stack
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
 
-def test_an_order_goes_over_the_wire_in_three_messages(stack: Stack) -> None:
+def test_an_order_goes_over_the_wire_in_three_messages(stack: Shop) -> None:
     with gate(stack) as messages:
         stack.start_qstash()
         stack.start_site()
@@ -41,7 +41,7 @@ def test_an_order_goes_over_the_wire_in_three_messages(stack: Stack) -> None:
 
 
 @contextmanager
-def gate(stack: Stack) -> Iterator[list[str]]:
+def gate(stack: Shop) -> Iterator[list[str]]:
     """A reverse proxy before the site that believes only genuine messages.
 
     What else comes, such as news of the payment, waits until the first
@@ -90,7 +90,7 @@ def gate(stack: Stack) -> Iterator[list[str]]:
 
 
 def forward(
-    stack: Stack, request: BaseHTTPRequestHandler, body: bytes
+    stack: Shop, request: BaseHTTPRequestHandler, body: bytes
 ) -> tuple[int, bytes]:
     headers = {k: v for k, v in request.headers.items() if k != "Host"}
     onward = Request(stack.site + request.path, body, headers)

@@ -1,4 +1,4 @@
-"""Every address of the site, tried by everybody."""
+"""Every address of the site, requested by each kind of user."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class WatchedHasher(MD5PasswordHasher):
 
 
 def addresses(resolver: Any = None, before: str = "/") -> Iterator[str]:
-    """Each URL pattern of the site with something in its places."""
+    """Yield each URL pattern of the site with something in its places."""
     for one in (resolver or get_resolver()).url_patterns:
         values = {
             name: SAMPLES.get(type(kind).__name__[:4].lower(), "1")

@@ -1,4 +1,4 @@
-"""What is shown when there is no page, or when it breaks."""
+"""The pages for 404 and 500."""
 
 from __future__ import annotations
 

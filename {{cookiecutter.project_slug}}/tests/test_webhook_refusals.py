@@ -1,4 +1,4 @@
-"""What the webhook refuses, and the line in the log that says why."""
+"""Messages that the webhook refuses, and the log line with the reason."""
 
 from __future__ import annotations
 

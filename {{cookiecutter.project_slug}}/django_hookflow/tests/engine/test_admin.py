@@ -1,0 +1,136 @@
+"""The admin: permissions, and text that is not UTF-8."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from django_hookflow import WorkflowContext
+from django_hookflow import send_event
+from django_hookflow import workflow
+from django_hookflow.dlq import DeadLetterEntry
+from django_hookflow.exceptions import WorkflowError
+from django_hookflow.models import Event
+from django_hookflow.models import WorkflowRun
+from django_hookflow.testing.world import World
+
+
+def staff(*permissions: str) -> Client:
+    user = User.objects.create(username="ann", is_staff=True)
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=permissions)
+    )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def dead_letter(world: World) -> DeadLetterEntry:
+    @workflow
+    def failing(ctx: WorkflowContext) -> None:
+        ctx.step.run("fine", str)
+        raise ValueError("no")
+
+    world.finish(failing.trigger(run_id="r1"))
+    return DeadLetterEntry.objects.get()
+
+
+def replay_in_admin(client: Client, letter: DeadLetterEntry) -> Any:
+    return client.post(
+        reverse("admin:django_hookflow_deadletterentry_changelist"),
+        {"action": "replay_entries", "_selected_action": [letter.pk]},
+        follow=True,
+    )
+
+
+def test_staff_who_may_change_dead_letters_replay_them(world: World) -> None:
+    letter = dead_letter(world)
+    client = staff("view_deadletterentry", "change_deadletterentry")
+
+    first = replay_in_admin(client, letter)
+    second = replay_in_admin(client, letter)
+
+    assert "Replayed as" in first.content.decode()
+    assert "was replayed already" in second.content.decode()
+    assert WorkflowRun.objects.count() == 2
+
+
+def test_staff_who_may_only_look_cannot_start_runs(world: World) -> None:
+    letter = dead_letter(world)
+    client = staff("view_deadletterentry")
+
+    page = replay_in_admin(client, letter).content.decode()
+
+    assert "Replay behind the completed steps" not in page
+    assert WorkflowRun.objects.count() == 1
+
+
+@pytest.mark.parametrize("model", ["workflowrun", "event", "deadletterentry"])
+def test_the_admin_shows_everything_and_changes_nothing(
+    world: World, model: str
+) -> None:
+    dead_letter(world)
+    send_event("x", {"a": 1}, match="m")
+    client = Client()
+    client.force_login(
+        User.objects.create(username="root", is_staff=True, is_superuser=True)
+    )
+    listing = reverse(f"admin:django_hookflow_{model}_changelist")
+    kind = apps.get_model("django_hookflow", model)
+    row = kind._default_manager.get()
+    page = reverse(f"admin:django_hookflow_{model}_change", args=[row.pk])
+
+    assert client.get(listing).status_code == 200
+    assert str(row) in client.get(page).content.decode()
+    assert client.post(page, {"status": "completed"}).status_code == 403
+    assert client.get(listing + "add/").status_code == 403
+
+
+def test_the_admin_shows_text_that_is_no_utf_8(
+    world: World, admin_client: Client
+) -> None:
+    name = os.fsdecode(b"caf\xe9.pdf")
+
+    @workflow
+    def scan(ctx: WorkflowContext) -> Any:
+        ctx.step.run("list", lambda: {name: [name]})
+        ctx.step.wait_for_event("go", "go")
+        raise ValueError(name)
+
+    run_id = scan.trigger({"file": name})
+    world.deliver()
+    send_event("go", name, run_id=run_id)
+    run = world.finish(run_id)
+
+    for row in (run, Event.objects.get(), DeadLetterEntry.objects.get()):
+        label = row._meta.model_name
+        page = admin_client.get(
+            f"/admin/django_hookflow/{label}/{row.pk}/change/"
+        )
+        assert page.status_code == 200
+        assert "caf\\udce9.pdf" in page.content.decode()
+
+
+def test_an_error_type_that_is_no_utf_8_fails_the_run_all_the_same(
+    world: World, admin_client: Client
+) -> None:
+    name = os.fsdecode(b"caf\xe9")
+
+    @workflow
+    def scan(ctx: WorkflowContext) -> None:
+        raise WorkflowError(name, name, name)
+
+    run = world.finish(scan.trigger())
+    page = admin_client.get(
+        f"/admin/django_hookflow/workflowrun/{run.pk}/change/"
+    )
+
+    assert (run.status, run.error_type) == ("failed", "caf\\udce9")
+    assert page.status_code == 200

@@ -1,0 +1,19 @@
+"""Messages that the memory transport cannot deliver."""
+
+from __future__ import annotations
+
+from django_hookflow.testing.world import World
+from django_hookflow.transports.memory import MemoryTransport
+
+
+def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(
+    world: World,
+) -> None:
+    from django_hookflow.delivery import Delivery
+
+    transport = MemoryTransport()
+    transport.send(Delivery(run_id="r", workflow_id="unknown", token="t"))
+    world.pass_time("1d")
+
+    assert [m.retried for m in MemoryTransport.dead] == [3]
+    assert MemoryTransport.next_due() is None
