@@ -33,6 +33,7 @@ ON_POSTGRESQL = [
 SERVER = HERE / "qstash_server/tests"
 ON_SQLITE = [
     HERE / "django_hookflow/tests/test_time_limit.py",
+    HERE / "django_hookflow/tests/test_transports.py",
     HERE / "django_hookflow/tests/http/test_retention.py",
     SERVER / "test_accounts.py",
     SERVER / "test_browsers.py",

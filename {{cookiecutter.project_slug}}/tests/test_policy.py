@@ -20,7 +20,7 @@ from playwright.sync_api import Page
 from playwright.sync_api import sync_playwright
 
 from core import csp
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from orders.models import Product
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -83,7 +83,7 @@ def shop(live_server: Any, settings: LazySettings) -> str:
         sku="MUG", name="Mug", price=Decimal("14.50"), stock=10
     )
     User.objects.create_superuser("root", password="secret")
-    MemoryTransport.reset()
+    memory_transport().reset()
     url: str = live_server.url
     return url
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cached_property
+from functools import lru_cache
 from functools import partial
 from urllib.parse import quote
 from urllib.parse import urlsplit
@@ -37,6 +37,10 @@ SKEW = timedelta(seconds=60)
 
 class QStashTransport(SignedTransport):
     """Publishes with the official client."""
+
+    def __init__(self) -> None:
+        # Another one only when a test changes a setting.
+        self._client_of = lru_cache(maxsize=1)(new_client)
 
     def send(self, delivery: Delivery) -> None:
         try:
@@ -92,9 +96,14 @@ class QStashTransport(SignedTransport):
     def check(self) -> list[CheckMessage]:
         return [*_check_url(), *_check_token(), *super().check()]
 
-    @cached_property
+    @property
     def _client(self) -> QStash:
-        return qstash_client(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT)
+        """The client of the settings, which keeps its connections."""
+        return self._client_of(
+            conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT,
+            conf.QSTASH_URL,
+            conf.QSTASH_TOKEN,
+        )
 
 
 def explained(error: Exception) -> str:
@@ -105,10 +114,10 @@ def explained(error: Exception) -> str:
     return text.replace(token, "…") if token else text
 
 
-def qstash_client(timeout: float) -> QStash:
-    """The official client of the settings, with a timeout in seconds."""
+def new_client(timeout: float, url: str, token: str) -> QStash:
+    """Return an official client, with a timeout in seconds."""
     # Retries would only make the caller wait; the sweeper sends again.
-    client = QStash(conf.QSTASH_TOKEN, base_url=conf.QSTASH_URL, retry=False)
+    client = QStash(token, base_url=url, retry=False)
     # The client offers no timeout of its own (600 s; qstash 3.4.0).
     client.http._client.timeout = httpx.Timeout(timeout)
     return client

@@ -19,7 +19,7 @@ from django_hookflow.exceptions import TransportError
 from django_hookflow.http import safe_address
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.qstash import explained
-from django_hookflow.transports.qstash import qstash_client
+from django_hookflow.transports.qstash import new_client
 
 PREFIX = "hookflow"
 PATIENCE = 10  # seconds for an answer
@@ -95,7 +95,7 @@ def remove(schedule_id: str) -> None:
 @contextmanager
 def _asking() -> Iterator[QStash]:
     """The client; what it raises becomes a sentence."""
-    client = qstash_client(PATIENCE)
+    client = new_client(PATIENCE, conf.QSTASH_URL, conf.QSTASH_TOKEN)
     try:
         yield client
     except httpx.TransportError as error:

@@ -22,7 +22,7 @@ from django_hookflow import workflow
 from django_hookflow.testing.world import World
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.base import webhook_url
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.signature import sign
 
 pytestmark = [
@@ -40,7 +40,7 @@ def message() -> bytes:
     def hello(ctx: WorkflowContext) -> None: ...
 
     hello.trigger(run_id="r1")
-    return MemoryTransport.waiting[0].delivery.encode()
+    return memory_transport().waiting[0].delivery.encode()
 
 
 def post_in_chunks(body: bytes) -> str:

@@ -26,7 +26,7 @@ from django_hookflow.conf import conf
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
@@ -88,7 +88,7 @@ def test_a_trigger_in_a_savepoint_goes_back_with_it(world: World) -> None:
             task.trigger(run_id="regretted")
             transaction.set_rollback(True)
         task.trigger(run_id="last")
-        assert MemoryTransport.waiting == []
+        assert memory_transport().waiting == []
     world.deliver()
 
     assert runs == ["first", "last"]
@@ -105,7 +105,7 @@ def test_a_trigger_in_a_broken_transaction_is_refused_by_django(
         with pytest.raises(TransactionManagementError):
             task.trigger()
 
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
     assert not WorkflowRun.objects.exists()
 
 
@@ -119,7 +119,7 @@ def test_a_trigger_in_a_transaction_that_was_closed_is_an_error_of_django(
         connection.close()
         task.trigger()
 
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
     assert not WorkflowRun.objects.exists()
 
 
@@ -193,7 +193,7 @@ def test_an_append_that_meets_a_lock_ends_the_delivery(
         return ctx.step.run("work", work)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     with ExitStack() as locks:
 
         def work() -> str:
@@ -216,7 +216,7 @@ def test_a_claim_and_a_trigger_that_meet_a_lock_leave_nothing(
     runs: list[str] = []
     task = tasked(runs)
     task.trigger(run_id="run")
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     with locked(other):
         answer = post(message.delivery)

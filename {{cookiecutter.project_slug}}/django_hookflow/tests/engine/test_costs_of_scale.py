@@ -16,7 +16,7 @@ from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
 MOST_STATEMENTS = 6  # of a delivery, beside those of its steps
@@ -56,14 +56,14 @@ def counted_calls() -> Iterator[Calls]:
 
 def asleep(world: World, napping: WorkflowWrapper, steps: int) -> None:
     """A run that sleeps behind so many steps, its bell the only message."""
-    MemoryTransport.reset()
+    memory_transport().reset()
     napping.trigger({"steps": steps})
     world.deliver()
 
 
 def ring_early() -> None:
     """Deliver the bell before it is due: everything is replayed."""
-    MemoryTransport.deliver(MemoryTransport.waiting[0])
+    memory_transport().deliver(memory_transport().waiting[0])
 
 
 def statements(captured: CaptureQueriesContext) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_step_costs_the_same_at_the_end_of_a_long_run(
     found = {}
 
     for steps in (0, 50, 500):
-        MemoryTransport.reset()
+        memory_transport().reset()
         napping.trigger({"steps": steps})
         with CaptureQueriesContext(connection) as captured:
             world.deliver()
@@ -129,7 +129,7 @@ def test_a_message_is_the_same_behind_one_step_and_behind_many(
 
     for steps in (1, 300):
         asleep(world, napping, steps)
-        sizes.append(len(MemoryTransport.waiting[0].delivery.encode()))
+        sizes.append(len(memory_transport().waiting[0].delivery.encode()))
 
     assert sizes[0] == sizes[1] < 1000
 

@@ -17,7 +17,7 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
@@ -180,10 +180,12 @@ def test_an_event_goes_on_to_the_next_when_its_run_does_not_come(
     crowd(world, 3)
 
     put(1)
-    MemoryTransport.waiting.clear()  # lost
+    memory_transport().waiting.clear()  # lost
     world.advance("2m")
     maintenance.sweep()
-    by_age = [message.delivery.run_id for message in MemoryTransport.waiting]
+    by_age = [
+        message.delivery.run_id for message in memory_transport().waiting
+    ]
     world.deliver()
 
     assert by_age == ["0", "1"]

@@ -16,7 +16,7 @@ from django_hookflow import workflow
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.registry import get_workflow
 
@@ -193,7 +193,7 @@ def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
         world.deliver()
 
     registry._workflows.update(known)
-    MemoryTransport.reset()
+    memory_transport().reset()
     world.advance("2m")
     put_off = maintenance.sweep()
     said = sweep("--waiting")

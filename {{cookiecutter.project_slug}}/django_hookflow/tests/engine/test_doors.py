@@ -33,7 +33,6 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.strength import weakness
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.workflows.context import StepManager
 
 PROMISED = {
@@ -648,12 +647,12 @@ def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(
 ) -> None:
     from django_hookflow.delivery import Delivery
 
-    transport = MemoryTransport()
-    transport.send(Delivery(run_id="r", workflow_id="unknown", token="t"))
+    unknown = Delivery(run_id="r", workflow_id="unknown", token="t")
+    world.transport.send(unknown)
     world.pass_time("1d")
 
-    assert [m.retried for m in MemoryTransport.dead] == [3]
-    assert MemoryTransport.next_due() is None
+    assert [m.retried for m in world.transport.dead] == [3]
+    assert world.transport.next_due() is None
 
 
 def test_the_admin_shows_text_that_is_no_utf_8(

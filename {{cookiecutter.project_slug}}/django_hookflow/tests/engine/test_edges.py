@@ -32,7 +32,6 @@ from django_hookflow import heartbeat
 from django_hookflow import http
 from django_hookflow import send_event
 from django_hookflow import workflow
-from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import SerializationError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import Event
@@ -42,8 +41,7 @@ from django_hookflow.retry import is_retryable_error
 from django_hookflow.serialization import dumps
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
-from django_hookflow.transports.base import Transport
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.values import call_by_value
 from django_hookflow.workflows.handlers import publish_next_step
 
@@ -185,13 +183,6 @@ def test_an_error_wrapped_by_a_step_is_judged_by_its_cause() -> None:
     assert not is_retryable_error(WorkflowError("x", "y", "z"))
 
 
-def test_a_transport_of_ones_own_needs_one_method(settings: Any) -> None:
-    class Pigeon(Transport):
-        def send(self, delivery: Delivery) -> None: ...
-
-    assert Pigeon().check() == []
-
-
 class Deadly(BaseModel):
     """Kills the worker that reads it, once it is armed."""
 
@@ -220,7 +211,7 @@ def test_a_worker_that_dies_while_it_reads_the_data_decides_nothing(
     run_id = reading.trigger({"it": Deadly(number=1)})
     with monkeypatch.context() as armed, pytest.raises(Died):
         armed.setattr(Deadly, "is_armed", True)
-        engine.advance(MemoryTransport.waiting[0].delivery)
+        engine.advance(memory_transport().waiting[0].delivery)
 
     assert world.run_of(run_id).status == "running"
 
@@ -234,7 +225,7 @@ def test_a_worker_that_dies_outside_of_steps_decides_nothing(
 
     run_id = dying.trigger()
     with pytest.raises(Died):
-        engine.advance(MemoryTransport.waiting[0].delivery)
+        engine.advance(memory_transport().waiting[0].delivery)
 
     assert world.run_of(run_id).status == "running"
 

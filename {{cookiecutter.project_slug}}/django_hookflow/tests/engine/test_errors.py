@@ -26,7 +26,7 @@ from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -199,7 +199,7 @@ def test_a_signal_still_stops_the_process(
         return "done"
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with (
         handling(number, handler),
         pytest.raises((KeyboardInterrupt, SystemExit)),
@@ -222,7 +222,7 @@ def test_a_signal_that_the_function_swallows_ends_its_delivery(
             ctx.step.run("next", str)
 
     working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with (
         handling(signal.SIGINT, signal.default_int_handler),
         pytest.raises(KeyboardInterrupt),

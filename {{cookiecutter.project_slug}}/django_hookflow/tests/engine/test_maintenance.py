@@ -39,7 +39,7 @@ from django_hookflow.tracing import Tracer
 from django_hookflow.transports import memory
 from django_hookflow.transports.base import Transport
 from django_hookflow.transports.base import task_url
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.signature import sign
 
 Caplog = pytest.LogCaptureFixture
@@ -289,7 +289,7 @@ def test_a_transport_without_http_takes_no_posts(
     world: World, settings: Settings, caplog: Caplog
 ) -> None:
     lose_runs(1)
-    (message,) = MemoryTransport.due()
+    (message,) = memory_transport().due()
     settings.DJANGO_HOOKFLOW_TRANSPORT = f"{__name__}.Pigeon"
 
     answers = [post("sweep"), memory.post(message.delivery)]
@@ -417,7 +417,7 @@ def test_a_run_that_has_not_ended_is_erased_only_on_demand(
 ) -> None:
     lose_runs(1)
     run_id = WorkflowRun.objects.get().run_id
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
 
     with pytest.raises(CommandError) as caught:
         call_command("hookflow_erase", run_id)

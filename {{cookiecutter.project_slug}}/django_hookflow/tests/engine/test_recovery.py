@@ -45,7 +45,7 @@ from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
 from django_hookflow.tests.engine.illness import read_only
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.decorator import WorkflowWrapper
@@ -83,7 +83,7 @@ def test_a_failure_makes_one_dead_letter_and_no_message_more(
         "completed_steps": [],
     }
     assert str(letter) == f"failing {run.run_id}"
-    assert (MemoryTransport.waiting, MemoryTransport.dead) == ([], [])
+    assert (memory_transport().waiting, memory_transport().dead) == ([], [])
 
 
 def test_a_replay_goes_on_behind_the_completed_steps(every: World) -> None:
@@ -234,7 +234,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
         return "woken"
 
     run_id = sleeper.trigger()
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     every.advance("61s")
     assert out("hookflow_sweep") == (
         "Rang again for 1 overdue run; the oldest has been due for 0:01:01.\n"
@@ -242,7 +242,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
     every.deliver()
     assert every.run_of(run_id).status == "waiting"
 
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     every.advance("1h")
     assert out("hookflow_sweep") == ""
     every.advance("61s")
@@ -263,8 +263,8 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
 
     assert rung[:7] == [1, 2, 4, 8, 16, 32, 64]
     assert rung[7:] == [124, 184, 244]
-    ids = {m.delivery.token for m in MemoryTransport.waiting}
-    rings = [m.delivery.ring for m in MemoryTransport.waiting]
+    ids = {m.delivery.token for m in memory_transport().waiting}
+    rings = [m.delivery.ring for m in memory_transport().waiting]
     assert len(ids) == 1
     assert len(set(rings)) == len(rings)
 
@@ -283,7 +283,7 @@ def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
         return ctx.step.run("work", die_once)
 
     run_id = dying.trigger()
-    message = MemoryTransport.waiting.pop().delivery
+    message = memory_transport().waiting.pop().delivery
     with pytest.raises(Died):
         engine.advance(message)
 
@@ -563,7 +563,7 @@ def test_a_read_only_database_has_messages_come_again(world: World) -> None:
         return ctx.step.run("work", str)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     unknown = replace(message, workflow_id="of-yesterday")
     answers = []
     for one in (message, unknown):
@@ -592,7 +592,7 @@ def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
 
         ended: list[int] = []
         run_id = working.trigger()
-        message = MemoryTransport.waiting[0].delivery
+        message = memory_transport().waiting[0].delivery
         assert post(message).status_code == 503
         ended.append(1)
     world.advance("31s")
@@ -684,7 +684,7 @@ def test_a_lease_that_cannot_be_given_back_is_when_the_database_is_well(
         return ctx.step.run("work", str)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with (
         failing(INSERT, FULL),
         failing('UPDATE "django_hookflow_workflowrun"', FULL),
@@ -719,7 +719,7 @@ def test_deaths_are_counted_across_an_ill_database(
 
     is_ill = iter((False, True, False))
     run_id = deadly.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     for _ in range(3):
         with failing(INSERT, FULL), suppress(Died, LeaseLost):
             engine.advance(message)
@@ -753,7 +753,7 @@ def test_a_step_recorded_before_a_death_resets_the_failures(
     run_id = unlucky.trigger()
     world.deliver()
     world.advance("1s")
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with pytest.raises(Died):
         engine.advance(message)
     world.advance("31s")
@@ -812,7 +812,7 @@ def test_an_append_that_found_no_lease_ends_the_delivery(
         ctx.step.run("second", executed.append, "second")
 
     run_id = two.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
 
     assert post(message).status_code == 503
     assert executed == ["first", "first", "second"]

@@ -27,6 +27,7 @@ from django_hookflow.transports import get_transport
 from django_hookflow.transports.limits import AT_ONCE
 from django_hookflow.transports.limits import within
 from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.registry import get_all_workflows
 from django_hookflow.workflows.registry import get_workflow
 
@@ -43,10 +44,10 @@ def test_the_same_run_id_is_the_same_run(every: World) -> None:
     second = noop.trigger({"n": 1}, run_id="order-1")
 
     assert first == second == "order-1"
-    assert len(MemoryTransport.waiting) == 1
+    assert len(memory_transport().waiting) == 1
     assert every.finish(first).result == {"n": 1}
     assert noop.trigger({"n": 1}, run_id="order-1") == "order-1"
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
 
 
 def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
@@ -117,9 +118,9 @@ def test_a_conflict_leaves_the_callers_transaction_usable(
 def test_nothing_is_sent_before_the_commit(world: World) -> None:
     with transaction.atomic():
         noop.trigger()
-        assert MemoryTransport.waiting == []
+        assert memory_transport().waiting == []
 
-    assert len(MemoryTransport.waiting) == 1
+    assert len(memory_transport().waiting) == 1
 
 
 def test_data_keeps_its_types(every: World) -> None:

@@ -20,7 +20,7 @@ from django_hookflow.exceptions import SerializationError
 from django_hookflow.models import Event
 from django_hookflow.testing.world import EPOCH
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_bell_that_rings_early_does_not_wake_the_sleeper(
     run_id = sleeper.trigger()
     every.deliver()
     every.advance("1d")
-    MemoryTransport.deliver(MemoryTransport.waiting[0])
+    memory_transport().deliver(memory_transport().waiting[0])
 
     assert every.run_of(run_id).status == "waiting"
     every.finish(run_id)
@@ -313,7 +313,7 @@ def test_a_wait_without_limit_has_no_message_and_is_never_overdue(
 
     run = every.run_of(run_id)
     assert (run.status, run.wake_at, run.sweep_at) == ("waiting", None, None)
-    assert (run.messages, MemoryTransport.waiting) == (1, [])
+    assert (run.messages, memory_transport().waiting) == (1, [])
 
 
 def test_an_event_commits_with_the_callers_transaction(every: World) -> None:

@@ -25,7 +25,7 @@ from django_hookflow.tests.races.actors import deliver
 from django_hookflow.tests.races.actors import select
 from django_hookflow.tests.races.actors import stand
 from django_hookflow.tests.races.conftest import Threshold
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
 STEPS = 8
@@ -77,7 +77,7 @@ def run_with(
         return [step.run(f"step-{n}", work, n) for n in range(STEPS)]
 
     run_id = counting.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     answer, prepared = Actor(lambda: (deliver(message), kept())).result()
     return Found(world.run_of(run_id), answer, calls, prepared)
 
@@ -228,7 +228,7 @@ def test_a_connection_that_died_idle_is_replaced_where_health_is_checked(
         begin_request()
         task.trigger(run_id="run")
         begin_request()
-        return deliver(MemoryTransport.waiting[0])
+        return deliver(memory_transport().waiting[0])
 
     def begin_request() -> None:
         """As Django does for a connection that it has kept."""
@@ -252,7 +252,7 @@ def test_a_prepared_statement_waits_for_a_row_that_others_lock(
         return [ctx.step.run(f"step-{n}", wait, n) for n in range(STEPS)]
 
     counting.trigger(run_id="run")
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message)).reach()
     with transaction.atomic():
         WorkflowRun.objects.select_for_update().get(run_id="run")

@@ -32,7 +32,7 @@ from django_hookflow.exceptions import TransportError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 PROJECT = Path(__file__).resolve().parents[4]
 TOKEN = "token-of-Prometheus-7Kq2"
@@ -225,7 +225,7 @@ def test_overdue_runs_are_seen_until_the_sweeper_comes(
 
     shop.trigger()
     shop.trigger()
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     world.advance(90)
     before = scrape()
     maintenance.sweep()

@@ -29,7 +29,7 @@ from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 
 TRACE_ID = "771a43a4192642f0b136d5159a501700"
@@ -291,7 +291,7 @@ def test_a_delivery_that_the_sweeper_rang_is_of_the_same_trace(
 
     with sentry_sdk.start_transaction(name="order", op="test") as order:
         run_id = lost.trigger()
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     world.advance("1h")
     maintenance.sweep()
     world.finish(run_id)
