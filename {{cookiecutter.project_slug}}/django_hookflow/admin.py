@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib import messages
-from django.db.models import Model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -23,6 +22,7 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.readonly import ReadOnly
 from django_hookflow.states import StepStatus
 
 EMPTY = "-"
@@ -77,7 +77,7 @@ def failure(row: WorkflowRun | StepExecution | DeadLetterEntry) -> str:
     return f"{row.error_type}: {row.error_message}" if row.error_type else ""
 
 
-class ReadOnly:
+class Styled(ReadOnly):
     """The engine writes; people read.
 
     Rows are deleted by cleanup_workflows, or by hookflow_erase, which leaves
@@ -87,23 +87,8 @@ class ReadOnly:
     class Media:
         css = {"all": ("django_hookflow/admin.css",)}  # noqa: RUF012
 
-    def has_add_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
 
-    def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-
-class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class StepInline(Styled, admin.TabularInline):  # type: ignore[type-arg]
     model = StepExecution
     extra = 0
     can_delete = False
@@ -142,7 +127,7 @@ class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(WorkflowRun)
-class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "run_id", "workflow_id", "status", "created", "took_or_due",
     )  # fmt: skip
@@ -182,8 +167,7 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         return moment(run.wake_at, run.created_at)
 
     def took(self, run: WorkflowRun) -> str:
-        end = run.completed_at
-        return took(None if end is None else end - run.created_at)
+        return took(run.duration)
 
     @admin.display(description="rings again", ordering="wake_at")
     def rings(self, run: WorkflowRun) -> str:
@@ -216,7 +200,7 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class EventAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "name", "match", "run", "created", "consumed_by", "consumed",
     )  # fmt: skip
@@ -243,7 +227,7 @@ class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(DeadLetterEntry)
-class DeadLetterEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class DeadLetterEntryAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "run_id", "workflow_id", "error", "created", "replayed_run",
     )  # fmt: skip

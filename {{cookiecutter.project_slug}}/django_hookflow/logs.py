@@ -11,8 +11,8 @@ from django.dispatch import receiver
 from django_hookflow import signals
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkflowError
-from django_hookflow.journal import Entry
-from django_hookflow.outcomes import Verdict
+from django_hookflow.signals import Entry
+from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 

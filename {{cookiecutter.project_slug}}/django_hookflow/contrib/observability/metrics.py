@@ -19,8 +19,8 @@ from prometheus_client import Gauge
 from prometheus_client import Histogram
 
 from django_hookflow import signals
-from django_hookflow.journal import Entry
-from django_hookflow.outcomes import Verdict
+from django_hookflow.signals import Entry
+from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Run
 from django_hookflow.tracing import Span

@@ -43,8 +43,8 @@ from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import origins
-from django_hookflow.journal import Entry
-from django_hookflow.outcomes import Verdict
+from django_hookflow.signals import Entry
+from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Carrier
 from django_hookflow.tracing import Run
