@@ -1,10 +1,11 @@
-"""What has to be done from time to time: sweep, and clean up.
+"""Sweep, clean up and erase.
 
 Commands do it, and the maintenance webhook where nothing can start one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
@@ -16,10 +17,14 @@ from django_hookflow import clock
 from django_hookflow import signals
 from django_hookflow import tracing
 from django_hookflow.conf import conf
+from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.retention import Erased
+from django_hookflow.persistence.retention import Expired as Expired
 from django_hookflow.sending import announce
 from django_hookflow.sending import send
 from django_hookflow.tracing import Span
+from django_hookflow.transports import get_transport
 
 SWEEP_LIMIT = 1000  # runs that one sweep sends for
 SWEEP_BATCH = 50  # of them between two looks at the time
@@ -121,6 +126,34 @@ def clean(seconds: float | None = None) -> Cleaned:
     runs, events, letters = (_delete(rows, until) for rows in kinds)
     more = _is_past(until) and any(rows.exists() for rows in kinds)
     return Cleaned(runs, events, letters, more)
+
+
+def expired(before: datetime) -> Expired:
+    """Return the rows that may be deleted: what ended before a time."""
+    return WorkflowPersistence.expired(before)
+
+
+def delete(rows: QuerySet[Any]) -> Iterator[int]:
+    """Delete expired rows in batches; yield how many each batch had."""
+    return WorkflowPersistence.delete_expired(rows)
+
+
+def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
+    """Delete a run with its replays, whatever their age."""
+    return WorkflowPersistence.erase(
+        run_id, and_open=and_open, dry_run=dry_run
+    )
+
+
+def clear_backoff() -> None:
+    """Let the next sweep send for all overdue runs, also those put off."""
+    WorkflowPersistence.hasten()
+
+
+def resend(run: WorkflowRun, not_before: datetime | None = None) -> None:
+    """Send the live message of a run once more; raises TransportError."""
+    message = WorkflowPersistence.delivery_for(run, run.wake_token, not_before)
+    get_transport().send(message)
 
 
 def watched(task: str, every: timedelta) -> Span:

@@ -1,4 +1,4 @@
-"""Doors for older imports: the check of signatures, the next message."""
+"""Functions for older imports: check a signature, send the next message."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from django_hookflow.exceptions import InvalidDelivery
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
-from django_hookflow.persistence import WorkflowPersistence
-from django_hookflow.transports import get_transport
+from django_hookflow.operations.maintenance import resend
 from django_hookflow.transports.signed import signed_body
 
 __all__ = ["publish_next_step", "verify_qstash_signature"]
 
 
 class DoorError(WorkflowError):
-    """A WorkflowError, as older code expects here, that is of no step."""
+    """A WorkflowError, as older code expects here, without a step."""
 
     def __init__(self, reason: str) -> None:
         Exception.__init__(self, reason)
@@ -64,10 +63,7 @@ def publish_next_step(
             f"No run {run_id!r} of {workflow_id!r}. Start one by trigger()."
         )
     later = clock.now() + timedelta(seconds=delay_seconds)
-    message = WorkflowPersistence.delivery_for(
-        run, run.wake_token, later if delay_seconds else None
-    )
     try:
-        get_transport().send(message)
+        resend(run, later if delay_seconds else None)
     except TransportError as error:
         raise DoorError(str(error)) from error

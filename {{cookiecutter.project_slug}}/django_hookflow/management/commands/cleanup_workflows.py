@@ -13,13 +13,13 @@ from django.db.models import QuerySet
 from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.operations import maintenance
 from django_hookflow.operations.maintenance import CLEANUP
 from django_hookflow.operations.maintenance import OLDEST
-from django_hookflow.persistence import WorkflowPersistence
-from django_hookflow.persistence.retention import Expired
+from django_hookflow.operations.maintenance import Expired
 
-# Back to the first column, and the line is empty.
-ANEW = "\r\x1b[K"
+# Moves a terminal to the first column and clears the line.
+CLEAR_LINE = "\r\x1b[K"
 
 
 class Command(RepeatingCommand):
@@ -52,7 +52,7 @@ class Command(RepeatingCommand):
 
     def work(self, *, loops: bool) -> bool:
         before = clock.now() - self.age
-        expired = WorkflowPersistence.expired(before)
+        expired = maintenance.expired(before)
         if self.wants_runs:
             self.clean_runs(expired, before)
         if self.wants_letters:
@@ -93,7 +93,7 @@ class Command(RepeatingCommand):
             self.say(f"Would delete {count:,} {what}{detail}.")
             return
         total = 0
-        for deleted in WorkflowPersistence.delete_expired(rows):
+        for deleted in maintenance.delete(rows):
             total += deleted
             self.show(f"{total:,} of {count:,} {what} …")
         self.show("")
@@ -102,5 +102,5 @@ class Command(RepeatingCommand):
     def show(self, progress: str) -> None:
         """Write over the last line of a terminal."""
         if self.stdout.isatty():
-            self.stdout.write(f"{ANEW}{progress}", ending="")
+            self.stdout.write(f"{CLEAR_LINE}{progress}", ending="")
             self.stdout.flush()

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 
-from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.operations import maintenance
 
 
 class Command(BaseCommand):
@@ -36,9 +36,7 @@ class Command(BaseCommand):
             )
 
     def erase(self, run_id: str, and_open: bool, dry_run: bool) -> None:
-        erased = WorkflowPersistence.erase(
-            run_id, and_open=and_open, dry_run=dry_run
-        )
+        erased = maintenance.erase(run_id, and_open=and_open, dry_run=dry_run)
         if erased.still_open:
             names = ", ".join(erased.still_open)
             raise CommandError(

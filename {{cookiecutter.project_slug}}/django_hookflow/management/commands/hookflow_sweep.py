@@ -12,7 +12,6 @@ from django_hookflow.management.repeating import RepeatingCommand
 from django_hookflow.operations import maintenance
 from django_hookflow.operations.maintenance import SWEEP
 from django_hookflow.operations.maintenance import Swept
-from django_hookflow.persistence import WorkflowPersistence
 
 ALL = 2**31
 
@@ -51,7 +50,7 @@ class Command(RepeatingCommand):
 
     def work(self, *, loops: bool) -> bool:
         if self.now:
-            WorkflowPersistence.hasten()
+            maintenance.clear_backoff()
         swept = maintenance.sweep_within(ALL if self.now else self.limit)
         if swept.rung or self.talks:
             self.say(_told(swept))
