@@ -2,8 +2,9 @@
 
     python tests/plain_english.py
 
-Checks comments, docstrings and strings of Python, and Markdown, in COVERED,
-without tests. Prints each match, and exits with 1 if there is any.
+Checks comments, docstrings and strings of Python, and Markdown, in COVERED;
+of tests, comments and docstrings. Prints each match, and exits with 1 if there
+is any.
 """
 
 from __future__ import annotations
@@ -16,18 +17,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# To add when edited: django_hookflow/, orders/, payments_sandbox/, scripts/,
-# benchmarks/, and the other pages of docs/. "*" is the project's folder.
+# To add when edited: the rest of django_hookflow/, orders/, payments_sandbox/,
+# scripts/, benchmarks/, and the other pages of docs/. "*" is the project's
+# folder.
 COVERED = """
     README.md docs/why.md docs/tutorial.md hooks/*.py
     */README.md */AGENTS.md */CONTRIBUTING.md */docs/concepts.md
     */docs/configuration.md */docs/deployment.md */docs/operations.md
     */docs/retention.md */config/**/*.py */core/checks.py
     */qstash_server/**/*.py
+    */django_hookflow/contrib/**/*.py */django_hookflow/management/**/*.py
+    */django_hookflow/testing/**/*.py */django_hookflow/transports/**/*.py
+    */django_hookflow/tests/engine/*.py */django_hookflow/tests/http/**/*.py
+    */django_hookflow/tests/races/*.py */django_hookflow/tests/*.py
+    */django_hookflow/workflows/handlers.py
+    */django_hookflow/[abcflnptuv]*.py */django_hookflow/endpoints.py
+    */django_hookflow/exceptions.py */django_hookflow/http.py
+    */django_hookflow/maintenance.py */django_hookflow/readonly.py
+    */django_hookflow/reading.py */django_hookflow/retry.py
+    */django_hookflow/serialization.py */django_hookflow/signals.py
+    */django_hookflow/stopping.py */django_hookflow/strength.py
 """
 FORBIDDEN = re.compile(
-    r"\b(nobody|somebody|whoever|anybody|everybody|bells?|rings?|rung"
-    r"|(?:\d|\}) letters|in vain|the house)\b|\A\"{3}What\b",
+    r"(?<!\.)\b(nobody|somebody|whoever|anybody|everybody|anew|in vain"
+    r"|bells?|rings?|rang|rung|(?:\d|\}) letters|the house"
+    r"|is no (?:kind|member|text|JSON|\w+ id)|there is no \w+ \{)\b"
+    r"|\A\"{3}(?:What|How many)\b",
     re.IGNORECASE,
 )
 
@@ -51,7 +66,11 @@ def matches() -> Iterator[str]:
     }
     for path in sorted(found):
         name = path.relative_to(ROOT)
-        for line, text in [] if "tests" in name.parts else texts(path):
+        is_test = "tests" in name.parts
+        for line, text in texts(path):
+            # Strings of a test may be anything, as may those it compares.
+            if is_test and not text.startswith(("#", '"""')):
+                continue
             for match in FORBIDDEN.finditer(text):
                 yield f"{name}:{line}: {match[0]}"
 

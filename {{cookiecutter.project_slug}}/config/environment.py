@@ -119,7 +119,7 @@ def throttles(module: str = "base") -> dict[str, str]:
 
 
 def is_given(name: str) -> bool:
-    """Whether a variable is set to something; compose files set to ""."""
+    """True if a variable is set; compose files set some to ""."""
     return bool(env.str(name, ""))
 
 
@@ -241,7 +241,7 @@ def seal(module: str = "") -> None:
     except EnvValidationError as error:
         found = cast("Mapping[str, list[str]]", error.error_messages)
         problems.update(found)
-        # Django imports settings that failed once more, so begin anew.
+        # Django imports settings that failed once more, so begin again.
         env.__init__(eager=False)  # type: ignore[misc]
         env.read_env(ENV_FILE, recurse=False)
     if problems:

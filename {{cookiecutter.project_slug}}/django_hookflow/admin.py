@@ -1,4 +1,4 @@
-"""Everything to look at, nothing to edit; dead letters can be replayed."""
+"""The admin shows all rows and edits none; dead letters can be replayed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EMPTY = "-"
 
 
 def run_link(run_id: str) -> str | SafeString:
-    """A run id that leads to its row, if it still has one."""
+    """Return a run id as a link to its row, which may be gone."""
     if not run_id:
         return EMPTY
     runs = reverse("admin:django_hookflow_workflowrun_changelist")
@@ -38,7 +38,7 @@ def run_link(run_id: str) -> str | SafeString:
 
 
 def moment(value: datetime | None, seen_from: datetime | None = None) -> str:
-    """A time with its seconds, without the day it is seen from."""
+    """Format a time with seconds; the date only when it is another day."""
     if value is None:
         return EMPTY
     local = timezone.localtime(value)
@@ -48,7 +48,7 @@ def moment(value: datetime | None, seen_from: datetime | None = None) -> str:
 
 
 def took(duration: timedelta | None) -> str:
-    """Milliseconds or seconds, which stay on one line."""
+    """Format a duration in milliseconds or seconds, without a line break."""
     if duration is None:
         return EMPTY
     seconds = duration.total_seconds()
@@ -58,14 +58,14 @@ def took(duration: timedelta | None) -> str:
 
 
 def pretty(value: Any) -> str | SafeString:
-    """JSON as JSON, a line for each of its members.
+    """Show a value as indented JSON.
 
-    A long one scrolls, so the keyboard can reach it.
+    A long one scrolls, so the keyboard must be able to reach it.
     """
     if value is None:
         return EMPTY
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    # A lone surrogate, of a file's name perhaps, does not fit into a page.
+    # A page cannot encode lone surrogates, which may come from file names.
     text = text.encode("utf-8", "backslashreplace").decode()
     return format_html(
         '<pre class="hookflow-json" tabindex="0">{}</pre>', text
@@ -73,7 +73,7 @@ def pretty(value: Any) -> str | SafeString:
 
 
 def failure(row: WorkflowRun | StepExecution | DeadLetterEntry) -> str:
-    """The class of an error, and what it says."""
+    """Return the class of an error and its text; "" without an error."""
     return f"{row.error_type}: {row.error_message}" if row.error_type else ""
 
 
@@ -101,7 +101,7 @@ class StepInline(Styled, admin.TabularInline):  # type: ignore[type-arg]
         return moment(step.started_at, step.workflow_run.created_at)
 
     def took(self, step: StepExecution) -> str:
-        """How long it took, or for what and until when it waits."""
+        """Show how long it took, or which event and time it waits for."""
         if step.duration is not None or step.status != StepStatus.WAITING:
             return took(step.duration)
         waits = []
@@ -135,11 +135,11 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("run_id__exact", "root_id__exact")
     date_hierarchy = "created_at"
     inlines = (StepInline,)
-    # What happened comes first, then how the engine saw to it.
+    # The run's own fields come first, then those of the engine.
     fieldsets = (
         (None, {"fields": (
             "workflow_id", "run_id", "status", "error", "created",
-            "completed", "took", "rings", "input", "output",
+            "completed", "took", "next_message", "input", "output",
         )}),
         ("Machinery", {"classes": ("collapse",), "fields": (
             "root_id", "deliveries", "messages", "attempts", "crashes",
@@ -148,8 +148,8 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
         )}),
     )  # fmt: skip
     readonly_fields = (
-        "error", "created", "completed", "took", "rings", "input", "output",
-        "started", "claimed", "leased", "swept",
+        "error", "created", "completed", "took", "next_message", "input",
+        "output", "started", "claimed", "leased", "swept",
     )  # fmt: skip
 
     @admin.display(ordering="created_at")
@@ -169,8 +169,8 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     def took(self, run: WorkflowRun) -> str:
         return took(run.duration)
 
-    @admin.display(description="rings again", ordering="wake_at")
-    def rings(self, run: WorkflowRun) -> str:
+    @admin.display(ordering="wake_at")
+    def next_message(self, run: WorkflowRun) -> str:
         return moment(run.wake_at)
 
     def error(self, run: WorkflowRun) -> str:
@@ -268,7 +268,7 @@ class DeadLetterEntryAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
         return pretty(entry.payload)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Who may start runs: reading is not enough."""
+        """Allow it to people who may change dead letters: it starts runs."""
         return request.user.has_perm("django_hookflow.change_deadletterentry")
 
     @admin.action(

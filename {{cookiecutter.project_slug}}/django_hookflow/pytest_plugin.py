@@ -39,7 +39,7 @@ def every(request: pytest.FixtureRequest, world: World) -> World:
 
 @pytest.fixture
 def workflows() -> Iterator[None]:
-    """Forget the workflows that a test declares."""
+    """Unregister the workflows that a test declares."""
     from django_hookflow.workflows.registry import restored
 
     with restored():

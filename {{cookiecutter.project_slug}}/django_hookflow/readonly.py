@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 
 class ReadOnly:
-    """Shows rows; nobody may add, change or delete one."""
+    """Shows rows; no user may add, change or delete one."""
 
     def has_add_permission(
         self, request: HttpRequest, obj: Model | None = None

@@ -109,7 +109,7 @@ def look_again(limit: int, before: datetime) -> int:
 
 
 def look_again_at_all() -> int:
-    """Have every run that waits without a time replayed; returns how many."""
+    """Replay every run that waits without a time; return how many."""
     start, total = clock.now(), 0
     while found := look_again(SWEEP_BATCH, start):
         total += found
@@ -157,7 +157,7 @@ def resend(run: WorkflowRun, not_before: datetime | None = None) -> None:
 
 
 def watched(task: str, every: timedelta) -> Span:
-    """What tracers see of a task, which should be done this often."""
+    """Return a context in which tracers watch a task of this interval."""
     return tracing.job(MONITORS[task], every)
 
 

@@ -29,7 +29,7 @@ class DoorError(WorkflowError):
 
 
 def verify_qstash_signature(request: HttpRequest) -> bool:
-    """True when QStash signed the request for its address on this site.
+    """Return True if QStash signed the request for its address here.
 
     Raises WorkflowError, with the real reason, when it did not.
     """
@@ -52,9 +52,10 @@ def publish_next_step(
 ) -> None:
     """Send the live message of a run once more, which does no harm.
 
-    `data` and `completed_steps` travelled with the message once. They are in
-    the database now, so they are ignored. Raises WorkflowError.
+    `data` and `completed_steps` are ignored: they were once part of the
+    message, and are in the database now. Raises WorkflowError.
     """
+
     run = WorkflowRun.objects.filter(
         run_id=run_id, workflow_id=workflow_id
     ).first()

@@ -1,4 +1,4 @@
-"""Tokens, keys and what belongs to whom."""
+"""Tokens, keys, and rows of other accounts."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def until_somebody_waits() -> None:
 
 
 def without_waiting(job: Callable[[], T]) -> T:
-    """What `job` returns on another connection, which waits for no lock."""
+    """Run `job` on another connection, which must not wait for a lock."""
 
     def work() -> T:
         try:
@@ -234,11 +234,12 @@ def test_queue_that_is_deleted_meanwhile_is_made_again(
 
 @pytest.fixture
 def patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections made from now on look for a deadlock late, and once.
+    """Make new connections look for deadlocks late.
 
-    The server must find the one that it is in, and begins to wait before
-    the other side does: that one has so long to come.
+    The server must find its deadlock, and begins to wait before the other
+    side, which has this long to come.
     """
+
     options = settings.DATABASES["default"]["OPTIONS"]
     monkeypatch.setitem(options, "options", "-c deadlock_timeout=8s")
 
@@ -248,7 +249,7 @@ def patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_victim_of_a_deadlock_begins_again(
     client: QStash, http: httpx.Client, start: Start
 ) -> None:
-    """Somebody who keeps another order, as a migration might."""
+    """A transaction with another order of locks, as a migration may have."""
     client.queue.pause("q")
     published = client.message.enqueue(queue="q", url="http://localhost:9/")
 

@@ -1,4 +1,4 @@
-"""What the views of the API must not show."""
+"""Secrets that the views of the API must not show."""
 
 from __future__ import annotations
 

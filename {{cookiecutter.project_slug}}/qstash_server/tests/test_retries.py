@@ -1,4 +1,4 @@
-"""What a failed attempt leads to."""
+"""Retries, and the other results of a failed attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not depend on the machine: statements, messages, bytes."""
+"""Costs that do not depend on the machine: statements, messages, bytes."""
 
 from __future__ import annotations
 

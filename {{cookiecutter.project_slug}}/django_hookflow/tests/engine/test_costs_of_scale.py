@@ -24,7 +24,7 @@ MOST_STATEMENTS = 6  # of a delivery, beside those of its steps
 
 @pytest.fixture
 def napping(workflows: None) -> WorkflowWrapper:
-    """So many steps, then a sleep that does not end."""
+    """Declare a workflow of so many steps and a sleep that does not end."""
 
     @workflow
     def napping(ctx: WorkflowContext) -> None:
@@ -36,7 +36,7 @@ def napping(workflows: None) -> WorkflowWrapper:
 
 
 class Calls:
-    """How many functions were called, Python's and C's."""
+    """Return how many functions were called, Python's and C's."""
 
     count = 0
 
@@ -55,19 +55,19 @@ def counted_calls() -> Iterator[Calls]:
 
 
 def asleep(world: World, napping: WorkflowWrapper, steps: int) -> None:
-    """A run that sleeps behind so many steps, its bell the only message."""
+    """Make a run that sleeps after so many steps, with one message waiting."""
     memory_transport().reset()
     napping.trigger({"steps": steps})
     world.deliver()
 
 
 def ring_early() -> None:
-    """Deliver the bell before it is due: everything is replayed."""
+    """Deliver the message before it is due, so that all steps are replayed."""
     memory_transport().deliver(memory_transport().waiting[0])
 
 
 def statements(captured: CaptureQueriesContext) -> list[str]:
-    """The first word of each."""
+    """Return the first word of each statement."""
     return [query["sql"].split(None, 1)[0] for query in captured]
 
 

@@ -1,4 +1,4 @@
-"""Many runs that wait for the same: an event wakes one of them."""
+"""Many runs that wait for the same event, which wakes one of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CROWD = 50
 
 
 def crowd(world: World, count: int, *, timeout: Any = None) -> WorkflowWrapper:
-    """Runs named "0", "1", … that wait for one key each, of one shelf."""
+    """Start runs "0", "1", … that each wait for a key of the same shelf."""
 
     @workflow
     def wants_key(ctx: WorkflowContext) -> Any:
@@ -43,7 +43,7 @@ def put(count: int, first: int = 0) -> None:
 
 
 def messages() -> int:
-    """How many were sent for all runs."""
+    """Return how many messages were sent for all runs."""
     total: int = WorkflowRun.objects.aggregate(n=Sum("messages"))["n"]
     return total
 
@@ -169,7 +169,7 @@ def only(
     function: Callable[[WorkflowContext], Any],
     others: WorkflowWrapper,
 ) -> Callable[[WorkflowContext], Any]:
-    """Another function for one run."""
+    """Replace the function of one run."""
     before = others.function
     return lambda ctx: (function if ctx.run_id == run_id else before)(ctx)
 

@@ -1,4 +1,4 @@
-"""The webhook: who is let in, what is answered, what is done twice."""
+"""The webhook: its answers to messages that are genuine, late or repeated."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_body_that_a_middleware_has_read_is_believed(
 
 
 def reading(get_response: Any) -> Any:
-    """A middleware that wants to know every body."""
+    """A middleware that reads every body."""
     return lambda request: request.body and get_response(request)
 
 
@@ -319,8 +319,8 @@ def test_workers_that_die_too_often_end_the_run(
     assert (run.status, run.error_type) == ("failed", "WorkerCrashed")
     assert run.error_message == (
         "2 deliveries in a row died without an answer, after step 'fine'. "
-        "Something there kills its process: memory, a time limit, a signal. "
-        "Mend it and replay the dead letter."
+        "Something there kills the process: memory, a time limit or a signal."
+        " Fix it and replay the dead letter."
     )
     assert DeadLetterEntry.objects.count() == 1
 

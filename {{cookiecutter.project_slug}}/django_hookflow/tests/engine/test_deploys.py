@@ -1,4 +1,4 @@
-"""Deploys that change what runs under way wait for."""
+"""Deploys that change the waits of open runs."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_look_that_is_lost_is_overdue_like_any_message(
     world.advance("10m")
 
     assert said == (
-        "Looking again at what 1 run waits for without a time limit.\n"
+        "Replaying 1 run that waits for an event without a time limit.\n"
     )
     assert run.wake_at is not None
     assert maintenance.sweep() == 1
@@ -175,7 +175,7 @@ def test_runs_that_wait_until_a_time_are_not_looked_at(world: World) -> None:
     world.advance("30d")
 
     assert sweep("--waiting") == (
-        "Looking again at what 0 runs wait for without a time limit.\n"
+        "Replaying 0 runs that wait for an event without a time limit.\n"
     )
     assert WorkflowRun.objects.get().deliveries == 1
 
@@ -200,7 +200,7 @@ def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
     world.deliver()
 
     assert put_off == 0
-    assert said.startswith("Rang again for 1 overdue run;")
+    assert said.startswith("Sent again for 1 overdue run;")
     assert world.run_of(run_id).status == "completed"
 
 

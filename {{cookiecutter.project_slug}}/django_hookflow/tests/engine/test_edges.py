@@ -1,4 +1,4 @@
-"""The corners that no ordinary run comes to."""
+"""Rare cases that no ordinary run meets."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_event_that_comes_while_the_run_suspends_wakes_it(
     ) -> Any:
         if sql.startswith("SELECT") and "hookflow_event" in sql:
             looks.append(sql)
-            # The step has looked in vain; the commit is about to look again.
+            # The step found no event; the commit is about to look again.
             if len(looks) == 2:
                 send_event("paid", "just in time", match="order-1")
         return execute(sql, params, many, context)
@@ -184,7 +184,7 @@ def test_an_error_wrapped_by_a_step_is_judged_by_its_cause() -> None:
 
 
 class Deadly(BaseModel):
-    """Kills the worker that reads it, once it is armed."""
+    """Kills the worker that reads it, when it is armed."""
 
     number: int
     is_armed: ClassVar[bool] = False
@@ -341,5 +341,7 @@ def test_the_old_way_to_send_a_message_says_what_went_wrong(
     run_id = sent.trigger()
     settings.DJANGO_HOOKFLOW_TRANSPORT = QSTASH  # nothing listens there
 
-    with pytest.raises(WorkflowError, match="QStash took no message"):
+    with pytest.raises(
+        WorkflowError, match="QStash did not accept the message"
+    ):
         publish_next_step("sent", run_id)

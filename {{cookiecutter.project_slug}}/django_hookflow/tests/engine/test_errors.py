@@ -1,4 +1,4 @@
-"""What authors and their libraries raise, and what becomes of the run."""
+"""Errors of authors and their libraries, and how the run ends."""
 
 from __future__ import annotations
 
@@ -378,11 +378,11 @@ def test_a_statement_that_a_pooler_has_not_prepared_is_tried_again(
     assert run.step_executions.get().attempts == attempts
 
 
-@pytest.mark.postgresql  # SQLite prepares such statements anew by itself
+@pytest.mark.postgresql  # SQLite prepares such statements again by itself
 def test_a_statement_that_was_prepared_before_a_deploy_is_tried_again(
     every: World,
 ) -> None:
-    """The statement selects a column more than it did."""
+    """Make the statement select one more column."""
     statements = [
         "CREATE TEMPORARY TABLE parcels (id int)",
         "PREPARE parcels AS SELECT * FROM parcels",

@@ -1,4 +1,4 @@
-"""What cron starts: the sweeper and the cleanup, and what they say."""
+"""The sweeper, the cleanup and the other commands that cron starts."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def test_the_sweeper_says_how_many_were_overdue_and_what_is_left(
     none = out("hookflow_sweep", verbosity=2)
 
     assert first == (
-        "Rang again for 2 overdue runs; the oldest has been due for "
+        "Sent again for 2 overdue runs; the oldest has been due for "
         "1:02:00.\n3 more are overdue: run it again.\n"
     )
     assert rest == (
-        "Rang again for 3 overdue runs; the oldest has been due for 1:02:00.\n"
+        "Sent again for 3 overdue runs; the oldest has been due for 1:02:00.\n"
     )
-    assert none == "Rang again for 0 overdue runs.\n"
+    assert none == "Sent again for 0 overdue runs.\n"
 
 
 def test_the_sweeper_is_quiet_when_nothing_is_overdue(world: World) -> None:
@@ -92,16 +92,16 @@ def test_what_the_sweeper_has_put_off_can_be_rung_for_now(
 ) -> None:
     lose_runs(2)
     world.advance("1h")
-    out("hookflow_sweep")  # in vain, so it puts them off
+    out("hookflow_sweep")  # they do not move, so it puts them off
     world.advance("5m")
     lose_runs(1)
 
     put_off = out("hookflow_sweep", verbosity=2)
     now = out("hookflow_sweep", now=True)
 
-    assert put_off == "Rang again for 0 overdue runs.\n"
+    assert put_off == "Sent again for 0 overdue runs.\n"
     assert now == (
-        "Rang again for 2 overdue runs; the oldest has been due for 1:05:00.\n"
+        "Sent again for 2 overdue runs; the oldest has been due for 1:05:00.\n"
     )
 
 
@@ -114,12 +114,13 @@ def test_a_time_that_cannot_be_waited_is_refused(
         call_command(command, f"--every={every}")
 
     assert str(caught.value) == (
-        f"Error: argument --every: {every!r} is not 1 to 31536000 seconds"
+        f"Error: argument --every: Invalid interval {every!r}, expected 1 to "
+        "31536000 seconds"
     )
 
 
 def test_a_sweep_of_no_runs_is_refused() -> None:
-    with pytest.raises(CommandError, match="--limit must be 1 or more"):
+    with pytest.raises(CommandError, match="Invalid --limit 0, expected 1"):
         call_command("hookflow_sweep", "--limit", "0")
 
 
@@ -208,10 +209,10 @@ def test_a_cleanup_by_message_goes_on_in_the_next_one(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"{", "The body is no order"),
-        (b"[1]", "The body is no order"),
-        (b"[" * 9999, "The body is no order"),
-        (b'{"every": "often"}', "The body is no order"),
+        (b"{", "The body is not a task"),
+        (b"[1]", "The body is not a task"),
+        (b"[" * 9999, "The body is not a task"),
+        (b'{"every": "often"}', "The body is not a task"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_not_sent_again(
@@ -231,7 +232,8 @@ def test_a_task_that_nobody_knows_is_not_sent_again(
 
     assert answer.status_code == 489
     assert (
-        "There is no task 'backup', only ['sweep', 'cleanup']" in caplog.text
+        "Invalid task 'backup', expected one of ['sweep', 'cleanup']"
+        in caplog.text
     )
 
 
@@ -295,7 +297,7 @@ def test_a_transport_without_http_takes_no_posts(
     answers = [post("sweep"), memory.post(message.delivery)]
 
     assert [answer.status_code for answer in answers] == [401, 401]
-    assert caplog.text.count("Pigeon takes no messages by HTTP") == 2
+    assert caplog.text.count("Pigeon does not receive messages by HTTP") == 2
     assert WorkflowRun.objects.get().status == "pending"
 
 
@@ -345,7 +347,7 @@ def ended_runs(count: int) -> None:
 
 
 def post(task: str, body: bytes = b"") -> HttpResponseBase:
-    """What QStash posts for a schedule."""
+    """Post the message that QStash sends by a schedule."""
     return deliver(task, body, sign(body, task_url(task)))
 
 
@@ -359,7 +361,7 @@ def deliver(task: str, body: bytes, token: str) -> HttpResponseBase:
 
 
 def personal_runs(world: World) -> str:
-    """A failed run, its replay that failed too, and one of somebody else."""
+    """Make a failed run, its failed replay, and a run of another customer."""
 
     @workflow
     def order(ctx: WorkflowContext) -> None:
@@ -442,7 +444,7 @@ def test_a_run_that_nobody_knows_is_not_erased() -> None:
 
 
 class Talking(StringIO):
-    """Sends this process a signal when it has read a line with a word."""
+    """Sends this process a signal after a line with a word."""
 
     def __init__(self, word: str, number: int) -> None:
         super().__init__()
@@ -469,16 +471,16 @@ def test_a_loop_ends_behind_the_sweep_that_is_under_way(
 
     assert stream.getvalue() == (
         "Again every 3600 seconds until SIGTERM.\n"
-        "Rang again for 1 overdue run; the oldest has been due for "
-        "0:02:00.\n2 more are overdue: going on.\n"
-        "Rang again for 1 overdue run; the oldest has been due for "
-        "0:02:00.\n1 more are overdue: going on.\nStopped.\n"
+        "Sent again for 1 overdue run; the oldest has been due for "
+        "0:02:00.\n2 more are overdue: continuing.\n"
+        "Sent again for 1 overdue run; the oldest has been due for "
+        "0:02:00.\n1 more are overdue: continuing.\nStopped.\n"
     )
     assert signal.getsignal(number) is before
 
 
 class Unlucky(Tracer):
-    """Finds no database, and then it is time to stop."""
+    """Fails as without a database, then stops the command."""
 
     def job(self, name: str, every: timedelta) -> Span:
         signal.raise_signal(signal.SIGTERM)
@@ -507,7 +509,7 @@ def test_a_loop_waits_between_two_times(world: World) -> None:
 
     timer.join()
     lines = stream.getvalue().splitlines()
-    assert set(lines[1:-1]) == {"Rang again for 0 overdue runs."}
+    assert set(lines[1:-1]) == {"Sent again for 0 overdue runs."}
     assert lines[-1] == "Stopped."
 
 
@@ -530,7 +532,7 @@ def test_counts_of_what_is_deleted_are_in_the_order_of_their_names(
 
 
 def failed_twice(world: World) -> str:
-    """The id of a replay that failed, too; both runs are cleaned away."""
+    """Return the id of a failed replay; the rows of both runs are deleted."""
 
     @workflow
     def failing(ctx: WorkflowContext) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters, the sweeper, the heartbeat, and cleaning up."""
+"""Dead letters, the sweeper, the heartbeat, and the cleanup."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_dead_letter_is_replayed_once(every: World) -> None:
         letter.replay()
 
     assert str(caught.value) == (
-        f"The dead letter of run 'r1' was replayed already, as {again!r}. "
+        f"The dead letter of run 'r1' was already replayed as {again!r}. "
         "Look at that run."
     )
     assert WorkflowRun.objects.count() == 2
@@ -237,7 +237,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
     memory_transport().waiting.clear()
     every.advance("61s")
     assert out("hookflow_sweep") == (
-        "Rang again for 1 overdue run; the oldest has been due for 0:01:01.\n"
+        "Sent again for 1 overdue run; the oldest has been due for 0:01:01.\n"
     )
     every.deliver()
     assert every.run_of(run_id).status == "waiting"
@@ -360,9 +360,9 @@ def test_cleanup_counts_age_from_the_end_and_keeps_what_is_open(
     assert text == (
         "Deleted 4 runs finished before 2026-01-02 00:00 UTC "
         "(1 completed, 3 failed).\n"
-        "Deleted 1 events nobody waited for.\n"
+        "Deleted 1 events that no run waited for.\n"
         "Deleted 1 dead letters already replayed.\n"
-        "Kept 1 dead letters that nobody has replayed.\n"
+        "Kept 1 dead letters that are not replayed.\n"
     )
     left = set(WorkflowRun.objects.values_list("run_id", flat=True))
     assert left == {"fine-2", "open-1"}
@@ -387,7 +387,7 @@ def test_cleanup_keeps_the_events_that_an_open_run_may_come_to(
 
     text = out("cleanup_workflows", "--workflows-only")
 
-    assert text.endswith("Deleted 1 events nobody waited for.\n")
+    assert text.endswith("Deleted 1 events that no run waited for.\n")
     assert every.finish(run_id, "90d").result == "in time"
     every.advance("31d")
     send_event("payment", "too late", match="order-1")
@@ -414,9 +414,9 @@ def test_a_dry_run_says_the_lines_of_the_real_run(every: World) -> None:
     assert text == (
         "Would delete 5 runs finished before 2026-01-02 00:00 UTC "
         "(2 completed, 3 failed).\n"
-        "Would delete 1 events nobody waited for.\n"
+        "Would delete 1 events that no run waited for.\n"
         "Would delete 1 dead letters already replayed.\n"
-        "Kept 1 dead letters that nobody has replayed.\n"
+        "Kept 1 dead letters that are not replayed.\n"
         "Nothing was deleted. Run again without --dry-run to delete.\n"
     )
     assert WorkflowRun.objects.count() == 6
@@ -464,12 +464,12 @@ def test_cleanup_deletes_in_batches_and_shows_progress(world: World) -> None:
         f"\r\x1b[K500 of 501 {runs} …"
         f"\r\x1b[K501 of 501 {runs} …"
         f"\r\x1b[KDeleted 501 {runs} (501 completed).\n"
-        "\r\x1b[KDeleted 0 events nobody waited for.\n"
+        "\r\x1b[KDeleted 0 events that no run waited for.\n"
     )
 
 
 def test_cleanup_refuses_a_negative_age() -> None:
-    with pytest.raises(CommandError, match="must be 0 to 36500"):
+    with pytest.raises(CommandError, match="Invalid --days-old -1"):
         call_command("cleanup_workflows", "--days-old", "-1")
 
 
@@ -497,7 +497,7 @@ def test_a_letter_is_replayed_by_its_own_workflow_alone(every: World) -> None:
 
 @contextmanager
 def failing(what: str, error: Error) -> Iterator[list[str]]:
-    """Statements that contain `what` fail; the list says which."""
+    """Make statements that contain `what` fail; yield those that did."""
     failed: list[str] = []
 
     def execute(
@@ -604,7 +604,7 @@ def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
 
 @contextmanager
 def refusing(result: str, error: Error) -> Iterator[None]:
-    """A run with this result is refused, as by a constraint of its owner."""
+    """Make the database refuse a result, as an owner's constraint might."""
 
     def execute(
         execute: Any, sql: str, params: Any, many: bool, context: Any
@@ -638,9 +638,9 @@ def test_an_outcome_that_the_database_refuses_fails_the_run(
     assert (run.status, run.crashes, len(calls)) == ("failed", 0, 1)
     assert run.error_type == "OutcomeRefused"
     assert run.error_message == (
-        "What run 'order-1' came to cannot be written: "
+        "The outcome of run 'order-1' cannot be written: "
         f"{type(error).__name__}: {error}. Another attempt would be refused "
-        "too, so the run has failed. Mend what the database names, and "
+        "too, so the run has failed. Fix what the database names, and "
         "replay the dead letter."
     )
     assert world.finish(DeadLetterEntry.objects.get().replay()).status == (

@@ -143,8 +143,9 @@ def test_a_qstash_that_is_away_is_a_sentence(flag: list[str]) -> None:
         call_command(COMMAND, *flag)
 
     assert re.fullmatch(
-        "QStash is not reached at http://127.0.0.1:1: .*Connection refused. "
-        "Compare QSTASH_URL; if it is the embedded server, start that first.",
+        "QStash cannot be reached at http://127.0.0.1:1: "
+        ".*Connection refused. Compare "
+        "QSTASH_URL; if it is the embedded server, start that first.",
         str(caught.value),
     )
 

@@ -1,4 +1,4 @@
-"""A worker that is told to stop finishes its step and hands on the rest."""
+"""A worker that is told to stop finishes its step and sends the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sleeps and events: times in rows, found whichever comes first."""
+"""Sleeps and events, in whatever order they come."""
 
 from __future__ import annotations
 
@@ -234,9 +234,9 @@ def test_the_same_event_id_for_another_address_is_an_error(
         send_event("payment", 2, event_id="e1", **then)
 
     assert str(caught.value) == (
-        "Event 'payment' with the id 'e1' was sent to another run or match "
-        "already, and one event is consumed once. Give each address an id of "
-        'its own, such as f"{event_id}-{match}".'
+        "Event 'payment' with the id 'e1' was already sent to another run or "
+        "match, and an event is consumed once. Give each address an id of its "
+        'own, such as f"{event_id}-{match}".'
     )
     assert Event.objects.get().data == 1
 
@@ -377,35 +377,36 @@ def test_an_event_that_comes_while_the_run_executes_is_found(
         (
             {"name": "x", "run_id": "nobody"},
             RunNotFound,
-            "There is no run 'nobody'. Use the id that trigger() returned, "
+            "No run has the id 'nobody'. Use the id that trigger() returned, "
             "after its commit.",
         ),
         (
             {"name": "", "match": "m"},
             ValueError,
-            "name is ''. Use text without control characters.",
+            "Invalid name '', expected text without control characters.",
         ),
         (
             {"name": "x", "match": "m", "event_id": ""},
             ValueError,
-            "event_id is ''. Use text without control characters.",
+            "Invalid event_id '', expected text without control characters.",
         ),
         (
             {"name": "a\0b", "match": "m"},
             ValueError,
-            "name is 'a\\x00b'. Use text without control characters.",
+            "Invalid name 'a\\x00b', expected text without control "
+            "characters.",
         ),
         (
             {"name": "x", "match": "m" * 256},
             ValueError,
-            "match has 256 characters. Use at most 255.",
+            "Invalid match of 256 characters, expected at most 255.",
         ),
         (
             {"name": "x", "match": "m", "data": [object()]},
             SerializationError,
             "The data of event 'x'[0] cannot be recorded: builtins.object is "
-            "no kind of data. Use plain data, a dataclass or an id, and "
-            "load the rest again where it is used.",
+            "not a type of plain data. Use plain data, a dataclass or an id, "
+            "and load the rest again where it is used.",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from django_hookflow.tests.ports import free_ports
 def stack(
     tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Stack]:
-    """A migrated database of its own and a few products; nothing runs yet."""
+    """Make a migrated database and a few products, and start no process."""
     site_port, qstash_port = free_ports(2)
     with database(tmp_path) as url, django_db_blocker.unblock():
         made = Stack(tmp_path, url, site_port, qstash_port)
@@ -31,7 +31,7 @@ def stack(
 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
-    """An empty database beside that of DATABASE_URL, or a SQLite file."""
+    """Make an empty database beside that of DATABASE_URL, or a SQLite file."""
     server = os.environ.get("DATABASE_URL", "sqlite:")
     if server.startswith("sqlite:"):
         yield f"sqlite:///{folder / 'db.sqlite3'}"

@@ -38,13 +38,13 @@ DEADLINE = 300  # seconds, for what should take a few
 T = TypeVar("T")
 Do = Callable[[], None]
 
-# A proxy in the environment would look for our ports elsewhere.
+# Without a proxy of the environment, which does not know our ports.
 DIRECT = build_opener(ProxyHandler({}))
 
 
 @dataclass
 class Stack:
-    """Everything that runs, in a folder and a database of its own."""
+    """All processes of a test, in a folder and a database of their own."""
 
     folder: Path
     database_url: str
@@ -98,7 +98,7 @@ class Stack:
         self.write(LEDGER)
 
     def start_site(self, **variables: str) -> None:
-        """The site behind gunicorn: two workers of four threads."""
+        """Start the site with gunicorn: two workers of four threads."""
         self.start(
             "site",
             "-m", "gunicorn", "config.wsgi:application",
@@ -122,7 +122,7 @@ class Stack:
             self.start_site()
 
     def start(self, name: str, *command: str, **variables: str) -> None:
-        """Run Python with these arguments, and what it says into a log."""
+        """Start Python with these arguments; its output goes into a log."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command], cwd=PROJECT,
@@ -132,13 +132,13 @@ class Stack:
             )  # fmt: skip
 
     def end(self, name: str, number: int = signal.SIGTERM) -> int:
-        """Tell a process to stop; the status it ended with."""
+        """Tell a process to stop; return its exit status."""
         process = self.processes.pop(name)
         process.send_signal(number)
         return process.wait(timeout=60)
 
     def kill(self, name: str) -> None:
-        """SIGKILL for a process and all that it started."""
+        """Kill a process and all that it started."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -151,7 +151,7 @@ class Stack:
         self.tell(*arguments)
 
     def tell(self, *arguments: str) -> list[str]:
-        """The lines that a command says."""
+        """Run a command and return the lines of its output."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
@@ -165,13 +165,13 @@ class Stack:
         )  # fmt: skip
 
     def sweep(self) -> None:
-        """What cron does every minute, whether it works or not."""
+        """Run the sweeper as cron does; it may fail."""
         self.run("hookflow_sweep")
 
     # The brake.
 
     def brake_at(self, statement: str) -> None:
-        # Of two processes that met the last one, the slower said so late.
+        # A second process may have written the last one late.
         (self.folder / "stands").unlink(missing_ok=True)
         (self.folder / "at").write_text(statement, encoding="utf-8")
 
@@ -183,14 +183,14 @@ class Stack:
     def release(self) -> None:
         (self.folder / "at").unlink()
 
-    # What customers and tests see.
+    # Requests of customers and tests.
 
     def is_up(self) -> bool:
         with DIRECT.open(f"{self.site}/livez", timeout=60) as response:
             return bool(response.status == 200)
 
     def products(self) -> dict[str, int]:
-        """What is left of each product by its SKU."""
+        """Return the stock of each product by its SKU."""
         return {row["sku"]: row["stock"] for row in self.get("/api/products/")}
 
     def place_order(self, sku: str, quantity: int = 1) -> str:
@@ -235,7 +235,7 @@ class Stack:
         fact: Callable[[], T | None],
         meanwhile: Do = lambda: None,
     ) -> T:
-        """The first true value of `fact`; the logs when there is none."""
+        """Wait for the first true value of `fact`; fail with the logs."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             with suppress(URLError, ConnectionError, TimeoutError):
@@ -246,7 +246,7 @@ class Stack:
         raise AssertionError(f"It never came true.\n{self.logs()}")
 
     def log(self, name: str) -> list[str]:
-        """The lines that a process wrote."""
+        """Return the lines that a process wrote."""
         return (self.folder / f"{name}.log").read_text("utf-8").splitlines()
 
     def logs(self) -> str:

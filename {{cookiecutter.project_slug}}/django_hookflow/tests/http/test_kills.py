@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of real runs, and what is left after a restart."""
+"""SIGKILL in the middle of real runs, and their end after a restart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django_hookflow.tests.http.stack import Stack
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
-# Where the site stands when it is killed, in the order of the workflow.
+# The statements at which the site is killed, in the order of the workflow.
 OF_AN_ORDER = (
     'UPDATE "orders_product"',  # in an atomic step
     'INSERT INTO "payments_sandbox_charge"',  # at the provider
@@ -30,7 +30,7 @@ def test_orders_survive_kills_of_the_site(stack: Stack) -> None:
     before = stack.products()
     orders = [stack.place_order("MUG-01", n) for n in (1, 2, 3)]
 
-    # QStash takes their messages from now on, and meets a brake each time.
+    # QStash delivers their messages from now on, and each meets the brake.
     for statement in OF_AN_ORDER:
         stack.brake_at(statement)
         stack.start_missing()
@@ -55,7 +55,7 @@ def test_orders_survive_a_kill_of_the_embedded_server(stack: Stack) -> None:
     stack.wait_until_it_stands()
     stack.kill("qstash")
     stack.release()
-    orders.append(stack.place_order("TEA-02"))  # nobody takes its message
+    orders.append(stack.place_order("TEA-02"))  # no process takes its message
     stack.start_qstash()
 
     stack.wait_for(lambda: all_fulfilled(stack, orders), stack.sweep)
@@ -97,7 +97,7 @@ def all_completed(stack: Stack, runs: list[str]) -> bool:
 def assert_that_it_adds_up(
     stack: Stack, before: dict[str, int], orders: list[str]
 ) -> None:
-    """Each order took its goods once, and was charged and paid once."""
+    """Check that each order reserved, charged and was paid once."""
     sold = Counter(
         {
             sku: int(quantity)
@@ -143,7 +143,7 @@ def assert_that_no_step_ran_after_its_record(
         if int(key[1].rpartition("-")[2]) % 2 == 0
     }
     assert set(atomic.values()) == {1}, atomic
-    # Each execution but the last is one whose worker died, or lost its lease.
+    # Every execution but the last had a worker that died, or lost its lease.
     attempts = {
         (run, step): count
         for run, step, count in stack.rows(
@@ -157,5 +157,5 @@ def assert_that_no_step_ran_after_its_record(
 
 
 def moment(value: object) -> str:
-    """A time as either database gives it, so that two can be compared."""
+    """Return a time in one form for both databases, to compare."""
     return str(value).replace("T", " ")[:26]

@@ -1,4 +1,4 @@
-"""Every command in docs/retention.md, as it stands there."""
+"""Run every command in docs/retention.md."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_each_command_of_the_page_does_what_it_says(stack: Stack) -> None:
 
 
 def everything(stack: Stack) -> str:
-    """All rows of all tables of the shop and the engine, as text."""
+    """Return all rows of the shop and the engine, as text."""
     tables = (
         "workflowrun", "stepexecution", "event", "deadletterentry",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL keeps prepared, and what may happen to them."""
+"""Prepared statements of PostgreSQL, and the ways in which they are lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WHERE name LIKE 'hookflow\\_%' AND NOT from_sql
 
 
 def kept() -> list[str]:
-    """What this connection, or one after it, has prepared for the engine."""
+    """Return the statements that a connection has prepared for the engine."""
     if not connection.is_usable():
         connection.close()
     with connection.cursor() as cursor:
@@ -51,7 +51,7 @@ def execute(statement: str) -> None:
 
 @dataclass
 class Found:
-    """What became of a run of STEPS steps in one delivery."""
+    """A run of STEPS steps after one delivery."""
 
     run: WorkflowRun
     answer: tuple[int, str]
@@ -62,7 +62,7 @@ class Found:
 def run_with(
     world: World, do: Callable[[], Any], at: int = 5, atomic: bool = False
 ) -> Found:
-    """A run whose step number `at` does something to its connection."""
+    """Run a workflow whose step number `at` changes its connection."""
     calls: list[int] = []
 
     def work(number: int) -> int:
@@ -195,7 +195,7 @@ def tasked() -> WorkflowWrapper:
 
 
 def terminate() -> None:
-    """Cut the connection that does this, while it has nothing to do."""
+    """Cut the present connection while it is idle."""
     (pid,) = select("SELECT pg_backend_pid()")[0]
     Actor(
         partial(select, "SELECT pg_terminate_backend(%s, 10000)", pid)
@@ -231,7 +231,7 @@ def test_a_connection_that_died_idle_is_replaced_where_health_is_checked(
         return deliver(memory_transport().waiting[0])
 
     def begin_request() -> None:
-        """As Django does for a connection that it has kept."""
+        """Check the connection as Django does before a request."""
         terminate()
         connection.health_check_enabled = True
         connection.health_check_done = False
@@ -306,7 +306,7 @@ def test_a_statement_has_one_name_on_all_connections() -> None:
 
 @pytest.mark.usefixtures("texts")
 def test_a_name_that_a_pooler_gave_to_another_is_not_executed_twice() -> None:
-    """PgBouncer in transaction mode lends servers that others prepared on."""
+    """As behind PgBouncer, whose servers have statements of other clients."""
 
     def insert() -> None:
         driver = drivers.driver()

@@ -54,7 +54,7 @@ def test_a_claim_waits_for_an_append_that_has_begun(
     new = Actor(lambda: deliver(message)).wait_until_blocked()
     answers = old.go().result(), new.result()
 
-    # Both want the row now, and either may be the next to get it.
+    # Both wait for the row now, and either may get it next.
     assert answers in (
         ((503, "lease lost"), (200, "completed")),
         ((200, "completed"), (200, "stale")),

@@ -23,7 +23,7 @@ APPEND = "INSERT INTO django_hookflow_stepexecution"
 
 @pytest.fixture
 def deadly_table() -> Iterator[str]:
-    """A table that kills who commits a row "deadly" in it, once."""
+    """Make a table that kills, once, the connection that commits to it."""
     with connection.cursor() as cursor:
         cursor.execute(DEADLY)
         yield "deadly"

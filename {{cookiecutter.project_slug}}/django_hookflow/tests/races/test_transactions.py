@@ -232,7 +232,7 @@ def test_a_run_that_is_erased_while_it_consumes_an_event(world: World) -> None:
     eraser = Actor(erase).wait_until_blocked()
     worker.go()
 
-    # Both want the row then, and either may be the next to get it.
+    # Both wait for the row then, and either may get it next.
     assert worker.result() in ((200, "completed"), (503, "lease lost"))
     assert eraser.result().startswith("Deleted 1 runs")
     assert_nothing_is_left()
@@ -335,7 +335,7 @@ def test_an_event_for_a_run_that_is_being_deleted_finds_none(
 
 
 def ended(world: World, delete: Callable[[], str]) -> None:
-    """A run that may be deleted so."""
+    """Make a run that cleanup may delete."""
     waiting()
     world.deliver()
     if delete is clean:

@@ -1,7 +1,7 @@
-"""Bugs planted on purpose: a simulation that finds none proves nothing.
+"""Planted bugs: a simulation that does not find them proves nothing.
 
-Each is planted in the statements on their way to the database, so that the
-engine itself stays as it is.
+Each changes statements on their way to the database, so that the engine
+itself stays unchanged.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ RUN = '"django_hookflow_workflowrun"'
 
 
 class Outdated(BaseException):
-    """The engine has another statement now: mend the fault."""
+    """The engine has another statement now: adapt the fault."""
 
 
 stopping.let_pass(Outdated)
 
 
 def replace(sql: str, old: str, new: str) -> str:
-    """`sql` changed once; the engine's statement must still be known."""
+    """Change `sql` in one place, which must still be there."""
     if old not in sql:
         raise Outdated(f"{old!r} is not in {sql}")
     return sql.replace(old, new, 1)
@@ -87,7 +87,7 @@ def claim_without_token(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def replay_that_forgets(sql: str, params: Any) -> tuple[str, Any]:
-    # A copy is written before anybody can have the lease of its run.
+    # A copy is written before any worker can have the lease of its run.
     if sql.strip().startswith(ENTRY) and params[-1] == "":
         params = ["waiting" if p == "completed" else p for p in params]
     return sql, params
@@ -164,7 +164,7 @@ FAULTS = (
     Fault("commit without its fence", commit_without_fence, WORK),
     Fault("sleep recorded when it begins", sleep_recorded_early, ("sleep",)),
     Fault("event kept after it was consumed", event_kept, WAITS),
-    Fault("event that wakes nobody", event_wakes_nobody, WAITS),
+    Fault("event that wakes no run", event_wakes_nobody, WAITS),
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
     Fault("replay that forgets a step", replay_that_forgets, FAILS),
     Fault("letter replayed again", replay_again, FAILS),

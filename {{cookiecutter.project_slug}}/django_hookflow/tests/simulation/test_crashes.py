@@ -1,4 +1,4 @@
-"""A run is given up when it kills its workers, not when others do."""
+"""A run fails when it kills its workers, not when other things do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulation has found, each in its shortest form."""
+"""Faults that the simulation has found, each in its shortest form."""
 
 from __future__ import annotations
 

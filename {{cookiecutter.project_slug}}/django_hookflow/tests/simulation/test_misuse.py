@@ -1,4 +1,4 @@
-"""What hostile readers have found: code that breaks more than itself."""
+"""Faults that hostile readers found: code that breaks more than itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a real Sentry client sends to a receiver of the real protocol."""
+"""Events that a real Sentry client sends to a receiver."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sent(receiver: Receiver, kind: str) -> list[Any]:
 
 
 def of_a_project(function: Any) -> Any:
-    """The function as a module of a project has it; ours is the engine's."""
+    """Make the function one of a project's module, not of the engine."""
     return FunctionType(
         function.__code__, {**globals(), "__name__": "shop.workflows"}
     )
@@ -489,7 +489,7 @@ def steps(transaction: Any) -> list[tuple[str, str, str]]:
 
 
 def children(transaction: Any, step_id: str) -> set[str]:
-    """The kinds of spans in that of a step."""
+    """Return the kinds of spans inside that of a step."""
     (parent,) = (
         s["span_id"]
         for s in transaction["spans"]
