@@ -750,7 +750,7 @@ def test_client_may_wait_for_100_continue(server: Server) -> None:
         ),
     ],
 )
-def test_server_refuses_keys_that_nobody_may_trust(
+def test_server_refuses_public_keys(
     config: Config, change: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=complaint):

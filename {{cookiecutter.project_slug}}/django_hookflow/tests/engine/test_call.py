@@ -222,7 +222,7 @@ def test_a_server_that_is_down_is_tried_again_whatever_its_body(
     assert (run.status, len(provider.requests)) == ("completed", 2)
 
 
-def test_nobody_listening_is_tried_again(every: World) -> None:
+def test_a_refused_connection_is_tried_again(every: World) -> None:
     nobody = Recorded()
     nobody.url = "http://127.0.0.1:1"
 

@@ -122,7 +122,7 @@ def test_a_step_costs_the_same_at_the_end_of_a_long_run(
     assert len(found[500]) == len(found[0]) + 500
 
 
-def test_a_message_is_the_same_behind_one_step_and_behind_many(
+def test_a_message_is_the_same_after_one_step_and_after_many(
     world: World, napping: WorkflowWrapper
 ) -> None:
     sizes = []
@@ -134,7 +134,7 @@ def test_a_message_is_the_same_behind_one_step_and_behind_many(
     assert sizes[0] == sizes[1] < 1000
 
 
-def test_an_event_costs_as_much_behind_a_long_journal(
+def test_an_event_costs_as_much_after_a_long_journal(
     world: World,
 ) -> None:
     @workflow

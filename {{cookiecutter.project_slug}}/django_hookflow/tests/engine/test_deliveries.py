@@ -427,7 +427,7 @@ def test_an_error_that_cannot_be_printed_or_stored_is_kept_as_it_can(
     assert len(runs[1].error_message) < 10_100
 
 
-def test_a_doubled_message_starts_no_second_chain(every: World) -> None:
+def test_a_duplicate_message_starts_no_second_chain(every: World) -> None:
     calls: list[str] = []
 
     @workflow

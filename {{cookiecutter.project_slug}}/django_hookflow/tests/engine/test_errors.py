@@ -36,7 +36,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return fail
 
 
-def fail_in_ring() -> NoReturn:
+def fail_in_circle() -> NoReturn:
     first, second = ValueError("no number"), KeyError("no key")
     first.__cause__, second.__cause__ = second, first
     raise first
@@ -49,9 +49,9 @@ def raise_itself() -> NoReturn:
         raise error from error
 
 
-@pytest.mark.parametrize("fn", [fail_in_ring, raise_itself])
+@pytest.mark.parametrize("fn", [fail_in_circle, raise_itself])
 @pytest.mark.parametrize("where", ["step", "function"])
-def test_an_error_whose_causes_form_a_ring_fails_the_run(
+def test_an_error_whose_causes_form_a_circle_fails_the_run(
     every: World, fn: Callable[[], None], where: str
 ) -> None:
     @workflow

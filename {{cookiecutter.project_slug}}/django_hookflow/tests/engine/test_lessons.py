@@ -23,7 +23,7 @@ FAULTS = {
     ],
     "B3 a doubled message ended a sleep": [
         "test_sleep_takes_every_kind_of_duration",
-        "test_a_bell_that_rings_early_does_not_wake_the_sleeper",
+        "test_a_message_that_comes_early_does_not_wake_the_sleeper",
         "test_a_delivery_arrives_when_it_is_due_or_after_a_hop",
     ],
     "B4 a retry waited for the sleep before it": [
@@ -52,7 +52,7 @@ FAULTS = {
         "test_a_message_of_a_finished_run_changes_nothing",
     ],
     "B11 a doubled message began a second chain": [
-        "test_a_doubled_message_starts_no_second_chain",
+        "test_a_duplicate_message_starts_no_second_chain",
     ],
     "B12 no idempotency key": [
         "test_each_attempt_carries_the_same_idempotency_key",
@@ -62,7 +62,7 @@ FAULTS = {
         "test_a_lost_connection_ends_the_delivery_without_another_write",
     ],
     "B14 a lost message was a lost run": [
-        "test_a_lost_message_is_rung_again_by_the_sweeper",
+        "test_a_lost_message_is_sent_again_by_the_sweeper",
     ],
     "B15 errors of the function had no text": [
         "test_an_error_in_the_function_is_kept_with_its_text",
@@ -74,7 +74,7 @@ FAULTS = {
         "test_a_failure_makes_one_dead_letter_and_no_message_more",
     ],
     "B18 a replay charged the card again": [
-        "test_a_replay_goes_on_behind_the_completed_steps",
+        "test_a_replay_continues_after_the_completed_steps",
         "test_a_dead_letter_is_replayed_once",
     ],
     "B19 a step id used twice returned the first result": [

@@ -87,7 +87,7 @@ def test_the_sweeper_is_quiet_when_nothing_is_overdue(world: World) -> None:
     assert out("hookflow_sweep") == ""
 
 
-def test_what_the_sweeper_has_put_off_can_be_rung_for_now(
+def test_runs_that_the_sweeper_has_put_off_can_be_sent_for_now(
     world: World,
 ) -> None:
     lose_runs(2)
@@ -225,7 +225,7 @@ def test_an_order_that_makes_no_sense_is_not_sent_again(
     assert reason in caplog.text
 
 
-def test_a_task_that_nobody_knows_is_not_sent_again(
+def test_an_unknown_task_is_not_sent_again(
     world: World, caplog: Caplog
 ) -> None:
     answer = post("backup")
@@ -434,7 +434,7 @@ def test_a_run_that_has_not_ended_is_erased_only_on_demand(
     assert engine.advance(message) == Stale()
 
 
-def test_a_run_that_nobody_knows_is_not_erased() -> None:
+def test_an_unknown_run_is_not_erased() -> None:
     with pytest.raises(CommandError) as caught:
         call_command("hookflow_erase", "order-9")
 
@@ -459,7 +459,7 @@ class Talking(StringIO):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_loop_ends_behind_the_sweep_that_is_under_way(
+def test_a_loop_ends_after_the_present_sweep(
     world: World, number: int
 ) -> None:
     lose_runs(3)

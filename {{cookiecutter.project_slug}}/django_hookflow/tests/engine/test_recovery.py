@@ -86,7 +86,7 @@ def test_a_failure_makes_one_dead_letter_and_no_message_more(
     assert (memory_transport().waiting, memory_transport().dead) == ([], [])
 
 
-def test_a_replay_goes_on_behind_the_completed_steps(every: World) -> None:
+def test_a_replay_continues_after_the_completed_steps(every: World) -> None:
     calls: list[str] = []
     mended: list[bool] = []
     keys: list[str] = []
@@ -145,7 +145,7 @@ def test_a_dead_letter_is_replayed_once(every: World) -> None:
     assert WorkflowRun.objects.count() == 2
 
 
-def waiting_when_mended(mended: list[bool]) -> WorkflowWrapper:
+def waiting_when_fixed(mended: list[bool]) -> WorkflowWrapper:
     @workflow
     def order(ctx: WorkflowContext) -> Any:
         first = ctx.step.wait_for_event("first", "payment")
@@ -160,7 +160,7 @@ def test_a_replay_has_the_events_that_its_run_did_not_consume(
     every: World,
 ) -> None:
     mended: list[bool] = []
-    run_id = waiting_when_mended(mended).trigger()
+    run_id = waiting_when_fixed(mended).trigger()
     for number in (1, 2):
         send_event("payment", number, run_id=run_id)
     every.deliver()
@@ -177,7 +177,7 @@ def test_an_event_for_a_failed_run_reaches_the_last_of_its_replays(
     every: World,
 ) -> None:
     mended: list[bool] = []
-    run_id = waiting_when_mended(mended).trigger()
+    run_id = waiting_when_fixed(mended).trigger()
     send_event("payment", 1, run_id=run_id)
     every.deliver()
     between = DeadLetterEntry.objects.get().replay()
@@ -198,7 +198,7 @@ def test_a_run_that_has_the_id_of_one_before_it_has_its_own_events(
     every: World,
 ) -> None:
     mended: list[bool] = []
-    order = waiting_when_mended(mended)
+    order = waiting_when_fixed(mended)
     order.trigger(run_id="order-1")
     send_event("payment", "old", run_id="order-1")
     every.deliver()
@@ -227,7 +227,7 @@ def test_a_dead_letter_without_its_workflow_says_so(every: World) -> None:
         DeadLetterEntry.objects.get().replay()
 
 
-def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
+def test_a_lost_message_is_sent_again_by_the_sweeper(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> str:
         ctx.step.sleep("nap", "1h")
@@ -250,7 +250,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
     assert every.finish(run_id).result == "woken"
 
 
-def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
+def test_the_sweeper_sends_less_and_less_often(world: World) -> None:
     @workflow
     def never(ctx: WorkflowContext) -> None: ...
 

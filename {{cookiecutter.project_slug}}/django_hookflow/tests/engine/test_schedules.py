@@ -130,7 +130,7 @@ REGISTERED = [
 ]
 
 
-def test_a_dry_run_says_what_would_be_registered_and_asks_nobody() -> None:
+def test_a_dry_run_says_what_would_be_registered_and_sends_nothing() -> None:
     assert out("--dry-run") == [
         *(f"Would register {line}" for line in REGISTERED),
         "Nothing was changed. Run again without --dry-run.",

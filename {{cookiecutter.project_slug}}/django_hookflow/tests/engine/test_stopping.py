@@ -53,7 +53,7 @@ def test_a_delivery_ends_with_the_step_under_way(world: World) -> None:
     assert rung != [first.delivery]
 
 
-def test_another_process_goes_on_behind_the_recorded_step(
+def test_another_process_continues_after_the_recorded_step(
     every: World,
 ) -> None:
     three_steps.trigger(run_id="r1")

@@ -226,7 +226,7 @@ def test_a_step_that_a_deploy_put_first_is_heard(
     assert own(caplog) == ["in new", "rested"]
 
 
-def test_lines_behind_a_step_that_a_deploy_removed_are_heard(
+def test_lines_after_a_step_that_a_deploy_removed_are_logged(
     every: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -251,7 +251,7 @@ def test_lines_behind_a_step_that_a_deploy_removed_are_heard(
     assert own(caplog) == ["begun", "instead of the nap", "in new", "the end"]
 
 
-def test_lines_behind_a_removed_step_are_heard_without_another_step(
+def test_lines_after_a_removed_step_are_logged_without_another_step(
     every: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -123,7 +123,7 @@ def test_sleep_until_what_is_no_datetime_is_refused(
     )
 
 
-def test_a_bell_that_rings_early_does_not_wake_the_sleeper(
+def test_a_message_that_comes_early_does_not_wake_the_sleeper(
     every: World,
 ) -> None:
     woken: list[datetime] = []
@@ -332,7 +332,7 @@ def test_an_event_commits_with_the_callers_transaction(every: World) -> None:
     assert every.run_of(run_id).status == "waiting"
 
 
-def test_an_event_for_a_sleeping_run_rings_no_bell(every: World) -> None:
+def test_an_event_for_a_sleeping_run_sends_no_message(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> Any:
         ctx.step.sleep("nap", "1h")

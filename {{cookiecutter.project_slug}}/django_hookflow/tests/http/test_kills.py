@@ -62,7 +62,7 @@ def test_orders_survive_a_kill_of_the_embedded_server(stack: Stack) -> None:
     assert_that_it_adds_up(stack, before, orders)
 
 
-def test_no_committed_step_runs_again_whoever_is_killed(stack: Stack) -> None:
+def test_no_committed_step_runs_again_after_a_kill(stack: Stack) -> None:
     runs = ["run-1", "run-2", "run-3"]
     stack.trigger_ledgers(runs)
 

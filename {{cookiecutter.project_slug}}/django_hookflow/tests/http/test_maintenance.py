@@ -18,7 +18,7 @@ pytestmark = pytest.mark.http
 
 RUNS = "SELECT 1 FROM django_hookflow_workflowrun"
 SCHEDULES = "SELECT 1 FROM qstash_server_schedule"
-RANG = "Sent again for"
+SENT_AGAIN = "Sent again for"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -135,7 +135,7 @@ def task(stack: Stack, name: str = "sweep") -> str:
 
 
 def said(stack: Stack) -> int:
-    return sum(line.startswith(RANG) for line in stack.log("sweeper"))
+    return sum(line.startswith(SENT_AGAIN) for line in stack.log("sweeper"))
 
 
 def overdue(stack: Stack) -> None:

@@ -134,7 +134,7 @@ def test_a_step_that_closes_the_connection_costs_nothing(
     assert found.run.result == [*range(STEPS)]
 
 
-def test_a_row_of_somebody_else_ends_the_delivery(world: World) -> None:
+def test_a_row_of_another_run_ends_the_delivery(world: World) -> None:
     def write_the_next_one() -> None:
         last = StepExecution.objects.latest("position")
         last.pk, last.step_id = None, "step-5"

@@ -203,7 +203,7 @@ def test_a_claim_waits_for_the_sweeper_and_neither_is_lost(
     assert world.run_of(run_id).messages == 2
 
 
-def test_two_sweepers_ring_once_for_each_run(
+def test_two_sweepers_send_once_for_each_run(
     world: World, calls: list[str]
 ) -> None:
     charging(calls)

@@ -66,7 +66,7 @@ def event_kept(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
-def event_wakes_nobody(sql: str, params: Any) -> tuple[str, Any]:
+def event_wakes_no_run(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "wake_token"'):
         sql += " AND 1 = 0"
     return sql, params
@@ -164,7 +164,7 @@ FAULTS = (
     Fault("commit without its fence", commit_without_fence, WORK),
     Fault("sleep recorded when it begins", sleep_recorded_early, ("sleep",)),
     Fault("event kept after it was consumed", event_kept, WAITS),
-    Fault("event that wakes no run", event_wakes_nobody, WAITS),
+    Fault("event that wakes no run", event_wakes_no_run, WAITS),
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
     Fault("replay that forgets a step", replay_that_forgets, FAILS),
     Fault("letter replayed again", replay_again, FAILS),

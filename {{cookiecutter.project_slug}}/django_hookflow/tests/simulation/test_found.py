@@ -76,7 +76,7 @@ def test_a_process_that_slept_between_steps_begins_no_step_of_another(
     assert world.finish(run_id).status == "completed"
 
 
-def test_a_process_that_slept_goes_on_when_nobody_took_its_run(
+def test_a_process_that_slept_continues_if_its_run_was_not_taken(
     world: World, settings: Settings
 ) -> None:
     settings.DJANGO_HOOKFLOW_DELIVERY_BUDGET = 3600

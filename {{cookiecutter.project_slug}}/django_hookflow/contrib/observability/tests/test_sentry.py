@@ -282,7 +282,7 @@ def test_attempts_that_fail_are_spans_with_an_error(
     ] * 2
 
 
-def test_a_delivery_that_the_sweeper_rang_is_of_the_same_trace(
+def test_a_delivery_of_the_sweeper_is_of_the_same_trace(
     world: World, sentry_receiver: Receiver
 ) -> None:
     @workflow
@@ -417,7 +417,7 @@ def test_what_is_asked_for_all_day_is_no_transaction(
         {"sentry-trace": TRACE, "baggage": f"{BAGGAGE},sentry-sampled=true"},
     ],
 )
-def test_nobody_makes_us_send_a_transaction(
+def test_no_client_makes_us_send_a_transaction(
     start: Start, settings: Settings, headers: dict[str, str]
 ) -> None:
     receiver = start(SENTRY_TRACES_SAMPLE_RATE=1e-9)
