@@ -81,7 +81,7 @@ def test_an_unsigned_message_is_refused(
     assert answer.status_code == 401
     assert answer.json() == {"status": "refused"}
     assert site.wait_for_line(
-        r"It has no Upstash-Signature \(unsigned\)", mark
+        r"The header Upstash-Signature is missing \(unsigned\)", mark
     )
     assert site.steps_of(run_of(waiting)) == []
 

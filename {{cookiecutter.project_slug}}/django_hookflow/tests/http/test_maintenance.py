@@ -49,7 +49,7 @@ def test_a_loop_goes_on_at_once_when_it_reached_its_limit(
     stack.wait_for(lambda: said(stack) == 3)
 
     stack.end("sweeper")
-    assert "1 more are overdue: going on." in stack.log("sweeper")
+    assert "1 more are overdue: continuing." in stack.log("sweeper")
 
 
 def test_a_loop_outlives_a_database_that_is_away(stack: Stack) -> None:
