@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -30,7 +31,6 @@ from django_hookflow.testing.transports import delivery
 from django_hookflow.transports import get_transport
 from django_hookflow.transports.base import Transport
 from django_hookflow.transports.memory import memory_transport
-from qstash_server.signing import sign
 
 QSTASH = "django_hookflow.transports.qstash.QStashTransport"
 PUBLISH = "/v2/publish/"
@@ -171,14 +171,8 @@ class TestQStashTransport(SignedTransportTests, RemoteTransportTests):
         url = target.removeprefix(PUBLISH)
         later = headers.get("upstash-not-before")
         due = datetime.fromtimestamp(int(later), UTC) if later else self.now
-        token = sign(
-            self.settings.QSTASH_CURRENT_SIGNING_KEY,
-            url=url,
-            body=body,
-            jti="jwt_1",
-            issued_at=int(due.timestamp()),
-        )
-        return Post(url, body, {"Upstash-Signature": token}, due)
+        expires = int(due.timestamp()) + 300
+        return replace(self.signed(body, url=url, exp=expires), due=due)
 
     def test_an_address_that_is_not_a_url_is_a_transport_error(self) -> None:
         self.settings.QSTASH_URL = "nonsense"
