@@ -2,9 +2,9 @@
 
     python tests/plain_english.py
 
-Checks comments, docstrings and strings of Python, and Markdown, in COVERED.
-In tests, which quote much, it checks docstrings only. Prints each match, and
-exits with 1 if there is any.
+Checks comments, docstrings and strings of Python, and Markdown, in COVERED;
+of tests, comments and docstrings. Prints each match, and exits with 1 if there
+is any.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# To add when edited: django_hookflow/ and qstash_server/tests. "*" is the
-# project's folder.
+# To add when edited: the rest of django_hookflow/. "*" is the project.
 COVERED = """
     README.md docs/*.md hooks/*.py local_extensions.py benchmarks/**/*.py
     tests/**/*.py
@@ -27,12 +26,24 @@ COVERED = """
     */config/**/*.py */core/**/*.py */orders/**/*.py */orders/*.md
     */payments_sandbox/**/*.py */payments_sandbox/*.md
     */scripts/*.py */tests/**/*.py */qstash_server/**/*.py
+    */django_hookflow/contrib/**/*.py */django_hookflow/management/**/*.py
+    */django_hookflow/testing/**/*.py */django_hookflow/transports/**/*.py
+    */django_hookflow/tests/engine/*.py */django_hookflow/tests/http/**/*.py
+    */django_hookflow/tests/races/*.py */django_hookflow/tests/*.py
+    */django_hookflow/workflows/handlers.py
+    */django_hookflow/[abcflnptuv]*.py */django_hookflow/endpoints.py
+    */django_hookflow/exceptions.py */django_hookflow/http.py
+    */django_hookflow/maintenance.py */django_hookflow/readonly.py
+    */django_hookflow/reading.py */django_hookflow/retry.py
+    */django_hookflow/serialization.py */django_hookflow/signals.py
+    */django_hookflow/stopping.py */django_hookflow/strength.py
 """
 FORBIDDEN = re.compile(
-    r"\b(nobody|somebody|whoever|anybody|everybody|bells?|rings?|rung"
-    r"|(?:\d|\}) letters|in vain|the house"
-    r"|(?<!there )is no (?:URL|JSON|UTF|id|list|text|number|function|path)"
-    r")\b|\A\"{3}What\b",
+    r"(?<!\.)\b(nobody|somebody|whoever|anybody|everybody|anew|in vain"
+    r"|bells?|rings?|rang|rung|(?:\d|\}) letters|the house"
+    r"|(?<!there )is no (?:URL|UTF|list|number|function|path|kind|member"
+    r"|text|JSON|(?:\w+ )?id)"
+    r"|there is no \w+ \{)\b|\A\"{3}(?:What|How many)\b",
     re.IGNORECASE,
 )
 # A user of PostgreSQL's, and a kind of visitor.
@@ -70,9 +81,11 @@ def matches() -> Iterator[str]:
     }
     for path in sorted(found):
         name = path.relative_to(ROOT)
-        if "qstash_server/tests/" in name.as_posix():
-            continue
+        is_test = "tests" in name.parts
         for line, text in texts(path):
+            # Strings of a test may be anything, as may those it compares.
+            if is_test and not text.startswith(("#", '"""')):
+                continue
             for match in FORBIDDEN.finditer(ALLOWED.sub("", text)):
                 yield f"{name}:{line}: {match[0]}"
 

@@ -31,7 +31,7 @@ django.setup()
 from django.core.management import call_command
 from django_hookflow import clock, send_event, signals
 from django_hookflow.models import WorkflowRun
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 call_command("migrate", verbosity=0)
 function, pays = sys.argv[1], sys.argv[2] == "pays"
@@ -54,9 +54,9 @@ deliveries = []
 with clock.source(lambda: now):
     exec(function, names)
     run_id = names["renew"].trigger({"customer": 1})
-    while due := MemoryTransport.next_due():
+    while due := memory_transport().next_due():
         now = max(now, due)
-        answer = MemoryTransport.deliver(MemoryTransport.due()[0]).json()
+        answer = memory_transport().deliver(memory_transport().due()[0]).json()
         deliveries.append([answer["status"], recorded[:]])
         recorded.clear()
         if pays and len(deliveries) == 2:

@@ -25,7 +25,7 @@ django.setup()
 from django.core.management import call_command
 from django_hookflow import clock
 from django_hookflow.models import WorkflowRun
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 call_command("migrate", verbosity=0)
 declare, trigger, *tell = sys.argv[1:]
@@ -35,11 +35,11 @@ moved = timedelta()
 with clock.source(lambda: datetime.now(UTC) + moved):
     exec(declare, names)
     exec(trigger, names)
-    MemoryTransport.drain()
+    memory_transport().drain()
     moved = timedelta(days=3, minutes=1)
-    MemoryTransport.drain()
+    memory_transport().drain()
     exec("".join(tell), names)
-    MemoryTransport.drain()
+    memory_transport().drain()
 run = WorkflowRun.objects.get(run_id=names["run_id"])
 print(run.status, run.result)
 """

@@ -31,6 +31,7 @@ ON_POSTGRESQL = [
 # the database for nothing that depends on it.
 ON_SQLITE = [
     HERE / "django_hookflow/tests/test_time_limit.py",
+    HERE / "django_hookflow/tests/test_transports.py",
     HERE / "django_hookflow/tests/http/test_retention.py",
 ]
 # qstash-server: begin

@@ -241,7 +241,7 @@ def seal(module: str = "") -> None:
     except EnvValidationError as error:
         found = cast("Mapping[str, list[str]]", error.error_messages)
         problems.update(found)
-        # Django imports settings that failed once more, so begin anew.
+        # Django imports settings that failed once more, so begin again.
         env.__init__(eager=False)  # type: ignore[misc]
         env.read_env(ENV_FILE, recurse=False)
     if problems:

@@ -1,4 +1,4 @@
-"""Addresses: which ones in the settings are usable, and our public ones."""
+"""Check addresses in settings, and build the site's public ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SCHEME = re.compile(r"\A\w*:?//", re.IGNORECASE)
 
 
 def public_url(view: str, *args: str) -> str:
-    """The address of a view as others call it, made of settings alone.
+    """Return the address of a view as others call it, from settings alone.
 
-    What a request says of itself is not trusted, and a command has none: the
+    A request's own Host is not trusted, and a command has no request: the
     path in front of the site is FORCE_SCRIPT_NAME, not SCRIPT_NAME.
     """
     return conf.DJANGO_HOOKFLOW_DOMAIN.rstrip("/") + public_path(view, *args)
@@ -34,25 +34,25 @@ def public_path(view: str, *args: str) -> str:
 
 
 def problem_of(url: str) -> str:
-    """Why no request reaches `url`, as the end of a sentence; or ""."""
+    """Return why `url` cannot be called, to end a sentence with; or ""."""
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
         return f"which is not a URL: {error}"
     if re.search(r"[^\x21-\x7e]", url):
-        return "which holds white space or characters that no URL has"
+        return "which has white space or characters that a URL cannot have"
     if not url.startswith(("http://", "https://")):
         return 'which does not begin with "http://" or "https://"'
     if not named:
-        return "which names no host"
+        return "which has no host"
     if set(url) & set("?#@"):
         return "which has a user, a query or a fragment"
     return ""
 
 
 def cure_for(url: str) -> str:
-    """How `url` may have been meant."""
+    """Return a hint with a usable form of `url`."""
     bare = re.sub(r"[?#].*|\s", "", SCHEME.sub("", url)).rpartition("@")[2]
     host = bare.strip("/") or "shop.example.com"
     return f'Write it like this: "https://{host}".'

@@ -1,4 +1,4 @@
-"""Everything to look at, nothing to edit; dead letters can be replayed."""
+"""The admin shows all rows and edits none; dead letters can be replayed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib import messages
-from django.db.models import Model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -23,13 +22,14 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.readonly import ReadOnly
 from django_hookflow.states import StepStatus
 
 EMPTY = "-"
 
 
 def run_link(run_id: str) -> str | SafeString:
-    """A run id that leads to its row, if it still has one."""
+    """Return a run id as a link to its row, which may be gone."""
     if not run_id:
         return EMPTY
     runs = reverse("admin:django_hookflow_workflowrun_changelist")
@@ -38,7 +38,7 @@ def run_link(run_id: str) -> str | SafeString:
 
 
 def moment(value: datetime | None, seen_from: datetime | None = None) -> str:
-    """A time with its seconds, without the day it is seen from."""
+    """Format a time with seconds; the date only when it is another day."""
     if value is None:
         return EMPTY
     local = timezone.localtime(value)
@@ -48,7 +48,7 @@ def moment(value: datetime | None, seen_from: datetime | None = None) -> str:
 
 
 def took(duration: timedelta | None) -> str:
-    """Milliseconds or seconds, which stay on one line."""
+    """Format a duration in milliseconds or seconds, without a line break."""
     if duration is None:
         return EMPTY
     seconds = duration.total_seconds()
@@ -58,14 +58,14 @@ def took(duration: timedelta | None) -> str:
 
 
 def pretty(value: Any) -> str | SafeString:
-    """JSON as JSON, a line for each of its members.
+    """Show a value as indented JSON.
 
-    A long one scrolls, so the keyboard can reach it.
+    A long one scrolls, so the keyboard must be able to reach it.
     """
     if value is None:
         return EMPTY
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    # A lone surrogate, of a file's name perhaps, does not fit into a page.
+    # A page cannot encode lone surrogates, which may come from file names.
     text = text.encode("utf-8", "backslashreplace").decode()
     return format_html(
         '<pre class="hookflow-json" tabindex="0">{}</pre>', text
@@ -73,11 +73,11 @@ def pretty(value: Any) -> str | SafeString:
 
 
 def failure(row: WorkflowRun | StepExecution | DeadLetterEntry) -> str:
-    """The class of an error, and what it says."""
+    """Return the class of an error and its text; "" without an error."""
     return f"{row.error_type}: {row.error_message}" if row.error_type else ""
 
 
-class ReadOnly:
+class Styled(ReadOnly):
     """The engine writes; people read.
 
     Rows are deleted by cleanup_workflows, or by hookflow_erase, which leaves
@@ -87,23 +87,8 @@ class ReadOnly:
     class Media:
         css = {"all": ("django_hookflow/admin.css",)}  # noqa: RUF012
 
-    def has_add_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
 
-    def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-
-class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class StepInline(Styled, admin.TabularInline):  # type: ignore[type-arg]
     model = StepExecution
     extra = 0
     can_delete = False
@@ -116,7 +101,7 @@ class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
         return moment(step.started_at, step.workflow_run.created_at)
 
     def took(self, step: StepExecution) -> str:
-        """How long it took, or for what and until when it waits."""
+        """Show how long it took, or which event and time it waits for."""
         if step.duration is not None or step.status != StepStatus.WAITING:
             return took(step.duration)
         waits = []
@@ -142,7 +127,7 @@ class StepInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(WorkflowRun)
-class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "run_id", "workflow_id", "status", "created", "took_or_due",
     )  # fmt: skip
@@ -150,11 +135,11 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("run_id__exact", "root_id__exact")
     date_hierarchy = "created_at"
     inlines = (StepInline,)
-    # What happened comes first, then how the engine saw to it.
+    # The run's own fields come first, then those of the engine.
     fieldsets = (
         (None, {"fields": (
             "workflow_id", "run_id", "status", "error", "created",
-            "completed", "took", "rings", "input", "output",
+            "completed", "took", "next_message", "input", "output",
         )}),
         ("Machinery", {"classes": ("collapse",), "fields": (
             "root_id", "deliveries", "messages", "attempts", "crashes",
@@ -163,8 +148,8 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         )}),
     )  # fmt: skip
     readonly_fields = (
-        "error", "created", "completed", "took", "rings", "input", "output",
-        "started", "claimed", "leased", "swept",
+        "error", "created", "completed", "took", "next_message", "input",
+        "output", "started", "claimed", "leased", "swept",
     )  # fmt: skip
 
     @admin.display(ordering="created_at")
@@ -182,11 +167,10 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         return moment(run.wake_at, run.created_at)
 
     def took(self, run: WorkflowRun) -> str:
-        end = run.completed_at
-        return took(None if end is None else end - run.created_at)
+        return took(run.duration)
 
-    @admin.display(description="rings again", ordering="wake_at")
-    def rings(self, run: WorkflowRun) -> str:
+    @admin.display(ordering="wake_at")
+    def next_message(self, run: WorkflowRun) -> str:
         return moment(run.wake_at)
 
     def error(self, run: WorkflowRun) -> str:
@@ -216,7 +200,7 @@ class WorkflowRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class EventAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "name", "match", "run", "created", "consumed_by", "consumed",
     )  # fmt: skip
@@ -243,7 +227,7 @@ class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(DeadLetterEntry)
-class DeadLetterEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class DeadLetterEntryAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "run_id", "workflow_id", "error", "created", "replayed_run",
     )  # fmt: skip
@@ -284,7 +268,7 @@ class DeadLetterEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg
         return pretty(entry.payload)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Who may start runs: reading is not enough."""
+        """Allow it to people who may change dead letters: it starts runs."""
         return request.user.has_perm("django_hookflow.change_deadletterentry")
 
     @admin.action(

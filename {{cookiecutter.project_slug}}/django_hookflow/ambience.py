@@ -1,4 +1,4 @@
-"""The ambient state of a delivery: its own, and no other code's."""
+"""Give each delivery its own language, time zone and decimal context."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ T = TypeVar("T")
 def in_its_own(
     function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Call in a copy of the context: what is set there ends there.
+    """Call in a copy of the context, so that no change in it stays.
 
     It begins with the language and time zone of the settings and Python's
     default decimal context, whatever a request or an earlier delivery has
-    left in this thread.
+    set in this thread.
     """
-    return copy_context().run(_anew, function, *args, **kwargs)
+    return copy_context().run(_with_defaults, function, *args, **kwargs)
 
 
-def _anew(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+def _with_defaults(
+    function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
     translation.deactivate()
     timezone.deactivate()
     decimal.setcontext(decimal.DefaultContext.copy())

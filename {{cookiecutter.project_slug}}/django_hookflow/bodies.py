@@ -1,4 +1,4 @@
-"""The bodies of HTTP answers: unpacked within a limit, read as they say."""
+"""Unpack the bodies of HTTP answers within a limit, and read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from email.message import Message
 from typing import Any
 
-# What we ask for, and can unpack step by step, to stop at a limit.
+# Encodings that can be unpacked chunk by chunk, to stop at a limit.
 ENCODINGS = "gzip, deflate"
 
 JSON = re.compile(r"(application|text)/(.+\+)?json")
@@ -22,11 +22,11 @@ TEXT = re.compile(
 
 
 class BodyError(Exception):
-    """The body cannot be had; says why, behind "its body"."""
+    """The body cannot be read; its text continues the words "its body"."""
 
 
 def joined(chunks: Iterable[bytes], encoding: str, limit: int) -> bytes:
-    """All of a body, unpacked; BodyError as soon as it exceeds `limit`."""
+    """Unpack a whole body; BodyError as soon as it exceeds `limit` bytes."""
     unpack = _unpacker(encoding)
     body = bytearray()
     for chunk in chunks:
@@ -40,9 +40,9 @@ def joined(chunks: Iterable[bytes], encoding: str, limit: int) -> bytes:
 
 
 def read(body: bytes, content_type: str) -> Any:
-    """The value of JSON, the text of text, else bytes; None if it is empty.
+    """Return the value of JSON, text or bytes; None for an empty body.
 
-    Without a Content-Type, it is taken for what it looks like.
+    Without a Content-Type, a body that can be read as JSON or text is.
     """
     if not body:
         return None
@@ -58,7 +58,7 @@ def read(body: bytes, content_type: str) -> Any:
 
 
 def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Takes a chunk and how many bytes of it are wanted at most."""
+    """Return a function of a chunk and the most bytes it may return."""
     match encoding.strip().lower():
         case "" | "identity":
             return lambda chunk, most: chunk[:most]
@@ -86,7 +86,7 @@ def _checked(packed: Any) -> Callable[[bytes, int], bytes]:
 
 
 def _deflate() -> Callable[[bytes, int], bytes]:
-    """Servers send it with zlib's header, as they should, and without."""
+    """Accept deflate with zlib's header, as it should be, and without."""
     unpack: Callable[[bytes, int], bytes] | None = None
 
     def first(chunk: bytes, most: int) -> bytes:
@@ -104,7 +104,7 @@ def _deflate() -> Callable[[bytes, int], bytes]:
 
 
 def _parsed(content_type: str) -> tuple[str, str]:
-    """The type, such as text/plain, and the charset; each may be empty."""
+    """Return the type, such as text/plain, and the charset, or ""."""
     message = Message()
     message["Content-Type"] = content_type.replace("\n", " ")
     kind = message.get_content_type() if "/" in content_type else ""
@@ -112,11 +112,11 @@ def _parsed(content_type: str) -> tuple[str, str]:
 
 
 def _text(body: bytes, *charsets: str) -> str | None:
-    """The body in the first of these that it can be read in."""
+    """Decode the body by the first charset that works; None if none does."""
     for name in charsets:
         try:
             codec = codecs.lookup(name)
-            # Others of Python's codecs unpack, or turn letters around.
+            # Some of Python's codecs unpack, or swap characters.
             if codec._is_text_encoding:
                 plain = "utf-8-sig" if codec.name == "utf-8" else name
                 return body.decode(plain)
@@ -128,6 +128,6 @@ def _text(body: bytes, *charsets: str) -> str | None:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    # No JSON, or a thousand levels of it.
+    # Not JSON, or nested a thousand levels deep.
     except (ValueError, RecursionError):
         return text

@@ -134,7 +134,7 @@ def check_database(**_: Any) -> list[CheckMessage]:
 
 @register("hookflow")
 def check_isolation(**_: Any) -> list[CheckMessage]:
-    """What the settings say; checks of this kind make no connection."""
+    """Look at the settings only: checks of this kind may not connect."""
     django = connection()
     options = django.settings_dict["OPTIONS"]
     level = options.get("isolation_level")
@@ -149,7 +149,7 @@ def check_isolation(**_: Any) -> list[CheckMessage]:
 def check_default_isolation(
     databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """What the database itself says: `migrate` and `check --database` ask."""
+    """Ask the database, as `migrate` and `check --database` do."""
     django = connection()
     if django.vendor != "postgresql" or django.alias not in (databases or ()):
         return []

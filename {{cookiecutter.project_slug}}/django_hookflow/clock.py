@@ -21,14 +21,14 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the present time, aware, in UTC."""
     return _source()
 
 
 def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
-    """An aware time there; the first or last there is, when it has none.
+    """Convert an aware time to a zone; out of range, to the first or last.
 
-    The end of the year 9999 has no UTC where the sun sets later.
+    West of Greenwich, the end of the year 9999 has no UTC.
     """
     try:
         return moment.astimezone(zone)
@@ -40,7 +40,7 @@ def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
 
 @contextmanager
 def source(replacement: Callable[[], datetime]) -> Iterator[None]:
-    """Take the time from `replacement` for the length of the block."""
+    """Take the time from `replacement` within the block."""
     global _source
     previous, _source = _source, replacement
     try:
@@ -50,7 +50,7 @@ def source(replacement: Callable[[], datetime]) -> Iterator[None]:
 
 
 def duration(value: Duration) -> timedelta:
-    """`value` as a timedelta; ValueError says what would be right."""
+    """Return `value` as a timedelta, or raise ValueError."""
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str):
@@ -62,8 +62,8 @@ def _parse(text: str) -> timedelta:
     parts = DURATION.findall(text)
     if not parts or "".join(map("".join, parts)) != text:
         raise ValueError(
-            f"{text!r} is no duration. "
-            'Write seconds as a number, or text such as "90s" or "1d12h".'
+            f"Invalid duration {text!r}, expected seconds as a number, or "
+            'text such as "90s" or "1d12h".'
         )
     return sum(
         (timedelta(**{UNITS[unit]: float(n)}) for n, unit in parts),

@@ -1,6 +1,6 @@
 """Every setting of the engine with its type and default.
 
-Read when first asked for, and again when a test overrides one.
+A setting is read at its first use, and again when a test overrides one.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Declared:
 
 
 class Settings(Declared):
-    # The QStash console shows these four. QSTASH_URL may name the embedded
-    # server of contrib.qstash_server.
+    # The QStash console shows these four. QSTASH_URL may be the address of
+    # the embedded server, the app qstash_server.
     QSTASH_URL: str = "https://qstash.upstash.io"
     QSTASH_TOKEN: str = ""
     QSTASH_CURRENT_SIGNING_KEY: str = ""
@@ -45,44 +45,44 @@ class Settings(Declared):
     # Accepted for older projects; state always lives in the database.
     DJANGO_HOOKFLOW_PERSISTENCE_ENABLED: bool = True
 
-    # The class that carries deliveries, by dotted path.
+    # The class that sends deliveries, by dotted path.
     DJANGO_HOOKFLOW_TRANSPORT: str = (
         "django_hookflow.transports.qstash.QStashTransport"
     )
-    # Seconds one delivery goes on with new steps; 0 runs one step in each.
+    # Seconds in which a delivery starts new steps; 0 runs one step in each.
     DJANGO_HOOKFLOW_DELIVERY_BUDGET: float = 20
-    # Seconds until another delivery may take over a run whose worker is
-    # silent; a worker that lives renews it three times as often.
+    # Seconds until another delivery may take over a run whose worker died;
+    # a living worker renews its lease three times as often.
     DJANGO_HOOKFLOW_LEASE: float = 30
-    # Seconds an open run may be overdue before the sweeper rings again.
+    # Seconds a run may be overdue before the sweeper sends its message again.
     DJANGO_HOOKFLOW_SWEEP_AFTER: float = 60
     # Seconds after which a run that waits for an event without a time limit
-    # is replayed all the same: a deploy may have changed what it waits for.
+    # is replayed anyway: a deploy may have changed the event it waits for.
     # 0 never does; then run "hookflow_sweep --waiting" after each deploy.
     DJANGO_HOOKFLOW_LOOK_AGAIN: float = 24 * 3600
-    # Deliveries in a row that may die silently before the run is failed.
+    # Deliveries in a row that may die without an answer before the run fails.
     DJANGO_HOOKFLOW_MAX_CRASHES: int = 5
-    # Seconds to wait for QStash when publishing; the sweeper sends the rest.
+    # Seconds to wait for QStash when publishing; the sweeper tries again.
     DJANGO_HOOKFLOW_PUBLISH_TIMEOUT: float = 1
     # Days that ended runs, their steps and replayed dead letters are kept.
     DJANGO_HOOKFLOW_KEEP_DAYS: int = 30
     # Deliveries QStash makes at the same time to this site, by its flow
     # control; 0 leaves that to its plan.
     DJANGO_HOOKFLOW_PARALLELISM: int = 0
-    # Attempts QStash makes beyond the first while this site is away.
+    # Attempts QStash makes after the first while this site is unreachable.
     DJANGO_HOOKFLOW_QSTASH_RETRIES: int = 3
-    # Seconds QStash can hold a message back: 7 days on its free plan.
+    # Seconds QStash can delay a message: 7 days on its free plan.
     DJANGO_HOOKFLOW_MAX_DELAY: float = 7 * 24 * 3600
-    # Who watches deliveries and steps: classes of Tracer by dotted path.
+    # Tracers of deliveries and steps: subclasses of Tracer by dotted path.
     DJANGO_HOOKFLOW_TRACERS: Sequence[str] = ()
-    # Bytes of a message the webhook reads. Ours have some 200; QStash's own
-    # maximum is 10 MB where one pays as one goes (upstash.com/pricing, 2026).
+    # Most bytes of a message that the webhook reads. Ours have some 200;
+    # QStash's maximum is 10 MB on its paid plan (upstash.com/pricing, 2026).
     DJANGO_HOOKFLOW_MAX_BODY: int = 11_000_000
-    # Bytes of JSON one value in the journal may take.
+    # Most bytes of JSON of one value in the journal.
     DJANGO_HOOKFLOW_MAX_VALUE_BYTES: int = 5_000_000
 
 
-# The smallest value of each number; 0 where it is not named.
+# The smallest value of a number; 0 where it is not listed.
 LEAST = {
     "DJANGO_HOOKFLOW_LEASE": 0.1,
     "DJANGO_HOOKFLOW_MAX_CRASHES": 1,
@@ -98,7 +98,7 @@ MOST_OF = {"DJANGO_HOOKFLOW_KEEP_DAYS": 36_500}
 
 
 def impossible() -> Iterator[tuple[str, Any, str]]:
-    """Each setting whose value cannot be used: name, value, what it takes."""
+    """Yield the settings that cannot be used: name, value, and expected."""
     for name, kind in Settings.__annotations__.items():
         value, wanted = getattr(conf, name), _wanted(name, kind)
         if not wanted.accepts(value):
@@ -107,7 +107,7 @@ def impossible() -> Iterator[tuple[str, Any, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a setting may be."""
+    """The values that a setting accepts."""
 
     description: str
     accepts: Callable[[Any], bool]

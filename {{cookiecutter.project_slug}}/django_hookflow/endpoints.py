@@ -1,4 +1,4 @@
-"""Shared by the addresses that a transport posts to."""
+"""Helpers of the views that a transport posts to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NON_RETRYABLE_HEADER = {"Upstash-NonRetryable-Error": "true"}
 def without_transaction(view: View) -> View:
     """Let each statement of the engine commit by itself.
 
-    A journal that is rolled back with the request would be lost.
+    A journal that is rolled back with its request would be lost.
     """
     for alias in settings.DATABASES:
         view = transaction.non_atomic_requests(using=alias)(view)
@@ -33,15 +33,15 @@ def without_transaction(view: View) -> View:
 
 
 def signed_transport() -> SignedTransport:
-    """The transport of this site, if messages come to it by HTTP.
+    """Return the site's transport, if its messages come by HTTP.
 
-    Raises InvalidDelivery for others: nothing genuine is posted to them.
+    Raises InvalidDelivery for others: no genuine message is posted to them.
     """
     transport = get_transport()
     if isinstance(transport, SignedTransport):
         return transport
     raise InvalidDelivery(
-        f"{type(transport).__name__} takes no messages by HTTP",
+        f"{type(transport).__name__} does not receive messages by HTTP",
         kind="unsigned",
     )
 
@@ -49,8 +49,7 @@ def signed_transport() -> SignedTransport:
 def come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
     """Ask for the same message later.
 
-    This is expected, so Django logs no error of the site: we log it, if at
-    all.
+    This is expected, so Django must not log it as an error of the site.
     """
     response = JsonResponse(
         {"status": why}, status=status, headers={"Retry-After": str(seconds)}
@@ -63,7 +62,7 @@ def come_again(why: str, seconds: int, status: int = 503) -> HttpResponse:
 def refused(
     logger: Logger, address: str, error: InvalidDelivery
 ) -> HttpResponse:
-    """The answer to a message that is not genuine, or makes no sense.
+    """Log and answer a message that is not genuine, or malformed.
 
     `address`: the workflow or the task it was posted to, for the log.
     """

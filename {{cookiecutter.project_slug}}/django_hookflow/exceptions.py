@@ -1,4 +1,4 @@
-"""Everything the engine raises.
+"""The engine's exceptions.
 
     Exception
     ├── HookflowError
@@ -8,20 +8,20 @@
     │   ├── RetryableError           raise it in a step: do retry
     │   ├── WorkflowNotFound         no such workflow is registered
     │   ├── RunNotFound              no such run
-    │   ├── RunConflict              the run_id is taken by other data
-    │   ├── EventConflict            the event_id is taken by another address
+    │   ├── RunConflict              the run_id belongs to another run
+    │   ├── EventConflict            the event_id was sent to another address
     │   ├── AlreadyReplayed          the dead letter has been replayed
     │   ├── SerializationError       a value does not fit the journal
     │   ├── MisusedStep              the workflow function breaks a rule
     │   ├── WorkerCrashed            the run kills its workers
-    │   ├── OutcomeRefused           the database refuses an outcome
+    │   ├── OutcomeRefused           the database does not take an outcome
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
     └── Suspension                   the delivery ends here; never catch it
-        ├── StepCompleted            the budget is used, go on in the next
+        ├── StepCompleted            the budget is used up; the next continues
         ├── StepWaiting              a time, an event or a retry is due later
-        └── LeaseLost                the run is not ours any more
+        └── LeaseLost                another delivery may own the run
 
 Suspensions derive from BaseException, so that `except Exception` in a
 workflow cannot swallow the end of a delivery.
@@ -43,7 +43,7 @@ class HookflowError(Exception):
 
 
 class WorkflowError(HookflowError):
-    """A step failed for good; the same is raised at every replay."""
+    """A step failed for good; every replay raises the same error."""
 
     def __init__(
         self, step_id: str, error_type: str, error: str, attempts: int = 1
@@ -64,13 +64,13 @@ class EventTimeout(WorkflowError):
 
 
 class PermanentError(HookflowError):
-    """Raised in a step, fails it at once, whatever attempts are left."""
+    """Raise it in a step to fail the step at once, without retries."""
 
 
 class RetryableError(HookflowError):
-    """Raised in a step, has it tried again.
+    """Raise it in a step to have the step tried again.
 
-    `retry_after`: seconds until then; the policy's delay when None.
+    `retry_after`: seconds until then; None takes the delay of the policy.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class RetryableError(HookflowError):
 
 
 class WorkflowNotFound(HookflowError, LookupError):
-    """Nothing is registered under this id."""
+    """No workflow is registered with this id."""
 
-    is_news = True  # False when the run has said so before
+    is_news = True  # False when this run's log has a line about it already
 
     def __init__(self, workflow_id: str, known: Iterable[str]) -> None:
         self.workflow_id = workflow_id
@@ -96,48 +96,48 @@ class WorkflowNotFound(HookflowError, LookupError):
 
 
 class RunNotFound(HookflowError, LookupError):
-    """There is no run with this id."""
+    """No run has this id."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(
-            f"There is no run {run_id!r}. "
+            f"No run has the id {run_id!r}. "
             "Use the id that trigger() returned, after its commit."
         )
 
 
 class RunConflict(HookflowError):
-    """The run_id belongs to a run of something else."""
+    """The run_id belongs to a run with another workflow or other data."""
 
     def __init__(self, run_id: str, what: str) -> None:
         super().__init__(
-            f"Run {run_id!r} exists already with {what}. "
-            "Use another run_id, or trigger it with what it was begun with."
+            f"Run {run_id!r} already exists with {what}. "
+            "Use another run_id, or the same workflow and data."
         )
 
 
 class EventConflict(HookflowError):
-    """The event was sent to somebody else."""
+    """The event_id was used for another run or match."""
 
     def __init__(self, name: str, event_id: str) -> None:
         super().__init__(
-            f"Event {name!r} with the id {event_id!r} was sent to another run "
-            "or match already, and one event is consumed once. Give each "
+            f"Event {name!r} with the id {event_id!r} was already sent to "
+            "another run or match, and an event is consumed once. Give each "
             'address an id of its own, such as f"{event_id}-{match}".'
         )
 
 
 class AlreadyReplayed(HookflowError):
-    """A dead letter is replayed once."""
+    """The dead letter was replayed before."""
 
     def __init__(self, run_id: str, replayed_as: str) -> None:
         super().__init__(
-            f"The dead letter of run {run_id!r} was replayed already, "
+            f"The dead letter of run {run_id!r} was already replayed "
             f"as {replayed_as!r}. Look at that run."
         )
 
 
 class SerializationError(HookflowError, TypeError):
-    """A value cannot be kept in the journal, or not be read from it."""
+    """A value cannot be written to the journal, or not be read from it."""
 
     def __init__(
         self, where: str, problem: str, *, is_reading: bool = False
@@ -153,7 +153,7 @@ class SerializationError(HookflowError, TypeError):
 
 
 class MisusedStep(HookflowError):
-    """The workflow function asks for a step in a way that has no meaning."""
+    """The workflow function uses a step in a way that makes no sense."""
 
     def __init__(self, step_id: str, problem: str, cure: str) -> None:
         self.step_id = step_id
@@ -167,25 +167,25 @@ class WorkerCrashed(HookflowError):
         after = f"after step {last_step!r}" if last_step else "at its start"
         super().__init__(
             f"{crashes} deliveries in a row died without an answer, {after}. "
-            "Something there kills its process: memory, a time limit, a "
-            "signal. Mend it and replay the dead letter."
+            "Something there kills the process: memory, a time limit or a "
+            "signal. Fix it and replay the dead letter."
         )
 
 
 class OutcomeRefused(HookflowError):
-    """The database refuses to keep what a delivery came to."""
+    """The database does not take the outcome of a delivery."""
 
     def __init__(self, run_id: str, refusal: Exception) -> None:
         super().__init__(
-            f"What run {run_id!r} came to cannot be written: "
+            f"The outcome of run {run_id!r} cannot be written: "
             f"{type(refusal).__name__}: {refusal}. Another attempt would be "
-            "refused too, so the run has failed. Mend what the database "
+            "refused too, so the run has failed. Fix what the database "
             "names, and replay the dead letter."
         )
 
 
 class TransportError(HookflowError):
-    """A message could not be handed over; the sweeper sends it later."""
+    """A message could not be sent; the sweeper sends it later."""
 
 
 class InvalidDelivery(HookflowError):
@@ -205,7 +205,7 @@ class InvalidDelivery(HookflowError):
 
 
 class Suspension(BaseException):
-    """Ends a delivery. Let it pass: the workflow goes on in the next one."""
+    """Ends a delivery; do not catch it. The next delivery continues."""
 
     def __str__(self) -> str:
         return (
@@ -216,13 +216,13 @@ class Suspension(BaseException):
 
 
 class StepCompleted(Suspension):
-    """A step ended and the delivery's time budget is used."""
+    """A step ended and the time budget of the delivery is used up."""
 
 
 class StepWaiting(Suspension):
     """The run has to wait.
 
-    `error`: what it is tried again for, if it is.
+    `error`: the error after which it tries again, if that is the reason.
     """
 
     def __init__(self, error: BaseException | None = None) -> None:
@@ -231,13 +231,13 @@ class StepWaiting(Suspension):
 
 
 class LeaseLost(Suspension):
-    """Another delivery owns the run, or nobody knows: write nothing more."""
+    """Another delivery may own the run: write nothing more."""
 
 
 def origins(error: BaseException | None) -> Iterator[BaseException]:
-    """`error`, the members of a group, and the causes of all; each once.
+    """Yield `error`, the members of a group, and the causes of all, once.
 
-    Authors make these chains, and `raise error from error` makes a ring.
+    Authors make these chains, and `raise error from error` makes a circle.
     """
     seen: set[int] = set()
     ahead = [error]
@@ -253,7 +253,7 @@ def origins(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def members(error: BaseException) -> Iterator[BaseException]:
-    """The errors that a group holds, however deep; without one, `error`."""
+    """Yield the errors in a group, however deep; else `error` itself."""
     ahead = [error]
     while ahead:
         member = ahead.pop()

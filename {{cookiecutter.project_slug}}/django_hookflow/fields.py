@@ -1,4 +1,4 @@
-"""A model field for JSON that must come back exactly as it was written."""
+"""Model fields for JSON that is read exactly as written, and for keys."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class JSONTextField(models.TextField):  # type: ignore[type-arg]
-    """JSON kept as text.
+    """JSON stored as text.
 
-    jsonb reorders keys, which would change the order in which a replay walks
-    a recorded dict, and refuses NUL. NULL reads as None.
+    jsonb reorders keys, so a replay would walk a recorded dict in another
+    order, and refuses NUL characters. NULL is read as None.
     """
 
     def from_db_value(self, value: str | None, *_: object) -> Any:
@@ -30,10 +30,10 @@ class JSONTextField(models.TextField):  # type: ignore[type-arg]
 
 
 class RowIdField(models.BigAutoField):  # type: ignore[type-arg]
-    """A key that is the row's own number where SQLite keeps it.
+    """A primary key that is the ROWID on SQLite.
 
-    Django's keys there are never given twice, which costs a write to another
-    table with every row. Here the number of a deleted last row is free again.
+    Django's AutoField never reuses a key there, which costs a write to
+    another table with every row. Here the key of a deleted last row is reused.
     """
 
     def db_type_suffix(self, connection: BaseDatabaseWrapper) -> str | None:

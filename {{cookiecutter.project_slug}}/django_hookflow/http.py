@@ -1,4 +1,4 @@
-"""The only place that speaks to httpx, so that it can be replaced here."""
+"""HTTP requests of steps: the only module that uses httpx for them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from django_hookflow.conf import conf
 from django_hookflow.exceptions import PermanentError
 from django_hookflow.exceptions import RetryableError
 
-# Statuses that ask to be tried again; 5xx are too.
+# Statuses that are worth another attempt, beside all of 5xx.
 TRY_AGAIN = frozenset({408, 425, 429})
 
 SECONDS = re.compile(r"\d{1,12}(\.\d*)?", re.ASCII)
 
-# What these say comes from the operating system. The others repeat headers
+# The texts of these come from the operating system. The others repeat headers
 # and addresses, which may hold secrets.
 OUTSPOKEN = (httpx.NetworkError, httpx.TimeoutException, httpx.ProxyError)
 
@@ -60,11 +60,11 @@ class Call:
     timeout: float  # seconds, for all of it
 
     def perform(self) -> dict[str, Any]:
-        """`{"status_code": int, "data": JSON, text, bytes or None}`.
+        """Return `{"status_code": int, "data": JSON, text, bytes or None}`.
 
-        Raises RetryableError for a status that asks to be tried again,
-        httpx.TransportError when there is no answer, and PermanentError when
-        there is one that cannot be read or kept.
+        Raises RetryableError for a status that is worth another attempt,
+        httpx.TransportError without an answer, and PermanentError for an
+        answer that cannot be read or recorded.
         """
         try:
             with (
@@ -92,7 +92,7 @@ class Call:
         )
 
     def _answer(self, response: httpx.Response) -> dict[str, Any]:
-        """The status decides before the body is read, which may fail."""
+        """Look at the status before the body is read, which may fail."""
         status = response.status_code
         said = f"{self._request} answered {status}"
         if is_retryable_status(status):
@@ -104,11 +104,11 @@ class Call:
                 response.headers.get("content-encoding", ""),
                 conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES,
             )
-        # It was heard: the same again would be done twice.
+        # The request was received: repeating it would do its work twice.
         except bodies.BodyError as error:
             raise PermanentError(
-                f"{said}, and its body {error}. Ask its provider; it is not "
-                "asked again."
+                f"{said}, and its body {error}. Ask its provider; the request "
+                "is not repeated."
             ) from error
         kind = response.headers.get("content-type", "")
         return {"status_code": status, "data": bodies.read(body, kind)}
@@ -126,12 +126,12 @@ class Call:
 
 
 def is_retryable_status(status: int) -> bool:
-    """Whether the same request may be answered better later."""
+    """True when the same request may succeed later."""
     return status >= 500 or status in TRY_AGAIN
 
 
 def safe_address(url: object) -> str:
-    """A URL without what may be secret: user, password, query, fragment."""
+    """Return a URL without user, password, query and fragment."""
     try:
         parsed = httpx.URL(str(url))
     except httpx.InvalidURL:
@@ -142,7 +142,7 @@ def safe_address(url: object) -> str:
 
 
 def safe_text(error: BaseException) -> str:
-    """What an error of httpx says, without headers and addresses."""
+    """Return the text of an httpx error without headers and addresses."""
     if isinstance(error, OUTSPOKEN):
         return str(error) or type(error).__name__
     for kind, sentence in SENTENCES.items():
@@ -155,10 +155,9 @@ def safe_text(error: BaseException) -> str:
 class _Clock:
     """Ends a call when its time is up, whatever it waits for.
 
-    httpx's own limit is one for each read: it never ends an answer that
-    comes byte by byte. Called by httpcore as its trace
-    (https://www.encode.io/httpcore/extensions/, 2026-08), which knows of
-    each connection as it is made.
+    httpx limits each read by itself, so an answer that comes byte by byte
+    never ends. httpcore calls this as its trace for each new connection
+    (https://www.encode.io/httpcore/extensions/, 2026-08).
     """
 
     streams: list[Any] = field(default_factory=list)
@@ -180,9 +179,9 @@ class _Clock:
 
 
 def _shut(sock: Any) -> None:
-    """Wake who reads from it; closing would not.
+    """Wake the thread that reads from a socket; closing would not.
 
-    Not the method of a TLS socket, which would change what is being read.
+    A TLS socket's own method would change the state of that read.
     """
     try:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -210,7 +209,7 @@ def _within(seconds: float) -> Iterator[_Clock]:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds: the header holds them, or a date. None if it holds neither."""
+    """Return the seconds of the header, which may be a date; else None."""
     value = headers.get("retry-after", "").strip()
     if SECONDS.fullmatch(value):
         return float(value)
@@ -221,8 +220,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-class _Discreet(logging.Filter):
-    """httpx logs the address of each request, with its query."""
+class _WithoutQueries(logging.Filter):
+    """Shortens the addresses that httpx logs with their queries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -233,4 +232,4 @@ class _Discreet(logging.Filter):
         return True
 
 
-logging.getLogger("httpx").addFilter(_Discreet())
+logging.getLogger("httpx").addFilter(_WithoutQueries())

@@ -1,4 +1,4 @@
-"""The engine's log lines: one listener for each thing it tells."""
+"""The engine's log lines: one receiver for each of its signals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.dispatch import receiver
 from django_hookflow import signals
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkflowError
-from django_hookflow.journal import Entry
-from django_hookflow.outcomes import Verdict
+from django_hookflow.signals import Entry
+from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
@@ -84,7 +84,7 @@ def _send_failed(
 @receiver(signals.run_swept)
 def _swept(workflow_id: str, run_id: str, **_: Any) -> None:
     logger.warning(
-        "%s %s was overdue; rang again",
+        "%s %s was overdue; sent its message again",
         workflow_id,
         run_id,
         extra=_ids(workflow_id, run_id),
@@ -92,10 +92,10 @@ def _swept(workflow_id: str, run_id: str, **_: Any) -> None:
 
 
 def _raised(error: BaseException | None) -> BaseException | None:
-    """What the step raised, if the run failed of one that was just tried.
+    """Return the error of the step, if the run failed because of one.
 
-    Its stack is that of the step's function. That of the workflow would show
-    the line with the arguments, among them addresses with their keys.
+    Its stack is that of the step's function. The workflow's stack would show
+    the line with the arguments, which may be addresses with keys in them.
     """
     if isinstance(error, WorkflowError) and error.__cause__ is not None:
         return error.__cause__
@@ -103,7 +103,7 @@ def _raised(error: BaseException | None) -> BaseException | None:
 
 
 def _printable(error: BaseException | None) -> BaseException | None:
-    """`error`, unless its traceback holds what no log can keep."""
+    """Return `error`, unless its traceback cannot be encoded for a log."""
     try:
         "".join(traceback.format_exception(error)).encode()
     except UnicodeEncodeError:
@@ -112,5 +112,5 @@ def _printable(error: BaseException | None) -> BaseException | None:
 
 
 def _ids(workflow_id: str, run_id: str) -> dict[str, str]:
-    """For what happens outside of deliveries; inside, tracing knows them."""
+    """Return the ids for a record outside of deliveries."""
     return {"workflow_id": workflow_id, "run_id": run_id}

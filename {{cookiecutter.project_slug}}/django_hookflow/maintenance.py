@@ -1,7 +1,7 @@
-"""The maintenance webhook: QStash asks by a schedule to sweep or clean up.
+"""The maintenance webhook, for hosts that cannot start commands.
 
-It posts to /hookflow/maintenance/<task>/, where nothing else can start a
-command, and signs that like a delivery.
+By a schedule, QStash posts to /hookflow/maintenance/<task>/ to have the site
+swept or cleaned up, and signs that like a delivery.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from django_hookflow.persistence.database import fenced
 
 logger = logging.getLogger("django_hookflow.maintenance")
 
-AFTER_AN_ILLNESS = 60  # seconds until a database is asked again
+DATABASE_PAUSE = 60  # seconds until a failing database is used again
 
 
 @without_transaction
 @csrf_exempt
 @require_POST
 def maintenance_webhook(request: HttpRequest, task: str) -> HttpResponse:
-    """Do a task for as long as a delivery may take; say what was done.
+    """Run a task for as long as a delivery may take; answer with counts.
 
-    The same message again finds nothing left to do.
+    A duplicate of the message finds nothing left to do.
     """
     try:
         asked = Task.decode(
@@ -62,16 +62,16 @@ def maintenance_webhook(request: HttpRequest, task: str) -> HttpResponse:
             done = asked.run()
     except LeaseLost as lost:
         logger.warning("%s was not done: %r", task, lost.__cause__)
-        return come_again("database", AFTER_AN_ILLNESS)
+        return come_again("database", DATABASE_PAUSE)
     return JsonResponse({"status": "done", **asdict(done)})
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a schedule asks for, and how often it does.
+    """A task that a schedule asks for, and how often it does.
 
-    A message never says what to delete, since anyone who holds QSTASH_TOKEN
-    can have one signed. The age comes from DJANGO_HOOKFLOW_KEEP_DAYS.
+    A message never says what to delete, since anyone who has QSTASH_TOKEN
+    can get one signed. The age comes from DJANGO_HOOKFLOW_KEEP_DAYS.
     """
 
     name: str
@@ -79,16 +79,18 @@ class Task:
 
     @classmethod
     def decode(cls, name: str, body: bytes) -> Task:
-        """The task in a body such as {"every": 86400}."""
+        """Read a task from a body such as {"every": 86400}, in seconds."""
         usual = USUALLY.get(name)
         if usual is None:
-            raise _malformed(f"There is no task {name!r}, only {[*USUALLY]}")
+            raise _malformed(
+                f"Invalid task {name!r}, expected one of {[*USUALLY]}"
+            )
         try:
             given = {"every": usual.total_seconds()}
             given |= json.loads(body or b"{}")
             every = timedelta(seconds=given["every"])
         except (*NONSENSE, OverflowError) as error:
-            raise _malformed(f"The body is no order: {error!r}") from error
+            raise _malformed(f"The body is not a task: {error!r}") from error
         _report_ignored(given)
         return cls(name, every)
 
@@ -101,7 +103,8 @@ class Task:
 
 
 def _report_ignored(given: Mapping[str, Any]) -> None:
-    """Schedules registered by earlier versions still name an age."""
+    """Warn about an age, which schedules of earlier versions still name."""
+
     asked, ours = given.get("days_old"), conf.DJANGO_HOOKFLOW_KEEP_DAYS
     if asked not in (None, ours):
         logger.warning(

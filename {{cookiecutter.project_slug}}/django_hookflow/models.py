@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from typing import ClassVar
 from typing import Self
 
 from django.db import models
 from django.db.models import Q
 
 from django_hookflow.dlq import DeadLetterEntry
+from django_hookflow.exceptions import EventTimeout
 from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
+from django_hookflow.reading import RunManager
+from django_hookflow.states import TERMINAL
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
@@ -87,6 +91,8 @@ class WorkflowRun(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
 
+    objects: ClassVar[RunManager[Self]] = RunManager()
+
     class Meta:
         ordering = ("-created_at", "-id")
         # Not unique=True, which adds a second index on PostgreSQL.
@@ -124,6 +130,18 @@ class WorkflowRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow_id} {self.run_id}"
+
+    @property
+    def is_finished(self) -> bool:
+        """True when nothing will change the run any more."""
+        return self.status in TERMINAL
+
+    @property
+    def duration(self) -> timedelta | None:
+        """The time from the trigger to the end; None while it is open."""
+        if self.completed_at is None:
+            return None
+        return self.completed_at - self.created_at
 
 
 class StepExecution(models.Model):
@@ -199,6 +217,11 @@ class StepExecution(models.Model):
         if self.started_at is None or self.executed_at is None:
             return None
         return self.executed_at - self.started_at
+
+    @property
+    def timed_out(self) -> bool:
+        """True when it waited for an event that did not come in time."""
+        return self.error_type == EventTimeout.__name__
 
 
 class Event(models.Model):

@@ -13,31 +13,33 @@ import pytest
 if TYPE_CHECKING:
     from django_hookflow.testing.world import World
 
+# Its assertions say as much as those of a test's own module.
+pytest.register_assert_rewrite("django_hookflow.testing.transports")
+
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """A clock that only the test moves, and messages in memory."""
+    """Yield a clock that only the test moves, and messages in memory."""
     from django_hookflow import clock
     from django_hookflow.testing.world import World
-    from django_hookflow.transports.memory import MemoryTransport
 
     made = World()
-    MemoryTransport.reset()
+    made.transport.reset()
     with clock.source(lambda: made.now):
         yield made
-    MemoryTransport.reset()
+    made.transport.reset()
 
 
 @pytest.fixture(params=[1, 2], ids=["once", "twice"])
 def every(request: pytest.FixtureRequest, world: World) -> World:
-    """The world with each message delivered once, and again twice."""
+    """Run the test twice: each message delivered once, then two times."""
     world.times = request.param
     return world
 
 
 @pytest.fixture
 def workflows() -> Iterator[None]:
-    """Forget the workflows that a test declares."""
+    """Unregister the workflows that a test declares."""
     from django_hookflow.workflows.registry import restored
 
     with restored():

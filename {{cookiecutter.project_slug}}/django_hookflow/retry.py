@@ -1,4 +1,4 @@
-"""Which errors are worth another attempt, and when."""
+"""Decide which errors are worth another attempt, and when."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import members
 from django_hookflow.http import is_retryable_status
 
-# The same input fails the same way tomorrow: wrong values, wrong code, things
-# that are not there. Anything else (networks, timeouts, deadlocks, errors of
-# one's own) may pass.
+# The same input fails in the same way tomorrow: wrong values, wrong code,
+# missing things. All other errors (networks, timeouts, deadlocks, the author's
+# own) may not happen again.
 PERMANENT: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,
@@ -63,16 +63,16 @@ PERMANENT: tuple[type[Exception], ...] = (
 # Seconds: neither a server nor a policy may ask for a longer pause.
 LONGEST = 30 * 24 * 3600.0
 
-# SQLSTATEs of statements that a pooler's other server has not prepared, or has
-# already: on the next connection they work.
+# SQLSTATEs of prepared statements behind a pooler, whose other server has not
+# prepared them, or has already: on the next connection they work.
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
 UNPREPARED = frozenset({"26000", "42P05"})
 
-# The function of PostgreSQL that refuses a prepared statement since its table
-# has other columns now, as after a deploy. The SQLSTATE of that, 0A000, says
-# as well that a statement uses what PostgreSQL cannot do, which never passes.
+# The function of PostgreSQL that refuses a prepared statement when its table
+# has other columns, as after a deploy. Its SQLSTATE, 0A000, also stands for
+# features that PostgreSQL does not have, which another attempt cannot change.
 # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/cache/plancache.c
-OF_A_PLAN = "RevalidateCachedQuery"
+CHANGED_TABLE = "RevalidateCachedQuery"
 
 # Exceptions to the list above.
 TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
@@ -82,8 +82,8 @@ TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
 class RetryPolicy:
     """How often a failed step is tried again: by default after 1, 10, 100 s.
 
-    `delay`, `maximum`: seconds. `factor`: what each delay is of the one
-    before.
+    `delay`, `maximum`: seconds. `factor`: each delay is this many times the
+    one before.
     """
 
     retries: int = 3
@@ -94,21 +94,22 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if type(self.retries) is not int or self.retries < 0:
             raise ValueError(
-                f"retries is {self.retries!r}. Use a whole number from 0."
+                f"Invalid retries {self.retries!r}, expected a whole number "
+                "from 0."
             )
         for name in ("delay", "factor", "maximum"):
-            _refuse_no_measure(name, getattr(self, name))
+            _check_number(name, getattr(self, name))
 
     def delay_before(self, attempt: int, error: BaseException) -> float | None:
-        """Seconds to wait before retry number `attempt`, None to give up.
+        """Return the seconds before retry number `attempt`, None to give up.
 
         The first retry is 1. Looks at the error's cause, because steps wrap
-        what they catch in WorkflowError.
+        the errors they catch in WorkflowError.
         """
         if attempt > self.retries or not is_retryable_error(error):
             return None
-        wanted = _wanted(error)
-        return _within_reason(self._own(attempt) if wanted is None else wanted)
+        asked = _asked_by(error)
+        return _limited(self._own(attempt) if asked is None else asked)
 
     def _own(self, attempt: int) -> float:
         try:
@@ -118,43 +119,45 @@ class RetryPolicy:
 
 
 def checked_policy(retry: object) -> RetryPolicy | None:
-    """`retry` if it is a policy or None; TypeError says what to write."""
+    """Return `retry` if it is a policy or None, else raise TypeError."""
     if retry is None or isinstance(retry, RetryPolicy):
         return retry
     raise TypeError(
-        f"retry is {retry!r}, no RetryPolicy. Write "
+        f"Invalid retry {retry!r}, expected a RetryPolicy. Write "
         "retry=RetryPolicy(retries=3)."
     )
 
 
-def _refuse_no_measure(name: str, value: object) -> None:
+def _check_number(name: str, value: object) -> None:
     if not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{name} is {value!r}. Use a number from 0.")
+        raise ValueError(
+            f"Invalid {name} {value!r}, expected a number from 0."
+        )
 
 
-def _wanted(error: BaseException) -> float | None:
-    """Seconds that the error itself asks for; of a group, the longest."""
+def _asked_by(error: BaseException) -> float | None:
+    """Return the seconds that an error asks for; of a group, the longest."""
     asked = [*map(_asked, (error, *members(error)))]
     return max((s for s in asked if s is not None), default=None)
 
 
 def _asked(error: BaseException) -> float | None:
-    """The attribute of another library may be a timedelta, or no number."""
+    """Read `retry_after`, which in other libraries may be any type."""
     wanted = getattr(error, "retry_after", None)
     if isinstance(wanted, timedelta):
         return wanted.total_seconds()
     return wanted if isinstance(wanted, int | float) else None
 
 
-def _within_reason(seconds: float) -> float:
-    """Finite, and neither in the past nor beyond LONGEST."""
+def _limited(seconds: float) -> float:
+    """Return `seconds` limited to 0 to LONGEST."""
     return float(min(max(0, seconds), LONGEST))
 
 
 def is_retryable_error(error: BaseException) -> bool:
-    """Whether another attempt may succeed, judged by type, never by text.
+    """True when another attempt may succeed, judged by type, never by text.
 
-    A group may if all of its members may: the next attempt meets them again.
+    Of a group, all members must be: the next attempt meets them again.
     """
     seen: set[int] = set()
     while isinstance(error, WorkflowError) and error.__cause__ is not None:
@@ -162,10 +165,10 @@ def is_retryable_error(error: BaseException) -> bool:
             return False
         seen.add(id(error))
         error = error.__cause__
-    return all(map(_may_pass, members(error)))
+    return all(map(_may_succeed, members(error)))
 
 
-def _may_pass(error: BaseException) -> bool:
+def _may_succeed(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return is_retryable_status(error.response.status_code)
     if not isinstance(error, Exception):
@@ -176,13 +179,13 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _has_lost_its_statement(error: BaseException) -> bool:
-    """Whether a connection must prepare a statement anew.
+    """True when a connection must prepare a statement again.
 
-    A driver's error knows, which Django's has as its cause.
+    The driver's error says so; Django's has it as its cause.
     """
     for origin in (error, error.__cause__):
         diag = getattr(origin, "diag", None)
-        if getattr(diag, "source_function", None) == OF_A_PLAN:
+        if getattr(diag, "source_function", None) == CHANGED_TABLE:
             return True
         if getattr(origin, "sqlstate", None) in UNPREPARED:
             return True

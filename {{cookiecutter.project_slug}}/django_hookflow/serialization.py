@@ -1,17 +1,17 @@
-"""Values to JSON text and back, with their types; never pickle.
+"""Convert values to JSON text and back, with their types; never pickle.
 
-What JSON knows is written as it is. Everything else becomes an object with
-the one key "$type", for example `{"$decimal": "9.99"}`:
+The types of JSON are written as they are. Others become an object with the
+one key "$type", for example `{"$decimal": "9.99"}`:
 
     $datetime $date $time $timedelta $decimal $uuid $bytes $float $path
     $tuple $set $frozenset $dict     containers JSON lacks
     $enum $flag $dataclass $namedtuple $pydantic    by dotted path
     $model                           a reference: [label, database, key]
 
-A subclass that adds nothing but methods is kept as its plain base: SafeString
-as str, OrderedDict as dict.
+A subclass that adds only methods is written as its base: SafeString as str,
+OrderedDict as dict.
 
-The text is kept as text: jsonb would reorder keys and refuse NUL.
+The text is stored as text: jsonb would reorder keys and refuse NUL.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from django.utils.module_loading import import_string
 from django_hookflow.conf import conf
 from django_hookflow.exceptions import SerializationError
 
-# What contains itself never comes here: _encode has walked through it.
+# _encode has walked through the value, so it does not contain itself.
 COMPACT = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 DECODER = json.JSONDecoder()
 PLAIN = frozenset({str, int, bool, type(None)})
 STRINGS = frozenset({str})
-# Subclasses of these that add nothing are kept as them, made by their own
-# methods: str() of a SafeString is a SafeString.
+# Subclasses of these that add no state are written as their base, made by the
+# base's method: str() of a SafeString is a SafeString.
 BASES: dict[type, Callable[[Any], Any]] = {
     str: str.__str__,
     int: int.__int__,
@@ -58,15 +58,15 @@ BASES: dict[type, Callable[[Any], Any]] = {
     list: list.copy,
     dict: dict.copy,
 }
-# These bring their state along, or are a reference to it.
+# Subclasses of these are written with their state, or as a reference to it.
 STATEFUL: tuple[type, ...] = (enum.Enum, enum.Flag, PurePath, models.Model)
-# What the data of a REST serializer leads back to.
+# The attribute by which the data of a REST serializer refers back to it.
 DROPPED = frozenset({"serializer"})
-# Where another process finds a script of its own.
+# Module names of the running script: in another process, another script.
 SCRIPTS = frozenset({"__main__", "__mp_main__"})
 
-# Where a value stands: a sentence, or the place around it, in which form its
-# key there is shown, and the key. Made into text for an error only.
+# The place of a value: a sentence, or the place around it, the form in which
+# its key is shown, and the key. It becomes text only for an error.
 Place: TypeAlias = "str | tuple[Place, str, Any]"
 ITEM = "{}[{!r}]"
 FIELD = "{}.{}"
@@ -78,10 +78,10 @@ Decoder = Callable[[Any], Any]
 
 
 def dumps(value: Any, where: Place) -> str:
-    """`value` as JSON text.
+    """Return `value` as JSON text.
 
-    `where` begins the path named in a SerializationError, for example
-    "The result of step 'charge'".
+    `where` begins the path in a SerializationError, for example "The result
+    of step 'charge'".
     """
     try:
         text = _json(_encode(value, where), where)
@@ -100,16 +100,16 @@ def dumps(value: Any, where: Place) -> str:
 
 
 def loads(text: str | None) -> Any:
-    """The value that `dumps` made `text` of; None for no text."""
+    """Return the value that `dumps` wrote as `text`; None for None."""
     if text is None:
         return None
     value, _ = DECODER.raw_decode(text)
-    # Every tag begins with "$": most text holds none.
+    # Every tag begins with "$"; most texts contain none.
     return _read(value) if "$" in text else value
 
 
 def _read(value: Any) -> Any:
-    """The value of tagged JSON; whatever its class raises is one error."""
+    """Return the value of tagged JSON; all errors become one class."""
     try:
         return _decode(value)
     except (SerializationError, ObjectDoesNotExist):
@@ -126,7 +126,7 @@ def _unreadable(what: str, problem: str) -> SerializationError:
 def _json(encoded: Any, where: Place) -> str:
     try:
         return COMPACT.encode(encoded)
-    except ValueError as error:  # of all that is left, from an int only
+    except ValueError as error:  # only an int can still cause one
         digits = sys.get_int_max_str_digits()
         raise SerializationError(
             _shown(where), f"an int in it has more than {digits:,} digits"
@@ -134,9 +134,9 @@ def _json(encoded: Any, where: Place) -> str:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether two values are equal as they are kept.
+    """True when two values are equal in their stored form.
 
-    Dicts are, whatever their order, also those that JSON has no form for.
+    The order of dicts does not matter, also of those that JSON lacks.
     """
     return bool(_unordered(one) == _unordered(other))
 
@@ -207,7 +207,7 @@ def _encode_tagged(value: Any, place: Place) -> Any:
 
 
 def _adds_nothing(value: Any, base: type) -> bool:
-    """Whether an instance of a subclass holds no more than its base does."""
+    """True when an instance of a subclass has no state beside its base's."""
     kind = type(value)
     if kind is base or base in STATEFUL:
         return True
@@ -219,7 +219,7 @@ def _adds_nothing(value: Any, base: type) -> bool:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """The attributes of an instance; none where it has but slots."""
+    """Return the attributes of an instance; none when it has only slots."""
     found: dict[str, Any] = getattr(value, "__dict__", {})
     return found
 
@@ -227,9 +227,9 @@ def _attributes(value: Any) -> dict[str, Any]:
 def _problem(value: Any) -> str:
     kind = type(value)
     if inspect.iscoroutine(value):
-        value.close()  # else Python warns that nobody awaited it
+        value.close()  # else Python warns that it was never awaited
         return "it is a coroutine: call asgiref.sync.async_to_sync(fn)"
-    return f"{kind.__module__}.{kind.__qualname__} is no kind of data"
+    return f"{kind.__module__}.{kind.__qualname__} is not a type of plain data"
 
 
 def _decode(value: Any) -> Any:
@@ -243,7 +243,7 @@ def _decode(value: Any) -> Any:
     return value
 
 
-# Kinds that carry more than their tag
+# Types that are written with more than their tag
 
 
 def _class_path(kind: type, place: Place) -> str:
@@ -285,7 +285,7 @@ def _encode_enum(value: enum.Enum, place: Place) -> Any:
     dotted = _class_path(type(value), place)
     if type(value).__members__.get(value.name) is not value:
         raise SerializationError(
-            _shown(place), f"{value!r} is no member of {dotted}"
+            _shown(place), f"{value!r} is not a member of {dotted}"
         )
     return [dotted, value.name]
 
@@ -302,7 +302,7 @@ def _decode_enum(content: Any) -> enum.Enum:
 
 
 def _encode_flag(value: enum.Flag, place: Place) -> Any:
-    """By value: several at once have no name of their own."""
+    """Write the value: a combination of flags has no name."""
     return [_class_path(type(value), place), value.value]
 
 
@@ -329,9 +329,9 @@ def _encode_fields(value: Any, names: Iterable[str], place: Place) -> Any:
 
 
 def _lost(value: Any, names: Collection[str]) -> str:
-    """What a dataclass holds beside its fields; empty for nothing.
+    """Name the state of a dataclass beside its fields; "" for none.
 
-    What it keeps of its cached properties is found again.
+    Values of cached properties do not count: they are computed again.
     """
     kind = type(value)
     for base in BASES:
@@ -345,10 +345,10 @@ def _lost(value: Any, names: Collection[str]) -> str:
 
 
 def _decode_dataclass(content: Any) -> Any:
-    """Made as copy does: no __init__, so `init=False` fields come back.
+    """Make it as copy does, without __init__, to restore all fields.
 
-    A field that the class has lost is left out; one it has gained since gets
-    its default.
+    A field that the class no longer has is left out; a new one gets its
+    default.
     """
     dotted, recorded = content
     kind = _load_class(dotted)
@@ -381,7 +381,7 @@ def _encode_namedtuple(value: Any, place: Place) -> Any:
 
 
 def _decode_namedtuple(content: Any) -> Any:
-    """By the names of its fields, as a dataclass."""
+    """Make it by the names of its fields, as a dataclass."""
     dotted, recorded = content
     kind = _load_class(dotted)
     kept = {k: _decode(v) for k, v in recorded.items() if k in kind._fields}
@@ -397,7 +397,7 @@ def _decode_namedtuple(content: Any) -> Any:
 
 
 def _encode_pydantic(value: Any, place: Place) -> Any:
-    """Compared as values: a dump hides secrets, and what subclasses add."""
+    """Compare values: a dump hides secrets, and fields of subclasses."""
     dotted = _class_path(type(value), place)
     try:
         fields = _dump(value)
@@ -418,7 +418,7 @@ def _dump(value: Any) -> Any:
 
 
 def _decode_pydantic(content: Any) -> Any:
-    """By the names of its fields, whatever aliases it has for others."""
+    """Make it by the names of its fields, not by their aliases."""
     dotted, fields = content
     kind = _load_class(dotted)
     try:
@@ -432,9 +432,9 @@ def _decode_pydantic(content: Any) -> Any:
 
 @functools.cache
 def _by_name(kind: Any) -> dict[str, bool]:
-    """What asks a model for the names; before Pydantic 2.11, nothing does.
+    """Return the argument for validation by name, which Pydantic 2.11 added.
 
-    Then one with aliases needs `populate_by_name`, or is refused at the write.
+    Before, a model with aliases needs `populate_by_name`, or the write fails.
     """
     known = inspect.signature(kind.model_validate).parameters
     return {"by_name": True} if "by_name" in known else {}
@@ -451,7 +451,7 @@ def _encode_model(value: models.Model, place: Place) -> Any:
 
 
 def _decode_model(content: Any) -> models.Model:
-    """The row as it is now; DoesNotExist if it is gone."""
+    """Return the row as it is now; DoesNotExist if it was deleted."""
     label, database, key = content
     manager = apps.get_model(label)._base_manager.using(database)
     row: models.Model = manager.get(pk=_decode(key))
@@ -463,7 +463,7 @@ def _pairs(content: Any) -> dict[Any, Any]:
 
 
 def _sorted_items(values: Any, place: Place) -> list[Any]:
-    """Sets have no order: a fixed one makes equal sets equal text."""
+    """Sort the items of a set, so that equal sets are equal text."""
     return sorted(_items(values, place), key=json.dumps)
 
 
@@ -476,9 +476,9 @@ def _isoformat(value: Any, place: Place) -> str:
 
 
 def _encode_time(value: dt.datetime | dt.time, place: Place) -> Any:
-    """ISO text; with the key of its zone and its fold, which that lacks.
+    """Write ISO text, with the zone's key and the fold, which ISO lacks.
 
-    A zone is more than its offset: a day later it may have another.
+    A zone is more than its offset, which may be another one a day later.
     """
     key = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
     text = value.isoformat()
@@ -516,14 +516,14 @@ def _is_pydantic(kind: type) -> bool:
     return hasattr(kind, "model_validate")
 
 
-# What is found again by the name of its class.
+# Types that are found again by the name of their class.
 BY_CLASS: list[tuple[str, Callable[[type], bool], Encoder]] = [
     ("$namedtuple", _is_namedtuple, _encode_namedtuple),
     ("$dataclass", _is_dataclass, _encode_dataclass),
     ("$pydantic", _is_pydantic, _encode_pydantic),
 ]
 
-# In the order they are tried: a datetime is a date, a flag is an enum.
+# Tried in this order: a datetime is a date, a flag is an enum.
 ENCODERS: dict[type, tuple[str, Encoder]] = {
     enum.Flag: ("$flag", _encode_flag),
     enum.Enum: ("$enum", _encode_enum),

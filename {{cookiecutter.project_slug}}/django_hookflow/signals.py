@@ -1,23 +1,49 @@
-"""What the engine tells the world; its own log lines listen here too.
+"""Signals of the engine; its own log lines are receivers, too.
 
-Each is sent with the class WorkflowRun as `sender`, `workflow_id`, `run_id`.
+Each is sent with the class WorkflowRun as `sender`, and with `workflow_id`
+and `run_id`, both str. An error in a receiver is logged and ignored.
+
+    @receiver(signals.step_recorded)
+    def count(run_id: str, entry: signals.Entry, **_: Any) -> None: ...
+
+Entry: `step_id`, `kind`, `status`, `result` (JSON text), `failure` or None,
+`attempts`, `deliveries`, `started_at` and `executed_at`.
+Verdict: `status` of the run, `is_final`, `failure` or None, `result` (JSON
+text), `wake_at`, and `entry`, the step that the run waits for.
+Failure: `type`, the name of an exception's class, and `message`.
 """
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
+from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.outcomes import Verdict
+
+__all__ = [
+    "Entry",
+    "Failure",
+    "Verdict",
+    "run_claimed",
+    "run_committed",
+    "run_swept",
+    "run_triggered",
+    "send_failed",
+    "step_recorded",
+]
+
 # The run's row is committed.
 run_triggered = Signal(use_caching=True)
-# A delivery took the lease: `delivery` its number, `crashes` how many before
-# it died in silence.
+# A delivery took the lease. `delivery`: its number, an int. `crashes`: how
+# many deliveries in a row died before it without an answer, an int.
 run_claimed = Signal(use_caching=True)
-# A step was executed and recorded, never a replayed one: `entry`.
+# A step was executed and recorded; not sent for replayed ones. `entry`: Entry.
 step_recorded = Signal(use_caching=True)
-# A delivery ended: `verdict`, and `error`, the exception that the function
-# let pass or that a step is tried again for, or None.
+# A delivery ended. `verdict`: Verdict. `error`: the exception that the
+# function did not catch, or for which a step is tried again, or None.
 run_committed = Signal(use_caching=True)
-# A message could not be sent; the sweeper will: `error`.
+# A message could not be sent; the sweeper will. `error`: TransportError.
 send_failed = Signal(use_caching=True)
-# The sweeper rang for a run that was overdue.
+# The sweeper sent the message of an overdue run again.
 run_swept = Signal(use_caching=True)

@@ -1,4 +1,4 @@
-"""Whether a secret could be guessed: one rule for every key and token."""
+"""Judge whether a secret can be guessed: one rule for all keys and tokens."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ PLACEHOLDER = re.compile(
     r"\A(?:your|change|replace|example|insecure|django-insecure|secret|<)",
     re.IGNORECASE,
 )
-# Lower-case words: of 20 random letters and digits, one in a billion is so.
+# Lower-case words: one in a billion texts of 20 random characters is so.
 WORDS = re.compile(r"[^A-Z0-9]+")
 
 
 def weakness(secret: str, length: int = KEY_LENGTH) -> str:
-    """Why `secret` must not be trusted, as the end of a sentence; or ""."""
+    """Return why `secret` is weak, to end a sentence with; or ""."""
     rest = PREFIX.sub("", secret)
     if secret != secret.strip():
         return "begins or ends with white space"
     if len(secret) < length:
-        return f"has {len(secret)} characters, {length} at least are needed"
+        return f"has {len(secret)} characters, and needs at least {length}"
     if len(set(rest)) < LEAST_VARIETY:
         return f"has only {len(set(rest))} different characters"
     if PLACEHOLDER.match(rest) or WORDS.fullmatch(rest):
-        return "looks like words that somebody typed, not like a random text"
+        return "looks like typed words, not like random text"
     return ""

@@ -1,9 +1,9 @@
-"""Who watches the engine at work: tracers, and the ids of log records.
+"""Tracers, which time the engine's work, and the ids of log records.
 
 A tracer times deliveries, steps and the jobs that cron starts, and carries a
 trace from where a run was triggered through all of its deliveries. The
-setting DJANGO_HOOKFLOW_TRACERS names classes of them by dotted path; without
-one, this costs a look at a variable for each step.
+setting DJANGO_HOOKFLOW_TRACERS names their classes by dotted path; without
+one, a step costs one look at a variable.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from django.utils.module_loading import import_string
 from django_hookflow.conf import conf
 from django_hookflow.journal import Entry
 
-# What a trace is continued by, such as {"traceparent": "00-…"}.
+# The headers that continue a trace, such as {"traceparent": "00-…"}.
 Carrier: TypeAlias = dict[str, str]
 Span: TypeAlias = AbstractContextManager[object]
 
 
 class Run(Protocol):
-    """A WorkflowRun, by as much as tracers should look at."""
+    """The attributes of a WorkflowRun that tracers may read."""
 
     run_id: str
     workflow_id: str
@@ -46,52 +46,52 @@ class Run(Protocol):
 
 @dataclass(slots=True)
 class Work:
-    """What this thread is doing for the engine just now."""
+    """The delivery, and the step, that this thread is working on."""
 
     run: Run  # as it was when the delivery took the lease
     tracer: Tracer | None
-    step: Entry | None = None  # the step that is executed; never a replayed
+    step: Entry | None = None  # the step that runs; never a replayed one
 
     @property
     def carrier(self) -> Carrier:
-        """What the tracers put there when the run was triggered."""
+        """The carrier that the tracers filled when the run was triggered."""
         carried: Carrier = json.loads(self.run.trace or "{}")
         return carried
 
 
 class Tracer:
-    """Watches, and this one sees nothing: derive from it.
+    """Base class of tracers, whose methods do nothing.
 
-    What its methods raise fails the delivery, so they had better not.
+    An exception in a tracer fails the delivery; do not raise.
     """
 
     def carry(self, carrier: Carrier) -> None:
-        """Put what continues the present trace into `carrier`."""
+        """Put the headers that continue the present trace into `carrier`."""
 
     def delivery(self, work: Work) -> Span:
-        """Around a delivery, from when it has the lease to its commit."""
+        """Return a context for a delivery, from its lease to its commit."""
         return nullcontext()
 
     def step(self, work: Work) -> Span:
-        """Around the execution of `work.step`.
+        """Return a context for the execution of `work.step`.
 
-        A StepWaiting passes through when the run has to wait, for another
-        attempt too; a WorkflowError when the step failed for good.
+        StepWaiting passes through it when the run has to wait, also for
+        another attempt; WorkflowError when the step failed for good.
         """
         return nullcontext()
 
     def job(self, name: str, every: timedelta) -> Span:
-        """Around a job that cron starts this often, such as the sweeper."""
+        """Return a context for a job that cron starts, such as the sweeper."""
         return nullcontext()
 
 
 def current() -> Work | None:
-    """What this thread is doing for the engine; None outside deliveries."""
+    """Return the work of this thread; None outside deliveries."""
     return _current.get()
 
 
 def carried() -> str:
-    """The present trace as text that the row of a run keeps."""
+    """Return the present trace as text for the row of a run."""
     tracer = get_tracer()
     if tracer is None:
         return ""
@@ -102,7 +102,7 @@ def carried() -> str:
 
 @contextmanager
 def delivery(run: Run) -> Iterator[Work]:
-    """Be at work on `run` for the length of the block."""
+    """Make `run` the work of this thread within the block."""
     tracer = get_tracer()
     work = Work(run, tracer)
     token = _current.set(work)
@@ -114,13 +114,13 @@ def delivery(run: Run) -> Iterator[Work]:
 
 
 def job(name: str, every: timedelta) -> Span:
-    """Watch a job that should run this often."""
+    """Return a context that watches a job, which should run this often."""
     tracer = get_tracer()
     return nullcontext() if tracer is None else tracer.job(name, every)
 
 
 def get_tracer() -> Tracer | None:
-    """All of DJANGO_HOOKFLOW_TRACERS as one; None when there are none."""
+    """Return all of DJANGO_HOOKFLOW_TRACERS as one; None without any."""
     return _tracer(tuple(conf.DJANGO_HOOKFLOW_TRACERS))
 
 
@@ -133,7 +133,7 @@ def _tracer(paths: tuple[str, ...]) -> Tracer | None:
 
 
 class _Several(Tracer):
-    """The first one is outermost."""
+    """Calls several tracers; the first is the outermost."""
 
     def __init__(self, tracers: list[Tracer]) -> None:
         self.tracers = tracers

@@ -1,4 +1,4 @@
-"""Include it where DJANGO_HOOKFLOW_WEBHOOK_PATH says: "/hookflow/"."""
+"""URLs to include at DJANGO_HOOKFLOW_WEBHOOK_PATH, such as "/hookflow/"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of plain data, so that a step cannot change what it was given."""
+"""Copy plain data, so that a step cannot change its arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def call_by_value(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """Call with copies: a replay, which does not call, has the originals."""
+    """Call with copies; a replay does not call, and keeps the originals."""
     if ATOMS.issuperset(map(type, (*args, *kwargs.values()))):
         return function(*args, **kwargs)
     seen: dict[int, Any] = {}
@@ -25,9 +25,9 @@ def call_by_value(
 
 
 def _copied(value: Any, seen: dict[int, Any]) -> Any:
-    """A copy of containers and dataclasses, all the way down.
+    """Copy containers and dataclasses, all the way down.
 
-    Anything else, such as a row or a client, stays what it is. `seen`: the
+    All else, such as a row or a client, is returned as it is. `seen`: the
     copies by the id of their originals, which may contain themselves.
     """
     if type(value) in ATOMS:
@@ -45,7 +45,7 @@ def _copied(value: Any, seen: dict[int, Any]) -> Any:
 
 
 def _filler(value: Any) -> Callable[[Any, dict[int, Any]], None] | None:
-    """What copies the inside of a copy; None for what is not copied."""
+    """Return the function that fills a copy; None when none is made."""
     for kind, fill in FILLERS.items():
         if isinstance(value, kind):
             return fill
@@ -76,7 +76,7 @@ def _fill_fields(made: Any, seen: dict[int, Any]) -> None:
 
 
 def _leave(made: Any, seen: dict[int, Any]) -> None:
-    """What it holds cannot change, or is a tuple's, which is made anew."""
+    """Do nothing: its items cannot change, or _tuple copies them."""
 
 
 FILLERS: dict[type, Callable[[Any, dict[int, Any]], None]] = {

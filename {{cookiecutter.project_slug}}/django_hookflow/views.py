@@ -1,4 +1,4 @@
-"""The webhook: bytes in, a verdict out."""
+"""The webhook, to which the messages of runs are posted."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from django_hookflow.outcomes import Stale
 
 logger = logging.getLogger("django_hookflow.webhook")
 
-# Seconds until an old process has been replaced by one that knows more.
-AFTER_A_DEPLOY = 60
+# Until an old process has been replaced by one that knows the workflow.
+DEPLOY_SECONDS = 60
 
 
 @without_transaction
 @csrf_exempt
 @require_POST
 def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
-    """Advance a run. Says how it went, and nothing of what it holds."""
+    """Advance a run; answer with its status, and nothing of its data."""
     try:
         delivery = signed_transport().receive(request, workflow_id)
     except InvalidDelivery as error:
@@ -47,7 +47,7 @@ def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
     except WorkflowNotFound as error:
         level = logging.ERROR if error.is_news else logging.WARNING
         logger.log(level, "%s", error)
-        return come_again("workflow not found", AFTER_A_DEPLOY)
+        return come_again("workflow not found", DEPLOY_SECONDS)
     except LeaseLost as error:
         logger.warning(
             "%s lost its lease: %r", delivery.run_id, error.__cause__

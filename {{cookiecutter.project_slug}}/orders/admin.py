@@ -13,37 +13,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from django_hookflow.models import WorkflowRun
+from django_hookflow.readonly import ReadOnly
+from django_hookflow.states import RunStatus
+
 from .models import Order
 from .models import OrderLine
 from .models import Payment
 from .models import Product
-from .timeline import ENDED
-from .timeline import last_run
 
 
-def run_status(order: Order) -> str:
-    """Return the status of its run; "" if the run was erased."""
-    run = last_run(order.run_id)
-    return run.status if run else ""
-
-
-class ReadOnly:
-    """Steps write; people read."""
-
-    def has_add_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
+def run_of(order: Order) -> WorkflowRun | None:
+    """Return the run of an order; None when its row was deleted."""
+    return WorkflowRun.objects.current(order.run_id)
 
 
 class OrderLineInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
@@ -128,14 +110,16 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: Order | None = None
     ) -> bool:
         may = super().has_change_permission(request, obj)
-        return may and (obj is None or run_status(obj) in ("failed", ""))
+        run = run_of(obj) if obj else None
+        return may and (run is None or run.status == RunStatus.FAILED)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Order | None = None
     ) -> bool:
         """Refuse while the run is open: it would continue without its rows."""
         may = super().has_delete_permission(request, obj)
-        return may and (obj is None or run_status(obj) in (*ENDED, ""))
+        run = run_of(obj) if obj else None
+        return may and (run is None or run.is_finished)
 
     @admin.display(ordering="created_at")
     def created(self, order: Order) -> str:

@@ -12,21 +12,16 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from django_hookflow import clock
-from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 
 from .models import Order
 
-ENDED = ("completed", "failed", "cancelled", "compensated")
 TRIED_AGAIN = ("run", "call")
 """Kinds of steps that are attempted; the others only wait."""
 
 KINDS = {"call": "request", "sleep": "pause", "wait_for_event": "wait"}
 """Kinds that customers see; the others are not shown."""
-
-TIMED_OUT = "EventTimeout"
-"""The error of a wait that went as planned: nothing came."""
 
 UNFINISHED = "Something went wrong with this order; we will look at it."
 AWAY = "The payment provider is unavailable; "
@@ -44,7 +39,7 @@ def timeline_of(
     Reads `order` again after the run, so that it shows what a run did that
     has ended; a reader never sees the one ended without the other.
     """
-    run = last_run(order.run_id)
+    run = WorkflowRun.objects.current(order.run_id)
     order.refresh_from_db()
     if run is None:
         return None
@@ -52,7 +47,7 @@ def timeline_of(
     return {
         "run_id": run.run_id,
         "status": run.status,
-        "ended": run.status in ENDED,
+        "ended": run.is_finished,
         "trouble": trouble(run, steps),
         "error_message": run.error_message if with_errors else "",
         "messages": run.messages,
@@ -66,19 +61,11 @@ def sees_errors(user: AbstractBaseUser | AnonymousUser) -> bool:
     return settings.DEBUG or bool(getattr(user, "is_staff", False))
 
 
-def last_run(run_id: str) -> WorkflowRun | None:
-    """Return the run, or its last retry if it failed."""
-    letter = DeadLetterEntry.objects.filter(run_id=run_id).first()
-    if letter is not None and letter.is_replayed:
-        return last_run(letter.replayed_as)
-    return WorkflowRun.objects.filter(run_id=run_id).first()
-
-
 def trouble(run: WorkflowRun, steps: list[StepExecution]) -> str:
     """Return a run's error in words for customers; "" if none."""
     if not run.error_message:
         return ""
-    if run.status in ENDED:
+    if run.is_finished:
         return UNFINISHED
     is_away = steps and steps[-1].kind == "call"
     again = f"again at {at(run.wake_at)}" if run.wake_at else "again now"
@@ -109,7 +96,7 @@ def as_json(step: StepExecution) -> dict[str, Any]:
 
 def state(step: StepExecution) -> str:
     """Return its status; a wait that timed out did not fail."""
-    return "timed out" if step.error_type == TIMED_OUT else step.status
+    return "timed out" if step.timed_out else step.status
 
 
 def about(step: StepExecution) -> str:

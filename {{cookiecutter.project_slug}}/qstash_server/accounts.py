@@ -1,4 +1,4 @@
-"""Who may use the server: the project, and in DEBUG the public test users.
+"""Users of the server: the project, and in DEBUG the public test users.
 
 Accounts never see each other's messages, queues, groups or dead letters.
 """
@@ -69,7 +69,7 @@ PUBLIC_USERS = (
 
 
 def accounts_of(config: Config) -> Mapping[str, Account]:
-    """The accounts by token, or ConfigurationError.
+    """Return the accounts by token, or raise ConfigurationError.
 
     The four public users exist only in DEBUG. When the project itself uses
     one of their tokens, it is that account with the project's keys.

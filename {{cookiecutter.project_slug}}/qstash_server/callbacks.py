@@ -1,4 +1,4 @@
-"""The messages that tell a publisher how its message fared."""
+"""Callbacks: messages that tell a publisher the result of its message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outcome:
 
 
 def callbacks_after(outcome: Outcome) -> list[Draft]:
-    """One after each attempt, and another when the message is given up.
+    """Return one after each attempt, and another when the message has failed.
 
     A callback carries no callbacks of its own. Its type, its status without
     a response, and that it may become a dead letter are choice 12.

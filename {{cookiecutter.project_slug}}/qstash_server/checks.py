@@ -1,4 +1,4 @@
-"""Settings that cannot mean what they say, found by `manage.py check`."""
+"""Checks of settings that cannot work, for `manage.py check`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_routes(**_: Any) -> list[CheckMessage]:
-    """Signed for one address and sent to another: never where it counts."""
+    """Refuse routes on a deployed site: they are for tests."""
     routes = getattr(settings, "QSTASH_SERVER_ROUTES", None)
     if not routes:
         return []
     return [
         Error(
-            "QSTASH_SERVER_ROUTES leads deliveries away from their"
+            "QSTASH_SERVER_ROUTES sends deliveries to other hosts than their"
             f" destinations: {', '.join(sorted(map(str, routes)))}.",
             hint="It is for development and for copies of a site. Remove it"
             " from the settings of the site that is deployed.",

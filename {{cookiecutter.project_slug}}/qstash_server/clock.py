@@ -22,7 +22,7 @@ class Clock(Protocol):
         """Unix time in milliseconds."""
 
     def seconds_until(self, moment: int) -> float:
-        """How long to wait in the real world until `moment`, at least 0."""
+        """Return the seconds of the real world until `moment`, at least 0."""
 
     def on_jump(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever the time is moved by hand."""

@@ -22,7 +22,7 @@ HANGS_AFTER_SECONDS = 1.0  # a slower delivery counts as hanging
 
 @dataclass(frozen=True)
 class Room:
-    """How many more deliveries may start."""
+    """The number of deliveries that may still start."""
 
     total: int
     lanes: int  # of these, through queues and flow keys
@@ -37,7 +37,7 @@ class _Started:
 
 
 class InFlight:
-    """The deliveries in flight, by the primary keys of their messages."""
+    """Deliveries in flight, by the primary keys of their messages."""
 
     def __init__(
         self, workers: int, seconds: Callable[[], float] = time.monotonic

@@ -83,7 +83,7 @@ class Config:
 
     @classmethod
     def from_settings(cls) -> Config:
-        """The settings, or ConfigurationError."""
+        """Read the settings, or raise ConfigurationError."""
         return cls(
             token=_setting("QSTASH_TOKEN", ""),
             current_key=_setting("QSTASH_CURRENT_SIGNING_KEY", ""),
@@ -97,7 +97,7 @@ class Config:
 
 
 def host_of(address: str) -> str:
-    """The host of "https://shop.example.com/x" or "shop.example.com:80"."""
+    """Return the host of "https://example.com/x" or "example.com:80"."""
     with_scheme = address if "//" in address else f"//{address}"
     try:
         return urlsplit(with_scheme).hostname or ""

@@ -29,7 +29,7 @@ PART = re.compile(r"(\*|\w+(?:-\w+)?)(?:/(\d{1,4}))?", re.ASCII)
 
 
 class CronError(ValueError):
-    """The text is not a cron line; says which field."""
+    """The text is not a cron line; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Cron:
     zone: tzinfo
 
     def after(self, now: int) -> int | None:
-        """The first moment after `now` (Unix milliseconds), if any."""
+        """Return the first moment after `now` (Unix milliseconds), if any."""
         start = datetime.fromtimestamp(now / SECOND, self.zone)
         for moment in self._moments(start):
             found = int(moment.timestamp()) * SECOND
@@ -81,7 +81,7 @@ class Cron:
 
 
 def parse(text: str) -> Cron:
-    """A cron line, or CronError."""
+    """Parse a cron line, or raise CronError."""
     zone: tzinfo = UTC
     text = text.strip()
     if text.startswith("CRON_TZ="):
@@ -152,6 +152,6 @@ def _number(
 
 
 def _exists(local: datetime) -> bool:
-    """Whether a local time occurs: clocks that spring forward skip some."""
+    """True if a local time occurs: clocks that spring forward skip some."""
     back = local.astimezone(UTC).astimezone(local.tzinfo)
     return back.replace(tzinfo=None) == local.replace(tzinfo=None)

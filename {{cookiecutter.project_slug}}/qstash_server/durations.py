@@ -1,4 +1,4 @@
-"""Durations as they are spelled on the wire."""
+"""Parse durations as the API spells them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 
 
 def parse_duration(text: str, *, fractions: bool = False) -> int | None:
-    """Milliseconds of "10s" or "1d10h30m", or None if it is not one."""
+    """Return the milliseconds of "10s" or "1d10h30m", or None for others."""
     pattern = FRACTIONAL if fractions else WHOLE
     if not pattern.fullmatch(text):
         return None
@@ -40,7 +40,7 @@ def parse_duration(text: str, *, fractions: bool = False) -> int | None:
 
 
 def parse_wait(text: str, now: int) -> int | None:
-    """Milliseconds from `now` that a `Retry-After` value asks for, or None.
+    """Return the milliseconds from `now` of a `Retry-After` value, or None.
 
     Seconds, an RFC 1123 date, or a Go duration such as "6m5s"; a moment in
     the past is 0.

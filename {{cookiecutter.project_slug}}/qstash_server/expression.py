@@ -1,4 +1,4 @@
-"""The little language of `Upstash-Retry-Delay`, parsed without `eval`.
+"""The language of `Upstash-Retry-Delay`, parsed without `eval`.
 
     sum     := product (("+" | "-") product)*
     product := factor (("*" | "/") factor)*
@@ -38,11 +38,11 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
 
 
 class ExpressionError(ValueError):
-    """The text is not an expression of this language; says where."""
+    """The text is not an expression; the message says where."""
 
 
 def parse(text: str) -> Node:
-    """A function from `retried` to the raw result of the expression."""
+    """Return a function from `retried` to the raw result."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters")
     parser = _Parser(_tokens(text))
@@ -52,7 +52,7 @@ def parse(text: str) -> Node:
 
 
 def delay(text: str, retried: int) -> int:
-    """Milliseconds to wait, between 0 and one day, whatever the text says.
+    """Return the milliseconds to wait, limited to 0 to one day.
 
     `retried` is 0 before the first retry. Results that are negative or not
     finite (a division by zero, an overflow) are 0.

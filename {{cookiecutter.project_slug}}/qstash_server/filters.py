@@ -56,13 +56,13 @@ class Filter:
         return parse_number(name, self.first(name), INTEGER)
 
     def numbers(self, name: str) -> list[int]:
-        """All values of a field."""
+        """Return all values of a field."""
         texts = split(self.values.get(name, ()))
         numbers = (parse_number(name, text, INTEGER) for text in texts)
         return [one for one in numbers if one is not None]
 
     def count(self, *, most: int, default: int | None) -> int | None:
-        """How many are wanted, between 1 and `most`."""
+        """Return how many items are asked for, between 1 and `most`."""
         number = self.number("count")
         if number is None:
             return default
@@ -73,7 +73,7 @@ class Filter:
         return number
 
     def choice(self, name: str, *choices: str) -> str:
-        """One of the choices; the first is the default."""
+        """Return one of the choices; the first is the default."""
         value = self.first(name, choices[0])
         if value not in choices:
             raise BadRequestError(f"{name}: {value!r} is not one of {choices}")
@@ -83,7 +83,7 @@ class Filter:
 def read_filter(
     pairs: Iterable[tuple[str, str]], allowed: Iterable[str]
 ) -> Filter:
-    """A filter from query parameters; `qstash_token` is none of them."""
+    """Make a filter from query parameters, without `qstash_token`."""
     values: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in pairs:
         if name == "qstash_token":
@@ -101,7 +101,7 @@ def read_filter(
 
 
 def pairs_of_json(data: Any) -> list[tuple[str, str]]:
-    """A filter that came as a JSON object: the same pairs."""
+    """Make a filter from a JSON object of the same pairs."""
     if not isinstance(data, dict):
         raise BadRequestError("the body is not a JSON object of filters")
     pairs: list[tuple[str, str]] = []
@@ -121,7 +121,7 @@ def pairs_of_json(data: Any) -> list[tuple[str, str]]:
 
 
 def where(wanted: Filter, prefix: str = "", time: str = "created_at") -> Q:
-    """The rows a filter wants; `prefix` leads to the message."""
+    """Return the rows of a filter; `prefix` is the path to the message."""
     condition = Q()
     for name, values in wanted.values.items():
         if name in MESSAGE_FIELDS:
@@ -139,7 +139,7 @@ def where(wanted: Filter, prefix: str = "", time: str = "created_at") -> Q:
 
 
 def split(values: Iterable[str]) -> list[str]:
-    """Repeated parameters, and values joined by commas, as one list."""
+    """Join repeated parameters, and values with commas, to one list."""
     return [word for value in values for word in value.split(",") if word]
 
 

@@ -1,4 +1,4 @@
-"""Where one message on a connection ends and the next one begins."""
+"""Find the end of a message on a connection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import h11
 
 
 def is_framed_twice(head: h11.Request | h11.Response) -> bool:
-    """Whether its end is told in two ways (RFC 9112, 6.1).
+    """True if two headers give its length (RFC 9112, 6.1).
 
-    A proxy between us may have believed the other one: what follows on the
-    connection could be a message that it took for a part of this one.
+    A proxy may have used the other header: the next message on the connection
+    could be one that it took for a part of this one.
     """
     names = {name for name, _ in head.headers}
     return {b"content-length", b"transfer-encoding"} <= names

@@ -1,4 +1,4 @@
-"""Which destinations may be called: the publisher chooses the address.
+"""Decide which destinations may be called: publishers choose the address.
 
 Without this rule anyone with the token could make this machine send
 requests into networks that only this machine can reach.
@@ -49,7 +49,7 @@ class Guard:
             )
 
     def check_address(self, host: str, address: str) -> None:
-        """Refuse the address that a host's name turned out to have."""
+        """Refuse the address to which the name of a host was resolved."""
         if self._is_named(host) or host in self.routed:
             return
         if not is_loopback_name(host) or not _is_loopback(address):
@@ -64,7 +64,7 @@ class Guard:
 
 
 def is_loopback_name(host: str) -> bool:
-    """Whether `host` can only mean this machine."""
+    """True if `host` can only be this machine."""
     return (
         host == "localhost"
         or host.endswith(".localhost")
@@ -73,7 +73,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def is_address(host: str) -> bool:
-    """Whether it is an IP address and not a name."""
+    """True if it is an IP address and not a name."""
     try:
         ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Identifiers in the spelling of the service; opaque to every client."""
+"""Identifiers that look like those of the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LENGTH = 28
 
 
 def new_id(prefix: str) -> str:
-    """`prefix` and 28 random characters, such as "msg_…" or "jwt_…"."""
+    """Return `prefix` and 28 random characters, such as "msg_…"."""
     number = int.from_bytes(os.urandom(LENGTH), "big")
     letters = []
     for _ in range(LENGTH):

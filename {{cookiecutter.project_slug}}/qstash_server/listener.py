@@ -42,7 +42,7 @@ class Request:
     client: str = ""  # the address of the peer
 
     def header(self, name: str) -> str:
-        """The last value of a header, by its name in lower case, or ""."""
+        """Return the last value of a header by its lower-case name, or ""."""
         found = ""
         for key, value in self.headers:
             if key.lower() == name:
@@ -92,7 +92,7 @@ class Listener:
             del self._open[task]
 
     async def close(self) -> None:
-        """End all connections; what is being answered is done first."""
+        """End all connections, after the answers that are being written."""
         for writer in self._open.values():
             writer.close()
         await asyncio.gather(*self._open)
@@ -110,9 +110,9 @@ class Listener:
             keep = await peer.reply(reply)
 
     async def _reply(self, peer: _Peer) -> Reply | None:
-        """To the next request, whose body is forgotten then; None at the end.
+        """Read and answer a request; return None at the end.
 
-        Who reads the answer slowly must not keep a body in memory.
+        A slow reader of the answer must not keep a body in memory.
         """
         with self._bodies.share() as share:
             request = await peer.request(share)
@@ -161,7 +161,7 @@ class _Share:
     taken: int = 0
 
     def take(self, size: int) -> None:
-        """So many bytes more, or _NoMemoryError.
+        """Reserve so many more bytes, or raise _NoMemoryError.
 
         Never waits: requests that hold bytes could wait for each other.
         """
@@ -193,7 +193,7 @@ class _Peer:
         self._last = False  # whether no request may follow
 
     async def request(self, share: _Share) -> Request | None:
-        """The next request, or None when the client has none."""
+        """Return the next request, or None when the client has none."""
         async with asyncio.timeout(self._config.idle_seconds):
             head = await self._event()
         if not isinstance(head, h11.Request):
@@ -210,7 +210,7 @@ class _Peer:
         return replace(request, body=body)
 
     async def reply(self, reply: Reply) -> bool:
-        """Write it; whether the connection can go on."""
+        """Write a reply; return True if the connection can be used again."""
         head = h11.Response(
             status_code=reply.status,
             reason=HTTPStatus(reply.status).phrase,
@@ -229,12 +229,12 @@ class _Peer:
         return self._next_cycle()
 
     async def farewell(self, reply: Reply) -> None:
-        """Write it, and say that it is the last."""
+        """Write a reply, and say that it is the last."""
         self._last = True
         await self.reply(reply)
 
     async def _sent(self) -> None:
-        """Who does not read the answer is gone, however open it looks."""
+        """Close a connection whose client does not read its answer."""
         try:
             async with asyncio.timeout(self._config.read_seconds):
                 await self._writer.drain()

@@ -68,7 +68,7 @@ class Response:
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, by its name in lower case."""
+        """Return the first value of a header, by its name in lower case."""
         for key, value in self.headers:
             if key.lower() == name:
                 return value
@@ -80,7 +80,7 @@ NO_RESPONSE = Response(0)  # the status that callbacks and dead letters show
 
 @dataclass(frozen=True)
 class Attempt:
-    """How a delivery ended; without a response, `error` says why."""
+    """The end of a delivery; without a response, `error` says why."""
 
     delivery: Delivery
     response: Response = field(default=NO_RESPONSE)

@@ -1,4 +1,4 @@
-"""Everything the server has to remember. Times are Unix milliseconds.
+"""The rows of the server. Times are Unix milliseconds.
 
 account     the name of the account that owns the row (accounts.py)
 lane        a gate that messages pass one by one: a queue or a flow key
@@ -18,7 +18,7 @@ NEVER = 2**62  # a wake time for what only an event can wake
 
 
 class State(models.TextChoices):
-    """Where a message stands; the last three are final."""
+    """The state of a message; the last three are final."""
 
     WAITING = "waiting"  # for its time, its lane or its next attempt
     ACTIVE = "active"  # being delivered by the process in `claimed_by`

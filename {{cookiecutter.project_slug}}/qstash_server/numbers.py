@@ -1,4 +1,4 @@
-"""Whole numbers as they are spelled on the wire."""
+"""Parse whole numbers as the API spells them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .errors import BadRequestError
 
 
 def parse_number(name: str, text: str, allowed: re.Pattern[str]) -> int | None:
-    """The number that `text` spells, None for no text."""
+    """Return the number in `text`, None for None."""
     if not text:
         return None
     if not allowed.fullmatch(text):

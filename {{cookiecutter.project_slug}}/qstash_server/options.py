@@ -59,14 +59,14 @@ SYSTEM = frozenset(
         "upstash-topic-name",
     }
 )
-# With Upstash-Header-Forward everything goes on but these: the token is the
+# Upstash-Header-Forward forwards all headers but these: the token is the
 # publisher's secret, the encoding is between the publisher and us.
 NOT_FORWARDED = SYSTEM | {"authorization", "accept-encoding"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackOptions:
-    """Whom to tell about attempts, and how."""
+    """The address for callbacks about attempts, and their options."""
 
     url: str
     method: str = "POST"
@@ -78,7 +78,7 @@ class CallbackOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowControl:
-    """The key a message flows under, and what it sets for that key."""
+    """The flow control key of a message, and the limits it sets."""
 
     key: str
     parallelism: int | None = None
@@ -97,7 +97,7 @@ class Redaction:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """All that can be said about a message besides destination and body."""
+    """All settings of a message besides destination and body."""
 
     method: str = "POST"
     headers: Pairs = ()  # what the destination gets, in order
@@ -118,7 +118,7 @@ class Options:
     queue: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A dict for a JSON column; `from_json` reads it."""
+        """Return a dict for a JSON column; `from_json` reads it."""
         return asdict(self)
 
     @classmethod
@@ -157,7 +157,7 @@ CONFIGURATION = {
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """Options of a retry, and which of them are to replace the old ones."""
+    """Options of a retry, and the names of those that replace the old."""
 
     options: Options = field(default_factory=Options)
     fields: tuple[str, ...] = ()
@@ -171,7 +171,7 @@ NO_OVERRIDES = Overrides()
 
 
 def parse_overrides(headers: Pairs) -> Overrides:
-    """The configuration in a request to retry, or BadRequestError."""
+    """Read the options of a request to retry, or raise BadRequestError."""
     given = {name.lower() for name, _ in headers}
     fields = tuple(
         field for name, field in CONFIGURATION.items() if name in given
@@ -229,7 +229,7 @@ def check_field_name(name: str) -> str:
 
 
 def parse_flow_value(text: str) -> dict[str, int]:
-    """The numbers of "parallelism=5, rate=10, period=1m"; period in s."""
+    """Read the numbers of "parallelism=5, rate=10, period=1m"; period in s."""
     values: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (piece.strip() for piece in part.partition("="))
@@ -368,7 +368,7 @@ def _forwarded(pairs: Pairs, named: dict[str, str]) -> Pairs:
 
 
 def _prefixed(pairs: Pairs, prefix: str) -> Pairs:
-    """The headers that start with `prefix`, without it."""
+    """Return the headers that start with `prefix`, without it."""
     cut = len(prefix)
     return tuple(
         (check_field_name(name[cut:]), value.strip())
@@ -378,7 +378,8 @@ def _prefixed(pairs: Pairs, prefix: str) -> Pairs:
 
 
 def _check_served(name: str) -> None:
-    """Taken and dropped, they would be missed in each later delivery."""
+    """Refuse them: dropped, they would be missing in each later delivery."""
+
     if WORKFLOW.match(name):
         raise UnservedError(
             f"{name}: Upstash Workflow is not served here, which would lose"

@@ -1,4 +1,4 @@
-"""The status page: what waits, what failed, and a push for it.
+"""The status page: waiting and failed messages, with buttons.
 
     http://127.0.0.1:8080/?qstash_token=…
 
@@ -68,7 +68,7 @@ def is_page(path: str) -> bool:
 
 
 def page(call: PageCall) -> Reply:
-    """The page, the cookie, or the outcome of a button."""
+    """Answer with the page, the cookie, or the result of a button."""
     parameters = dict(call.target.parameters())
     token = parameters.get("qstash_token")
     if token in call.accounts:
@@ -103,14 +103,14 @@ def _cookie(request: Request) -> str:
 
 
 def _check_origin(request: Request) -> None:
-    """Browsers say which site a form belongs to; it must be this one."""
+    """Refuse forms of other sites, by the Origin that browsers send."""
     origin = urlsplit(request.header("origin")).netloc
     if not origin or origin != request.header("host"):
         raise RefusedError("this form was not sent by the status page")
 
 
 def _act(call: PageCall, account: str) -> None:
-    """Do what a button says; what is gone in the meantime is no error."""
+    """Do what a button says; an object deleted meanwhile is not an error."""
     action = ACTIONS.get(call.target.path.removeprefix("/status/"))
     form = dict(parse_qsl(call.request.body.decode("ascii", "replace")))
     if action is None:
@@ -148,7 +148,7 @@ def _redirect(*headers: tuple[str, str]) -> Reply:
 
 
 def _render(account: str, now: int, still: bool) -> bytes:
-    """The page; one that stands `still` does not load itself again."""
+    """Render the page, which reloads itself unless it is `still`."""
     rows = Message.objects.filter(account=account).defer("body")
     letters = dead_letters.letters_of(account)
     context = {

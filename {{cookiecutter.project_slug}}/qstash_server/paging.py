@@ -1,4 +1,4 @@
-"""Pages of a list, and the opaque cursor that leads to the next one."""
+"""Pages of a list, and the opaque cursor of the next one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def page_of(
     newest_first: bool,
     size: Combinable = NO_SIZE,
 ) -> Page[M]:
-    """At most `count` rows after `cursor`, in the order of their keys.
+    """Return at most `count` rows after `cursor`, in the order of their keys.
 
     A page ends early where the next row's `size` in bytes would make it too
     long, but it has one row.

@@ -31,7 +31,7 @@ class Pool:
             thread.start()
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """The future result of `call`, which runs when a thread is free."""
+        """Return the future of `call`, which runs when a thread is free."""
         future: Future[T] = Future()
 
         def job() -> None:

@@ -1,4 +1,4 @@
-"""From a destination, options and a body to the drafts that are stored."""
+"""Make drafts from a destination, options and a body."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Publication:
 
 
 def check_destination(text: str, guard: Guard) -> str:
-    """A URL that may be called or the name of a group, or BadRequestError."""
+    """Return a URL or the name of a group, or raise BadRequestError."""
     if is_name(text) and not is_url(text):
         return text
     url = check_url(text)
@@ -56,7 +56,7 @@ def check_destination(text: str, guard: Guard) -> str:
 def check_quotas(
     options: Options, body: bytes, now: int, config: Config
 ) -> None:
-    """Refuse what the plan does not allow."""
+    """Refuse messages beyond the quotas of the plan."""
     quotas = config.quotas
     if wait(options, now) > quotas.max_delay:
         raise QuotaError("maxDelay", quotas.max_delay // 1000)
@@ -77,7 +77,7 @@ def check_callbacks(options: Options, guard: Guard) -> None:
 
 
 def wait(options: Options, now: int) -> int:
-    """Milliseconds to wait; a time in the past means now."""
+    """Return the milliseconds to wait; a time in the past means now."""
     if options.not_before is not None:
         return max(0, options.not_before - now)
     return options.delay
@@ -86,7 +86,7 @@ def wait(options: Options, now: int) -> int:
 def drafts_of(
     publication: Publication, now: int, config: Config
 ) -> list[Draft]:
-    """One draft for each destination."""
+    """Return a draft for each destination."""
     options = publication.options
     retries = options.retries
     return [

@@ -20,13 +20,13 @@ class Reply:
 
 
 def answer(value: Any, status: int = 200) -> Reply:
-    """`value` as JSON."""
+    """Answer with `value` as JSON."""
     text = json.dumps(value, separators=(",", ":"))
     return Reply(status, text.encode(), (JSON,))
 
 
 def done() -> Reply:
-    """200 without a body."""
+    """Answer 200 without a body."""
     return Reply()
 
 

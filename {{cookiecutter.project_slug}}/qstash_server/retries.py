@@ -13,7 +13,7 @@ from .messages import Attempt
 from .messages import Response
 
 NON_RETRYABLE = 489
-# In the order in which they are believed.
+# In the order in which they are used.
 WAIT_HEADERS = (
     "retry-after",
     "x-ratelimit-reset",
@@ -24,7 +24,7 @@ WAIT_HEADERS = (
 
 @dataclass(frozen=True)
 class Delivered:
-    """The destination took the message."""
+    """The destination accepted the message."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Again:
-    """Delivered, and to be delivered once more at `due` by wish."""
+    """Delivered, and once more at `due`, as the status page asked."""
 
     due: int
 
@@ -82,11 +82,11 @@ def settle(attempt: Attempt, changes: Changes, now: int) -> Verdict:
 
 
 def retry_delay(attempt: Attempt, now: int) -> int:
-    """Milliseconds until the next attempt.
+    """Return the milliseconds until the next attempt.
 
     A header of the response wins over the expression of the publisher: the
-    receiver knows better when it is ready (choice 15). More than a day
-    is not believed.
+    receiver knows better when it is ready (choice 15). More than a day is
+    ignored.
     """
     asked = _asked_wait(attempt.response, now)
     if asked is not None and asked <= DAY:
@@ -98,14 +98,14 @@ def retry_delay(attempt: Attempt, now: int) -> int:
 
 
 def backoff(n: int) -> int:
-    """Milliseconds before retry `n` (first is 1): e^(2.5 n) s up to a day."""
+    """Return the milliseconds before retry `n`: e^(2.5 n) s, at most 1 d."""
     if n >= 5:
         return DAY
     return math.floor(math.exp(2.5 * n)) * SECOND
 
 
 def failure(attempt: Attempt) -> str:
-    """The `error` text of a failed attempt."""
+    """Return the `error` text of a failed attempt."""
     if attempt.error:
         return attempt.error
     return f"destination answered with status {attempt.response.status}"

@@ -1,4 +1,4 @@
-"""Method and raw path to the operation; the token to its account."""
+"""Find the operation of a method and raw path, and a token's account."""
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ ROUTES = tuple(
 
 @dataclass(frozen=True)
 class Router:
-    """Answers a request; an error becomes the answer that it means."""
+    """Answers requests; errors become the answers of the API."""
 
     service: Service
     accounts: Mapping[str, Account]  # by token
     limit: BurstLimit
 
     def worth(self, request: Request) -> int:
-        """How many bytes of the body are worth keeping, by the head."""
+        """Return how many bytes of the body to keep, by the head."""
         target = parse_target(request.target)
         if is_page(target.path):
             return FORM
@@ -171,7 +171,7 @@ class Router:
         return self._limited(route.handler, call)
 
     def _limited(self, handler: Handler, call: Call) -> Reply:
-        """Everything but publishing has a limit by second."""
+        """Limit requests by second, but for publishing."""
         allowance = self.limit.take(call.account)
         if allowance.exceeded:
             reply = failed(429, "too many requests in this second")

@@ -1,7 +1,7 @@
 """Delivers messages: HTTP/1.1 with kept connections, byte-exact targets.
 
-Runs on the event loop of the server. Nothing here raises for what a
-destination does; it ends as the error of the attempt.
+Runs on the event loop of the server. Failures of a destination raise nothing:
+they become the error of the attempt.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .wire import as_latin
 CHUNK = 64 * 1024
 IDLE_PER_HOST = 16  # connections kept open to one destination
 REGION = "EU-CENTRAL-1"  # a hosted region; ours is not documented (choice 26)
-# What Go's client says when time is up; seen in logs of the service.
+# The error of Go's client when time is up, as in the service's logs.
 TIMED_OUT = "context deadline exceeded"
 
 
@@ -65,7 +65,7 @@ class Sender:
         self._tls = ssl.create_default_context()
 
     async def deliver(self, delivery: Delivery) -> Attempt:
-        """One attempt, from the signature to the last byte kept."""
+        """Make one attempt, from the signature to the last byte kept."""
         milliseconds = min(
             delivery.options.timeout or self._max_timeout, self._max_timeout
         )
@@ -74,7 +74,7 @@ class Sender:
                 response = await self._request(delivery)
         except TimeoutError:
             return Attempt(delivery, error=TIMED_OUT)
-        except Exception as error:  # whatever an address can bring about
+        except Exception as error:  # any failure of an address
             return Attempt(delivery, error=_reason(error))
         return Attempt(delivery, response)
 
@@ -86,7 +86,7 @@ class Sender:
 
     async def _request(self, delivery: Delivery) -> Response:
         parts = urlsplit(delivery.url)
-        # To another address all the same: what is signed is the first one.
+        # A route changes the address of the connection, not the signed one.
         address = self._routes.get(parts.hostname or "", address_of(parts))
         headers = self._headers(delivery, parts)
         request = h11.Request(
@@ -102,7 +102,7 @@ class Sender:
         kept = self._kept(address)
         if kept is not None:
             # The destination may have closed a kept connection meanwhile;
-            # then nothing of the answer comes, and a new one is tried.
+            # then no byte of the answer comes, and a new one is tried.
             with contextlib.suppress(_StaleError):
                 return await self._use(kept, address, request, body)
         fresh = await self._connect(address)
@@ -146,7 +146,7 @@ class Sender:
             loop.call_later(self._keep_seconds, self._reap)
 
     def _reap(self) -> None:
-        """Close what has been idle for long; look again if some is left."""
+        """Close connections idle for long; look again if some remain."""
         self._reaping = False
         since = time.monotonic() - self._keep_seconds
         for address, idle in list(self._idle.items()):
@@ -175,7 +175,7 @@ class Sender:
         raise error
 
     async def _open(self, ip: str, address: Address) -> _Connection:
-        """As asyncio.open_connection does, but with a reader of our own."""
+        """Connect as asyncio.open_connection does, but with our own reader."""
         scheme, host, port = address
         loop = asyncio.get_running_loop()
         reader = _Reader(loop=loop)
@@ -208,7 +208,7 @@ class Sender:
     def _upstash_headers(
         self, delivery: Delivery
     ) -> Iterable[tuple[str, str]]:
-        # Signed anew for each attempt, with the key that is current now
+        # Signed again for each attempt, with the key that is current now
         # (choice 13): an old signature would have expired.
         yield (
             "Upstash-Signature",
@@ -252,7 +252,7 @@ class _Reader(asyncio.StreamReader):
         return data
 
     def set_exception(self, exc: Exception) -> None:
-        """An answer counts although the rest of the request could not go."""
+        """Accept an answer although the rest of the request was not sent."""
         if self.unread:
             self.feed_eof()
         else:
@@ -290,7 +290,7 @@ class _Connection:
         return Response(head.status_code, _pairs(head), await self._body(keep))
 
     def reusable(self) -> bool:
-        """Whether the next request may go over this connection."""
+        """True if the next request may use this connection."""
         done = (self._http.our_state, self._http.their_state)
         if done != (h11.DONE, h11.DONE) or not self._is_clean():
             return False
@@ -304,7 +304,7 @@ class _Connection:
         return not (gone or self.reader.unread)
 
     def _is_clean(self) -> bool:
-        """Whether nothing of this exchange is left in either direction."""
+        """True if this exchange has ended in both directions."""
         unsent = self.writer.transport.get_write_buffer_size()
         return self._in_step and not (
             unsent or self.reader.unread or self._http.trailing_data[0]
@@ -314,7 +314,7 @@ class _Connection:
         self.writer.close()
 
     def _send(self, request: h11.Request, body: bytes) -> None:
-        """Leave it to the transport: the answer may come before all is sent.
+        """Do not wait until all is sent: the answer may come before.
 
         A destination that refuses a body need not read it to the end.
         """
@@ -325,14 +325,14 @@ class _Connection:
         self.writer.write(data)
 
     async def _head(self) -> h11.Response:
-        """The response, past the informational ones before it."""
+        """Return the response after the informational ones."""
         while True:
             event = await self._event()
             if isinstance(event, h11.Response):
                 return event
 
     async def _body(self, keep: int) -> bytes:
-        """The beginning of the body; what is more is never read."""
+        """Return the beginning of the body; the rest is never read."""
         body = bytearray()
         while len(body) <= keep:
             event = await self._event()
@@ -354,7 +354,7 @@ class _Connection:
 
 
 async def _resolved(host: str, port: int) -> list[str]:
-    """The addresses of a host; a literal address is its own."""
+    """Return the addresses of a host; a literal address is its own."""
     with contextlib.suppress(ValueError):
         return [str(ip_address(host))]
     loop = asyncio.get_running_loop()
@@ -363,7 +363,7 @@ async def _resolved(host: str, port: int) -> list[str]:
 
 
 def _target(parts: SplitResult, url: str) -> str:
-    """Path and query, exactly as they stand in the URL."""
+    """Return path and query exactly as in the URL."""
     rest = url[len(parts.scheme) + 3 + len(parts.netloc) :]
     return rest if rest.startswith("/") else f"/{rest}"
 

@@ -95,20 +95,20 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens, for QSTASH_URL; the port once it has started."""
+        """Its address, for QSTASH_URL; the port is known after the start."""
         host, port = self._address
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{port}"
 
     @property
     def attempts(self) -> int:
-        """How many attempts have ended since the start."""
+        """The number of attempts that have ended since the start."""
         return self._dispatcher.attempts
 
     def start(self) -> Server:
-        """Answer requests and deliver from now on, in threads of our own.
+        """Start to answer requests and to deliver, in threads of its own.
 
-        OSError: the port is taken. DatabaseError: there are no tables.
+        Raises OSError if the port is taken, DatabaseError without tables.
         """
         with contextlib.ExitStack() as undo:
             undo.callback(self._loop.close)
@@ -124,7 +124,7 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Stop taking requests, let deliveries end, give the rest back."""
+        """Stop taking requests, let deliveries end, release other messages."""
         self._call(self._close_listener())
         self._dispatcher.stop()  # which calls _drain
         self._api.stop()
@@ -196,12 +196,12 @@ class Server:
 
 
 def start_in_background(host: str = "127.0.0.1", port: int = 0) -> Server:
-    """A started server; call `stop` on it in the end."""
+    """Return a started server; call `stop` on it in the end."""
     return Server(host=host, port=port).start()
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a port in use is an error here."""
+    """Return a listening socket, so that a port in use is an error here."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -29,7 +29,7 @@ class NoAccountError(LookupError):
 
 @dataclass
 class KeyRing:
-    """The signing keys of all accounts, as the database has them."""
+    """The signing keys of all accounts, from the database."""
 
     _pairs: dict[str, KeyPair] = field(default_factory=dict)
 
@@ -78,13 +78,13 @@ class Call:
         return self.service.clock.now()
 
     def json(self) -> Any:
-        """The body as JSON, or BadRequestError."""
+        """Read the body as JSON, or raise BadRequestError."""
         data = self.unchecked_json()
         check_texts(data)
         return data
 
     def unchecked_json(self) -> Any:
-        """The same for a batch, whose items are checked one by one."""
+        """Read the body of a batch, whose items are checked one by one."""
         try:
             return json.loads(self.request.body)
         except (ValueError, RecursionError) as error:

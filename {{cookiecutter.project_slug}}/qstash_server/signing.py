@@ -22,7 +22,7 @@ def sign(
     issued_at: int,
     expires_at: int | None = None,
 ) -> str:
-    """A signature of `body` for `url`, with the whole text `sig_…` as key.
+    """Sign `body` for `url`, with the whole text `sig_…` as key.
 
     The URL is exactly the stored one (choice 10); claims beyond those of one
     genuine token are not known (choice 31).
@@ -46,7 +46,7 @@ def sign(
 
 
 def body_hash(body: bytes) -> str:
-    """SHA-256 in base64url, with its padding."""
+    """Return the SHA-256 in base64url, with its padding."""
     return urlsafe_b64encode(sha256(body).digest()).decode()
 
 

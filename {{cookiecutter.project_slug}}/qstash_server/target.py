@@ -1,4 +1,4 @@
-"""The raw request target: destinations stand in it unescaped.
+"""The raw request target, in which destinations are not escaped.
 
     /v2/publish/https://example.com/a//b?x=1&upstash-delay=3s
 
@@ -19,7 +19,7 @@ from .errors import BadRequestError
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
 SCHEME = re.compile(r"https?://", re.IGNORECASE | re.ASCII)
-# What may stand in a URL as it is; the rest is percent-encoded.
+# Characters of a URL that stay as they are; others are percent-encoded.
 AS_IS = "!\"#$%&'()*+,/:;<=>?@[\\]^_`{|}~-."
 
 
@@ -59,7 +59,7 @@ class Target:
 
 
 def parse_target(raw: str) -> Target:
-    """Cut `raw` at its first question mark and its ampersands."""
+    """Split `raw` at its first question mark and its ampersands."""
     path, mark, query = raw.partition("?")
     pieces = tuple(query.split("&")) if mark else ()
     return Target(path, pieces, bool(mark))
@@ -70,12 +70,12 @@ def is_url(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether it can name a queue, a URL group or a schedule."""
+    """True if it can name a queue, a URL group or a schedule."""
     return NAME.fullmatch(text) is not None
 
 
 def check_name(text: object, what: str) -> str:
-    """`text` as a name, or BadRequestError."""
+    """Return `text` if it is a name, or raise BadRequestError."""
     if not isinstance(text, str) or not is_name(text):
         raise BadRequestError(
             f"{what}: {text!r} may only hold letters, digits, - _ ."
@@ -84,7 +84,7 @@ def check_name(text: object, what: str) -> str:
 
 
 def check_url(text: str, what: str = "invalid destination url") -> str:
-    """`text` as a URL that can be called, or BadRequestError.
+    """Return `text` as a URL that can be called, or raise BadRequestError.
 
     Blanks and letters outside ASCII are percent-encoded and a fragment is
     dropped, as both clients do when the URL stands in a request target; the
@@ -114,7 +114,7 @@ Address = tuple[str, str, int]  # scheme, host, port
 
 
 def address_of(parts: SplitResult) -> Address:
-    """Where a URL leads, with the port that its scheme has by itself."""
+    """Return the host and port of a URL, with its scheme's default port."""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return parts.scheme, parts.hostname or "", port
 

@@ -1,4 +1,4 @@
-"""Texts that came as JSON: what no column and no header can hold."""
+"""Refuse texts in JSON that no column and no header can hold."""
 
 from __future__ import annotations
 

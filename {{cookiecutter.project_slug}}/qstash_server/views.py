@@ -1,4 +1,4 @@
-"""Rows as the JSON of the API. What is unset is absent, never null."""
+"""Rows as the JSON of the API. Unset fields are absent, never null."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def message_fields(message: Message, options: Options) -> View:
 
 
 def option_fields(options: Options) -> View:
-    """Labels and flow control."""
+    """Return labels and flow control."""
     fields: View = {}
     if options.labels:
         fields |= {"label": options.labels[0], "labels": [*options.labels]}
@@ -73,7 +73,7 @@ def option_fields(options: Options) -> View:
 
 
 def dead_letter_view(letter: DeadLetter) -> View:
-    """A Message, and what its destination last answered."""
+    """Return a Message with the last answer of its destination."""
     return message_view(letter.message) | {
         "dlqId": letter.dlq_id,
         "responseStatus": letter.response_status,
@@ -83,7 +83,7 @@ def dead_letter_view(letter: DeadLetter) -> View:
 
 
 def log_view(event: Event, body: bytes) -> View:
-    """One line of the log, with the message's body if it is not large.
+    """Return a line of the log, with the message's body if it is not large.
 
     Where documents and clients spell a field differently, both are sent.
     """
@@ -129,14 +129,14 @@ def response_fields(event: Event) -> View:
 
 
 def log_body(body: bytes, redaction: Redaction) -> str:
-    """In base64, also when it is redacted (choice 30)."""
+    """Return a body in base64, also when it is redacted (choice 30)."""
     if redaction.body and body:
         return encoded(redacted_bytes(body).encode())
     return encoded(body)
 
 
 def headers_view(headers: Pairs, redaction: Redaction) -> HeaderMap:
-    """Headers with their secrets replaced by hashes."""
+    """Return headers with their secrets replaced by hashes."""
     return {
         name: [redacted(v) if hides(name, redaction) else v for v in values]
         for name, values in header_map(headers).items()
@@ -154,7 +154,7 @@ def redacted(value: str) -> str:
 
 
 def redacted_bytes(value: bytes) -> str:
-    """The hash is in hex; the service's spelling is unknown (choice 30)."""
+    """Return a hash in hex; the service's spelling is unknown (choice 30)."""
     return f"REDACTED:{sha256(value).hexdigest()}"
 
 
@@ -163,7 +163,7 @@ def hides(name: str, redaction: Redaction) -> bool:
 
 
 def present(fields: View) -> View:
-    """The fields that are set."""
+    """Return the fields that are set."""
     return {
         name: value
         for name, value in fields.items()

@@ -9,7 +9,7 @@ HeaderMap = dict[str, list[str]]
 
 
 def header_map(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
-    """{"Content-Type": ["text/plain"]}: Go's spelling, all values."""
+    """Return {"Content-Type": ["text/plain"]}: Go's spelling, all values."""
     headers: HeaderMap = {}
     for name, value in pairs:
         headers.setdefault(canonical(name), []).append(as_text(value))
@@ -21,7 +21,7 @@ def canonical(name: str) -> str:
 
 
 def as_text(value: str) -> str:
-    """A header value to show: its bytes are kept as latin-1 inside."""
+    """Return a header value to show; inside, its bytes are latin-1 text."""
     try:
         return value.encode("latin-1").decode()
     except (UnicodeDecodeError, UnicodeEncodeError):
@@ -29,12 +29,12 @@ def as_text(value: str) -> str:
 
 
 def as_latin(value: str) -> str:
-    """The inside form of a header value that came as JSON text."""
+    """Return the latin-1 form of a header value that came as JSON text."""
     return value.encode().decode("latin-1")
 
 
 def body_fields(body: bytes, name: str = "body") -> dict[str, str]:
-    """{"body": text}, {"bodyBase64": …} if it is not text, {} if empty."""
+    """Return {"body": text}, {"bodyBase64": …} or {} for an empty body."""
     if not body:
         return {}
     try:

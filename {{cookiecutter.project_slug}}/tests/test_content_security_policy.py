@@ -14,6 +14,7 @@ from django.urls import NoReverseMatch
 from django.urls import reverse
 
 from core import csp
+from django_hookflow.transports.memory import memory_transport
 from tests.browser import browser
 
 STRICT = (
@@ -48,6 +49,7 @@ def test_a_policy_can_be_reported_only(
 def site(live_server: Any) -> str:
     """Return the address of a site with an account."""
     User.objects.create_superuser("root", password="secret")
+    memory_transport().reset()
     url: str = live_server.url
     return url
 

@@ -22,7 +22,7 @@ from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 pytestmark = pytest.mark.django_db
 
@@ -137,7 +137,7 @@ def test_refused_messages_are_throttled_and_signed_ones_never(
     settings.DJANGO_TRUSTED_PROXIES = 0
     for _ in range(4):
         client.post(webhook, b"{}", content_type="application/json")
-    MemoryTransport.drain()
+    memory_transport().drain()
 
     assert [one.status_code for one in refused] == [401, 401, 429, 429]
     assert refused[-1].headers["Retry-After"] == "60"

@@ -61,8 +61,8 @@ def test_an_unsigned_message(delivery: Delivery, caplog: Log) -> None:
 
     assert response.status_code == 401
     assert logged(caplog) == [
-        "A message for refusals is refused: It has no "
-        "Upstash-Signature (unsigned)"
+        "A message for refusals is refused: The header Upstash-Signature is "
+        "missing (unsigned)"
     ]
 
 
@@ -103,7 +103,7 @@ def test_an_expired_message(
 
     assert response.status_code == 401
     assert logged(caplog) == [
-        "A message for refusals is refused: It expired 60 seconds "
+        "A message for refusals is refused: The signature expired 60 seconds "
         "ago (expired)"
     ]
 
@@ -134,8 +134,8 @@ def test_an_oversized_message(
 
     assert response.status_code == 413
     assert logged(caplog) == [
-        "A message for refusals is refused: Its body has 1,001 "
-        "bytes, and DJANGO_HOOKFLOW_MAX_BODY lets 1,000 be read (oversized)"
+        "A message for refusals is refused: The body has 1,001 bytes, and "
+        "DJANGO_HOOKFLOW_MAX_BODY allows 1,000 (oversized)"
     ]
 
 

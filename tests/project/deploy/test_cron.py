@@ -31,7 +31,7 @@ SECRETS = "/etc/shop/production.env"
 SWEPT = ""
 CLEANED = (
     r"Deleted 0 runs finished before \d{4}-\d\d-\d\d \d\d:\d\d UTC\.\n"
-    r"Deleted 0 events nobody waited for\.\n"
+    r"Deleted 0 events that no run waited for\.\n"
     r"Deleted 0 dead letters already replayed\.\n"
 )
 SAYS = {"hookflow_sweep": SWEPT, "cleanup_workflows": CLEANED}

@@ -205,7 +205,7 @@ def test_no_secret_is_logged(site: Production) -> None:
     told = [name for name, value in site.secrets.items() if value in said]
     assert told == []
     assert forged.status_code == 401
-    assert "is refused: It has no Upstash-Signature" in said
+    assert "is refused: The header Upstash-Signature is missing" in said
     assert run_id in said
 
 

@@ -81,7 +81,7 @@ def test_an_unsigned_message_is_refused(
     assert answer.status_code == 401
     assert answer.json() == {"status": "refused"}
     assert site.wait_for_line(
-        r"It has no Upstash-Signature \(unsigned\)", mark
+        r"The header Upstash-Signature is missing \(unsigned\)", mark
     )
     assert site.steps_of(run_of(waiting)) == []
 
@@ -114,7 +114,7 @@ def test_a_message_signed_for_another_address_is_refused(
     )
 
     assert answer.status_code == 401
-    assert site.wait_for_line("is refused: Its sub is", mark)
+    assert site.wait_for_line("is refused: Signature claim 'sub' is", mark)
     assert site.steps_of(run_of(waiting)) == []
 
 
@@ -194,7 +194,7 @@ def test_an_oversized_message_is_refused(
 
     assert answer.status_code == 413
     assert answer.json() == {"status": "refused"}
-    assert site.wait_for_line(r"Its body has .*\(oversized\)", mark)
+    assert site.wait_for_line(r"The body has .*\(oversized\)", mark)
 
 
 def test_a_signed_message_that_is_no_delivery_is_never_sent_again(

@@ -1,4 +1,4 @@
-"""Commands that cron starts, or that go on by themselves with --every."""
+"""Commands that cron starts, or that repeat by themselves with --every."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ logger = logging.getLogger("django_hookflow.maintenance")
 
 LONGEST = 31_536_000  # seconds in a year
 
-# What a signal handler may put into whatever the program was doing.
+# A queue that a signal handler may use at any moment.
 Stops = SimpleQueue[int]
 
 
 class RepeatingCommand(BaseCommand):
-    """Works once, or again and again until SIGTERM or Ctrl-C."""
+    """Runs once, or with --every repeatedly until SIGTERM or Ctrl-C."""
 
     task: str  # of maintenance
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--every", type=_seconds, metavar="SECONDS",
-            help="go on, with so many seconds between, until SIGTERM",
+            help="repeat after so many seconds, until SIGTERM",
         )  # fmt: skip
 
     def handle(self, *args: Any, every: float | None, **options: Any) -> None:
@@ -55,14 +55,14 @@ class RepeatingCommand(BaseCommand):
 
     @abstractmethod
     def prepare(self, **options: Any) -> None:
-        """Look at the options; CommandError if they make no sense."""
+        """Read the options; CommandError if they make no sense."""
 
     @abstractmethod
     def work(self, *, loops: bool) -> bool:
-        """Do it once; whether there is more that should be done at once."""
+        """Do it once; return True if there is more to do at once."""
 
     def try_to_work(self, every: float) -> bool:
-        """Work on connections of its own; a database may be away for now."""
+        """Work on new connections; log it when the database cannot be used."""
         try:
             with maintenance.watched(self.task, timedelta(seconds=every)):
                 return self.work(loops=True)
@@ -74,7 +74,7 @@ class RepeatingCommand(BaseCommand):
             )
             return False
         finally:
-            # None is kept while we wait: it might break, and it costs.
+            # While waiting, a connection might break, and costs memory.
             connections.close_all()
 
     def say(self, line: str) -> None:
@@ -84,7 +84,7 @@ class RepeatingCommand(BaseCommand):
 
 @contextmanager
 def stop_signals() -> Iterator[Stops]:
-    """Where SIGTERM and SIGINT arrive; the second of a kind acts as ever."""
+    """Yield a queue of SIGTERM and SIGINT; a second one acts as usual."""
     stops: Stops = SimpleQueue()
 
     def stop(number: int, _: object) -> None:
@@ -103,7 +103,7 @@ def stop_signals() -> Iterator[Stops]:
 
 
 def _stopped(stops: Stops, seconds: float) -> bool:
-    """Wait so long for a signal; whether one has come."""
+    """Wait so long for a signal; return True if one came."""
     try:
         stops.get(timeout=seconds)
     except Empty:
@@ -115,4 +115,6 @@ def _seconds(text: str) -> float:
     with suppress(ValueError):
         if 0 < (seconds := float(text)) <= LONGEST:
             return seconds
-    raise ArgumentTypeError(f"{text!r} is not 1 to {LONGEST} seconds")
+    raise ArgumentTypeError(
+        f"Invalid interval {text!r}, expected 1 to {LONGEST} seconds"
+    )

@@ -1,10 +1,11 @@
-"""What has to be done from time to time: sweep, and clean up.
+"""Sweep, clean up and erase.
 
 Commands do it, and the maintenance webhook where nothing can start one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
@@ -16,10 +17,14 @@ from django_hookflow import clock
 from django_hookflow import signals
 from django_hookflow import tracing
 from django_hookflow.conf import conf
+from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.persistence.retention import Erased
+from django_hookflow.persistence.retention import Expired as Expired
 from django_hookflow.sending import announce
 from django_hookflow.sending import send
 from django_hookflow.tracing import Span
+from django_hookflow.transports import get_transport
 
 SWEEP_LIMIT = 1000  # runs that one sweep sends for
 SWEEP_BATCH = 50  # of them between two looks at the time
@@ -104,7 +109,7 @@ def look_again(limit: int, before: datetime) -> int:
 
 
 def look_again_at_all() -> int:
-    """Have every run that waits without a time replayed; returns how many."""
+    """Replay every run that waits without a time; return how many."""
     start, total = clock.now(), 0
     while found := look_again(SWEEP_BATCH, start):
         total += found
@@ -123,8 +128,36 @@ def clean(seconds: float | None = None) -> Cleaned:
     return Cleaned(runs, events, letters, more)
 
 
+def expired(before: datetime) -> Expired:
+    """Return the rows that may be deleted: what ended before a time."""
+    return WorkflowPersistence.expired(before)
+
+
+def delete(rows: QuerySet[Any]) -> Iterator[int]:
+    """Delete expired rows in batches; yield how many each batch had."""
+    return WorkflowPersistence.delete_expired(rows)
+
+
+def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
+    """Delete a run with its replays, whatever their age."""
+    return WorkflowPersistence.erase(
+        run_id, and_open=and_open, dry_run=dry_run
+    )
+
+
+def clear_backoff() -> None:
+    """Let the next sweep send for all overdue runs, also those put off."""
+    WorkflowPersistence.hasten()
+
+
+def resend(run: WorkflowRun, not_before: datetime | None = None) -> None:
+    """Send the live message of a run once more; raises TransportError."""
+    message = WorkflowPersistence.delivery_for(run, run.wake_token, not_before)
+    get_transport().send(message)
+
+
 def watched(task: str, every: timedelta) -> Span:
-    """What tracers see of a task, which should be done this often."""
+    """Return a context in which tracers watch a task of this interval."""
     return tracing.job(MONITORS[task], every)
 
 

@@ -1,4 +1,4 @@
-"""Ports of this machine that nobody listens at."""
+"""Ports of this machine on which no process listens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from contextlib import suppress
 
 HOST = "127.0.0.1"
-# Below those that a kernel gives to whoever connects, so that none of them
+# Below those that a kernel gives to outgoing connections, so that none of them
 # is taken between the moment it is found free and the start of a server.
 CANDIDATES = range(10_000, 32_768)
 
@@ -18,7 +18,7 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ones."""
+    """Return so many different ports."""
     draw = random.SystemRandom()
     found: list[int] = []
     with ExitStack() as held:

@@ -1,4 +1,4 @@
-"""A test that hangs costs minutes and says its name, not the whole run."""
+"""A test that hangs ends after minutes, by its name; the others go on."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""What carries deliveries; the setting names one by its dotted path."""
+"""Transports carry deliveries; a setting names one by its dotted path."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
-from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from django_hookflow.conf import conf
@@ -12,18 +11,15 @@ from django_hookflow.transports.base import Transport
 
 
 def get_transport() -> Transport:
-    """The transport of DJANGO_HOOKFLOW_TRANSPORT, one object per process."""
+    """Return the transport of DJANGO_HOOKFLOW_TRANSPORT.
+
+    There is one object for each dotted path in a process: a transport may
+    keep connections, and reads its settings whenever it uses them.
+    """
     return _transport(conf.DJANGO_HOOKFLOW_TRANSPORT)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _transport(dotted: str) -> Transport:
     kind: type[Transport] = import_string(dotted)
     return kind()
-
-
-def _forget(**_: object) -> None:
-    _transport.cache_clear()
-
-
-setting_changed.connect(_forget)

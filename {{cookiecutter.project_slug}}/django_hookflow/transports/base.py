@@ -1,4 +1,4 @@
-"""The waist of the engine: a delivery goes out."""
+"""The base class of transports, and the addresses they send to."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from django_hookflow.delivery import Delivery
 
 
 class Transport(ABC):
-    """Sends deliveries. It knows nothing of runs.
+    """Sends deliveries, and knows nothing of runs.
 
-    How they come back is its own affair; those that come by HTTP derive from
-    SignedTransport.
+    How they come back is its own matter; transports whose messages come by
+    HTTP derive from SignedTransport. Tests to inherit are in
+    django_hookflow.testing.transports.
     """
 
     @abstractmethod
     def send(self, delivery: Delivery) -> None:
-        """Hand over a message, soon; TransportError if that is not sure."""
+        """Send a message without delay; TransportError if it may be lost."""
 
     def trouble(self) -> str:
-        """Why no message would be taken now, and what to do; or nothing.
+        """Return why messages cannot be sent now, and what to do; or "".
 
-        It may ask over the network, and what it says may be shown to anybody.
+        It may use the network. The text may be public: no secrets in it.
         """
         return ""
 
     def check(self) -> list[CheckMessage]:
-        """What is wrong with its settings."""
+        """Return the problems of its settings."""
         return []
 
 
 def webhook_url(workflow_id: str) -> str:
-    """The public address that moves runs of a workflow.
+    """Return the public address for messages to runs of a workflow.
 
-    Made of settings alone: what a request says of itself is not trusted.
+    It is made from settings alone: a request's Host is not trusted.
     """
     return public_url("django_hookflow:workflow_webhook", workflow_id)
 
 
 def task_url(task: str) -> str:
-    """The public address that has a task of maintenance done."""
+    """Return the public address that starts a task of maintenance."""
     return public_url("django_hookflow:maintenance_webhook", task)

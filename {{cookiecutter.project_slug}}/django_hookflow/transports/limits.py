@@ -1,4 +1,4 @@
-"""A limit for the time that something takes, whatever it waits for."""
+"""A time limit for a function, whatever it waits for."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Threads that may be left behind; they end when what they wait for does.
-AT_ONCE = 32
+# Threads that may still run when their time is up.
+MAX_THREADS = 32
 
-_free = BoundedSemaphore(AT_ONCE)
+_free = BoundedSemaphore(MAX_THREADS)
 
 
 def within(seconds: float, do: Callable[[], T]) -> T:
-    """What `do` returns; TimeoutError when it takes longer than that.
+    """Return the result of `do`, or raise TimeoutError after some seconds.
 
-    A client's own limit is one for each read: it never ends an answer that
-    comes byte by byte, and knows nothing of the look-up of a name. So `do`
-    runs in a thread, which is left to itself when the time is up.
+    A client's own limit is for each read: it never ends an answer that comes
+    byte by byte, and does not include the look-up of a name. So `do` runs in
+    a thread, which is abandoned when the time is up.
     """
     if not _free.acquire(blocking=False):
-        raise TimeoutError(f"{AT_ONCE} earlier ones still wait")
+        raise TimeoutError(f"{MAX_THREADS} earlier calls still wait")
     done: Future[T] = Future()
     job = partial(copy_context().run, _do, do, done)
     Thread(target=job, name="hookflow-within", daemon=True).start()

@@ -1,7 +1,7 @@
-"""Deliveries that stay in the process: for tests, and a product itself.
+"""A transport that keeps its messages in the process: for tests.
 
-Every message is signed and posted to the real webhook, like QStash does; a
-test can drop, double, delay and reorder them on the way.
+Every message is signed and posted to the real webhook, as QStash does; a test
+can drop, duplicate, delay and reorder them on the way.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
-from typing import ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http.response import HttpResponseBase
 from django.test import Client
 
 from django_hookflow import clock
+from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import NON_RETRYABLE
+from django_hookflow.transports import get_transport
 from django_hookflow.transports.base import webhook_url
 from django_hookflow.transports.signature import sign
 from django_hookflow.transports.signed import SignedTransport
@@ -32,7 +33,7 @@ BACKOFF = (12, 148, 1808, 22_026)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A delivery on its way."""
+    """A delivery that was sent and has not arrived."""
 
     number: int
     delivery: Delivery
@@ -43,61 +44,59 @@ class Message:
 class MemoryTransport(SignedTransport):
     """Keeps messages until `deliver` or `drain` is called."""
 
-    waiting: ClassVar[list[Message]] = []
-    dead: ClassVar[list[Message]] = []
-    retries: ClassVar[int] = 3
-    _numbers: ClassVar[Iterable[int]] = itertools.count()
-    _lock: ClassVar[threading.Lock] = threading.Lock()
+    retries = 3
+
+    def __init__(self) -> None:
+        self.waiting: list[Message] = []
+        self.dead: list[Message] = []
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
 
     def send(self, delivery: Delivery) -> None:
         now = clock.now()
         due = max(delivery.not_before or now, now)
         with self._lock:
-            number = next(iter(self._numbers))
+            number = next(self._numbers)
             self.waiting.append(
                 Message(number=number, delivery=delivery, due=due)
             )
 
-    @classmethod
-    def reset(cls) -> None:
-        cls.waiting.clear()
-        cls.dead.clear()
+    def reset(self) -> None:
+        """Forget all messages."""
+        self.waiting.clear()
+        self.dead.clear()
 
-    @classmethod
-    def due(cls) -> list[Message]:
-        """What may be delivered now, the oldest first."""
-        ready = [m for m in list(cls.waiting) if m.due <= clock.now()]
+    def due(self) -> list[Message]:
+        """Return the messages that may be delivered now, oldest first."""
+        ready = [m for m in list(self.waiting) if m.due <= clock.now()]
         return sorted(ready, key=lambda m: (m.due, m.number))
 
-    @classmethod
-    def next_due(cls) -> datetime | None:
-        """When the next message is due; None when none is waiting."""
-        return min((m.due for m in cls.waiting), default=None)
+    def next_due(self) -> datetime | None:
+        """Return when the next message is due; None when none is waiting."""
+        return min((m.due for m in self.waiting), default=None)
 
-    @classmethod
-    def deliver(cls, message: Message) -> HttpResponseBase:
+    def deliver(self, message: Message) -> HttpResponseBase:
         """Post a message once; 2xx ends it, all else is tried again later."""
-        cls.take(message)
+        self.take(message)
         response = post(message.delivery, retried=message.retried)
         if not 200 <= response.status_code < 300:
-            cls._after_failure(message, response)
+            self._after_failure(message, response)
         return response
 
-    @classmethod
-    def take(cls, message: Message) -> None:
-        with cls._lock:
-            if message in cls.waiting:
-                cls.waiting.remove(message)
+    def take(self, message: Message) -> None:
+        """Lose a message."""
+        with self._lock:
+            if message in self.waiting:
+                self.waiting.remove(message)
 
-    @classmethod
     def _after_failure(
-        cls, message: Message, response: HttpResponseBase
+        self, message: Message, response: HttpResponseBase
     ) -> None:
         if (
             response.status_code == NON_RETRYABLE
-            or message.retried >= cls.retries
+            or message.retried >= self.retries
         ):
-            cls.dead.append(message)
+            self.dead.append(message)
             return
         seconds = response.headers.get("Retry-After")
         pause = float(seconds) if seconds else BACKOFF[message.retried]
@@ -106,31 +105,43 @@ class MemoryTransport(SignedTransport):
             due=clock.now() + timedelta(seconds=pause),
             retried=message.retried + 1,
         )
-        with cls._lock:
-            cls.waiting.append(again)
+        with self._lock:
+            self.waiting.append(again)
 
-    @classmethod
     def drain(
-        cls,
+        self,
         times: int = 1,
         on_delivery: Callable[[Message], None] | None = None,
     ) -> int:
-        """Deliver what is due until nothing is, each message `times` times.
+        """Deliver messages until none is due, each of them `times` times.
 
         Returns how many messages were delivered.
         """
         delivered = 0
-        while ready := cls.due():
+        while ready := self.due():
             if on_delivery is not None:
                 on_delivery(ready[0])
             for _ in range(times):
-                cls.deliver(ready[0])
+                self.deliver(ready[0])
             delivered += 1
         return delivered
 
 
+def memory_transport() -> MemoryTransport:
+    """Return the site's transport, with the messages that wait in it."""
+    transport = get_transport()
+    if not isinstance(transport, MemoryTransport):
+        raise ImproperlyConfigured(
+            f"DJANGO_HOOKFLOW_TRANSPORT is {conf.DJANGO_HOOKFLOW_TRANSPORT!r},"
+            " which keeps no messages in memory. Set it to "
+            '"django_hookflow.transports.memory.MemoryTransport" in the '
+            "settings of your tests."
+        )
+    return transport
+
+
 def post(delivery: Delivery, retried: int = 0) -> HttpResponseBase:
-    """What QStash posts for a delivery, to the webhook of this process."""
+    """Post a delivery to the webhook of this process, as QStash would."""
     body = delivery.encode()
     url = webhook_url(delivery.workflow_id)
     path = "/" + url.split("/", 3)[3]

@@ -1,4 +1,4 @@
-"""Deliveries by QStash: Upstash's, or the embedded server."""
+"""The transport that uses QStash: Upstash's, or the embedded server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cached_property
+from functools import lru_cache
 from functools import partial
 from urllib.parse import quote
 from urllib.parse import urlsplit
@@ -30,25 +30,29 @@ from django_hookflow.transports.signed import SignedTransport
 
 logger = logging.getLogger("django_hookflow.transport")
 
-# How far QStash's clock may be behind ours: a hop that is longer than its
-# quota is refused, by its clock and not by ours.
-SKEW = timedelta(seconds=60)
+# QStash's clock may be this much behind ours. It compares a hop with its quota
+# by its own clock.
+CLOCK_SKEW = timedelta(seconds=60)
 
 
 class QStashTransport(SignedTransport):
     """Publishes with the official client."""
+
+    def __init__(self) -> None:
+        # Another one only when a test changes a setting.
+        self._client_of = lru_cache(maxsize=1)(new_client)
 
     def send(self, delivery: Delivery) -> None:
         try:
             within(
                 conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT, self._publish(delivery)
             )
-        # The client raises whatever goes wrong below it: httpx's errors, its
-        # own, those of a body that is no JSON, and when it is made those of
-        # what stands in the environment. For us they are one.
+        # The client raises httpx's errors, its own, those of a body that is
+        # not JSON and, when it is made, those of the environment's variables.
+        # Here they are all one.
         except Exception as error:
             raise TransportError(
-                f"QStash took no message: {explained(error)}"
+                f"QStash did not accept the message: {explained(error)}"
             ) from None
 
     def _publish(self, delivery: Delivery) -> Callable[[], object]:
@@ -60,25 +64,25 @@ class QStashTransport(SignedTransport):
             not_before=_not_before(delivery),
             deduplication_id=_deduplication_id(delivery),
             retries=conf.DJANGO_HOOKFLOW_QSTASH_RETRIES,
-            # A comma would make two labels, an umlaut no header at all.
+            # A comma would make two labels, an umlaut an invalid header.
             label=quote(delivery.workflow_id, safe=""),
             flow_control=_flow_control(),
         )
 
     def trouble(self) -> str:
-        """Ask for the signing keys, which costs no message."""
+        """Ask QStash for the signing keys, which is free of charge."""
         try:
             keys = within(
                 conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT,
                 lambda: self._client.signing_key.get(),
             )
         except Exception as error:
-            logger.warning("QStash is not reached: %s", explained(error))
-            # Not its text, which may hold what the token is.
+            logger.warning("QStash cannot be reached: %s", explained(error))
+            # Without its text, which may contain the token.
             return (
-                f"QStash does not answer as it should "
-                f"({type(error).__name__}). Compare QSTASH_URL and "
-                "QSTASH_TOKEN with its console, and see its status page."
+                f"QStash cannot be reached ({type(error).__name__}). Compare "
+                "QSTASH_URL and QSTASH_TOKEN with its console, and see its "
+                "status page."
             )
         ours = {conf.QSTASH_CURRENT_SIGNING_KEY, conf.QSTASH_NEXT_SIGNING_KEY}
         if keys.current in ours:
@@ -92,30 +96,35 @@ class QStashTransport(SignedTransport):
     def check(self) -> list[CheckMessage]:
         return [*_check_url(), *_check_token(), *super().check()]
 
-    @cached_property
+    @property
     def _client(self) -> QStash:
-        return qstash_client(conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT)
+        """The client of the settings, which keeps its connections."""
+        return self._client_of(
+            conf.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT,
+            conf.QSTASH_URL,
+            conf.QSTASH_TOKEN,
+        )
 
 
 def explained(error: Exception) -> str:
-    """What an error says, without the token that its request carried."""
+    """Return the text of an error without the token of its request."""
     is_of_httpx = isinstance(error, httpx.HTTPError | httpx.InvalidURL)
     text = safe_text(error) if is_of_httpx else f"{error}"
     token = f"{conf.QSTASH_TOKEN or ''}".strip()
     return text.replace(token, "…") if token else text
 
 
-def qstash_client(timeout: float) -> QStash:
-    """The official client of the settings, with a timeout in seconds."""
+def new_client(timeout: float, url: str, token: str) -> QStash:
+    """Return an official client, with a timeout in seconds."""
     # Retries would only make the caller wait; the sweeper sends again.
-    client = QStash(conf.QSTASH_TOKEN, base_url=conf.QSTASH_URL, retry=False)
+    client = QStash(token, base_url=url, retry=False)
     # The client offers no timeout of its own (600 s; qstash 3.4.0).
     client.http._client.timeout = httpx.Timeout(timeout)
     return client
 
 
 def _not_before(delivery: Delivery) -> int | None:
-    """Unix seconds, rounded up; a sleep longer than QStash's goes in hops."""
+    """Return Unix seconds, rounded up, and at most one hop from now."""
     now = clock.now()
     if delivery.not_before is None or delivery.not_before <= now:
         return None
@@ -125,11 +134,11 @@ def _not_before(delivery: Delivery) -> int | None:
 
 def _longest_hop() -> timedelta:
     quota = timedelta(seconds=conf.DJANGO_HOOKFLOW_MAX_DELAY)
-    return max(quota - SKEW, quota / 2)
+    return max(quota - CLOCK_SKEW, quota / 2)
 
 
 def _flow_control() -> FlowControl | None:
-    """All deliveries to this site share one key, whatever their workflow."""
+    """Limit all deliveries to this site together, by one key."""
     parallelism = conf.DJANGO_HOOKFLOW_PARALLELISM
     if not parallelism:
         return None
@@ -172,8 +181,8 @@ def _check_token() -> list[CheckMessage]:
     return [
         Error(
             "QSTASH_TOKEN is not configured, so nothing can be published.",
-            hint="Copy it from the QStash console; the embedded server takes "
-            "any text that both sides know.",
+            hint="Copy it from the QStash console; for the embedded server, "
+            "any text will do that both sides know.",
             id="django_hookflow.E005",
         )
     ]

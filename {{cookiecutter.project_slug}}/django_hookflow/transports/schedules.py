@@ -1,4 +1,4 @@
-"""Schedules of QStash, by which it posts to this site from time to time."""
+"""Schedules at QStash, by which it posts to this site again and again."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from django_hookflow.exceptions import TransportError
 from django_hookflow.http import safe_address
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.qstash import explained
-from django_hookflow.transports.qstash import qstash_client
+from django_hookflow.transports.qstash import new_client
 
 PREFIX = "hookflow"
-PATIENCE = 10  # seconds for an answer
+TIMEOUT = 10  # seconds for an answer
 
 
 class QStashAwayError(TransportError):
-    """Nothing answers at QSTASH_URL."""
+    """QSTASH_URL does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A task of maintenance, and when QStash asks for it."""
+    """A task of maintenance, and when QStash starts it."""
 
     task: str
     cron: str
-    order: Mapping[str, Any]  # what the message says, as JSON
+    order: Mapping[str, Any]  # the body of the message, as JSON
 
     @property
     def schedule_id(self) -> str:
-        """The same at every registration, so that there is one of it.
+        """The same at every registration, so that it exists only once.
 
-        It names the host: others may use the same QStash account.
+        It names the host: other sites may use the same QStash account.
         """
         host = urlsplit(conf.DJANGO_HOOKFLOW_DOMAIN).hostname or ""
         return f"{PREFIX}-{self.task}-{host.replace(':', '-')}"
@@ -62,7 +62,10 @@ class Registered:
 
 
 def register(schedule: Schedule) -> None:
-    """Have it, in place of the one with its id; raises TransportError."""
+    """Create a schedule, or replace the one with its id.
+
+    Raises TransportError.
+    """
     with _asking() as client:
         client.schedule.create(
             schedule_id=schedule.schedule_id,
@@ -71,14 +74,14 @@ def register(schedule: Schedule) -> None:
             body=json.dumps(schedule.order),
             content_type="application/json",
             method="POST",
-            # The next message comes soon enough, or does what this one did.
+            # The next message comes soon, and does the same.
             retries=0,
             label="hookflow-maintenance",
         )
 
 
 def registered() -> list[Registered]:
-    """The schedules of maintenance that QStash has, of other hosts too."""
+    """Return QStash's schedules of maintenance, also those of other hosts."""
     with _asking() as client:
         return [
             Registered(one.schedule_id, one.cron, one.destination, one.paused)
@@ -94,13 +97,13 @@ def remove(schedule_id: str) -> None:
 
 @contextmanager
 def _asking() -> Iterator[QStash]:
-    """The client; what it raises becomes a sentence."""
-    client = qstash_client(PATIENCE)
+    """Yield a client; its errors become TransportErrors."""
+    client = new_client(TIMEOUT, conf.QSTASH_URL, conf.QSTASH_TOKEN)
     try:
         yield client
     except httpx.TransportError as error:
         raise QStashAwayError(
-            f"QStash is not reached at {safe_address(conf.QSTASH_URL)}: "
+            f"QStash cannot be reached at {safe_address(conf.QSTASH_URL)}: "
             f"{explained(error)}. Compare QSTASH_URL; if it is the embedded "
             "server, start that first."
         ) from None

@@ -1,8 +1,8 @@
-"""QStash's signature: a JWT over the address and the hash of the body.
+"""QStash's signature: a JWT with the address and the hash of the body.
 
 Facts from https://upstash.com/docs/qstash/howto/signature (2026-08). The
 official Receiver is not used: it ignores its clock tolerance, fails on bytes
-and reports the wrong cause.
+and reports a wrong cause.
 """
 
 from __future__ import annotations
@@ -42,11 +42,10 @@ PUBLIC_KEYS = frozenset(
     }
 )
 
-# Where what a claim should be comes from.
-SHOULD_BE = {
-    "iss": "Something that is not QStash has the signing keys",
-    "sub": "The latter is made of DJANGO_HOOKFLOW_DOMAIN and the route of the "
-    "webhook",
+# Explains the expected value of a claim.
+EXPLANATIONS = {
+    "iss": "only QStash should have the signing keys",
+    "sub": "DJANGO_HOOKFLOW_DOMAIN and the path of the webhook",
 }
 
 # Expiry and the rest are checked below, against our own clock.
@@ -63,7 +62,7 @@ SIGNATURE_ONLY: Options = {
 
 
 def sign(body: bytes, url: str) -> str:
-    """A token as QStash makes it, for transports that play its part."""
+    """Return a token as QStash makes it, for transports that imitate it."""
     now = clock.now()
     claims = {
         "aud": "",
@@ -79,15 +78,15 @@ def sign(body: bytes, url: str) -> str:
 
 
 def verify_qstash_signature(token: str, body: bytes, url: str) -> None:
-    """Refuse what QStash did not sign for `url`, with the real reason.
+    """Raise InvalidDelivery unless QStash signed the body for `url`.
 
-    Raises InvalidDelivery, whose text is for our log and not for the sender.
+    Its text is for the site's log, not for the sender.
     """
     claims = _signed_claims(token)
     _compare("iss", claims.get("iss"), ISSUER)
     _compare("sub", claims.get("sub"), url)
     _check_time(claims, clock.now())
-    # Half a surrogate pair is no hash, and cannot be encoded as it is.
+    # A lone surrogate cannot be encoded.
     signed = str(claims.get("body", "")).encode(errors="replace")
     if not hmac.compare_digest(
         signed.rstrip(b"="), body_hash(body).rstrip("=").encode()
@@ -100,7 +99,7 @@ def body_hash(body: bytes) -> str:
 
 
 def _signed_claims(token: str) -> dict[str, Any]:
-    """The claims, when the current or the next key signed them."""
+    """Return the claims, if the current or the next key signed them."""
     reason = "No signing key is configured"
     for key in _keys():
         try:
@@ -108,8 +107,8 @@ def _signed_claims(token: str) -> dict[str, Any]:
                 token, key, algorithms=["HS256"], options=SIGNATURE_ONLY
             )
             return claims
-        # The head of a token is JSON that anyone may write: a thousand
-        # brackets make its parser give up in its own way.
+        # The head of a token is JSON that anyone may write: the parser raises
+        # RecursionError for a thousand brackets.
         except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
             reason = str(error)
     raise InvalidDelivery(
@@ -119,7 +118,7 @@ def _signed_claims(token: str) -> dict[str, Any]:
 
 
 def _keys() -> list[str]:
-    """An empty key would let anyone sign."""
+    """Return the keys; with an empty one, anyone could sign."""
     keys = (conf.QSTASH_CURRENT_SIGNING_KEY, conf.QSTASH_NEXT_SIGNING_KEY)
     return [key for key in keys if key]
 
@@ -127,13 +126,13 @@ def _keys() -> list[str]:
 def _compare(claim: str, found: object, expected: str) -> None:
     if found != expected:
         raise InvalidDelivery(
-            f"Its {claim} is {found!r} and should be {expected!r}. "
-            f"{SHOULD_BE[claim]}"
+            f"Signature claim {claim!r} is {found!r}, expected {expected!r} "
+            f"({EXPLANATIONS[claim]})"
         )
 
 
 def _is_seconds(value: object) -> bool:
-    """Whether it is a whole number that a float can be compared with."""
+    """True when it is an int that can be compared with a float."""
     return type(value) is int and abs(value) < 2**53
 
 
@@ -141,15 +140,18 @@ def _check_time(claims: Mapping[str, Any], now: datetime) -> None:
     expires: Any = claims.get("exp")
     begins: Any = claims.get("nbf", 0)
     if not (_is_seconds(expires) and _is_seconds(begins)):
-        raise InvalidDelivery("Its exp or nbf is not a number of seconds")
+        raise InvalidDelivery(
+            "Signature claim 'exp' or 'nbf' is not a number of seconds"
+        )
     moment, leeway = now.timestamp(), LEEWAY.total_seconds()
     if moment > expires + leeway:
         raise InvalidDelivery(
-            f"It expired {moment - expires:.0f} seconds ago", kind="expired"
+            f"The signature expired {moment - expires:.0f} seconds ago",
+            kind="expired",
         )
     # QStash sends the year 1 as nbf: a large negative number is fine.
     if moment < begins - leeway:
         raise InvalidDelivery(
-            f"It is not valid for another {begins - moment:.0f} seconds: "
-            "compare the clocks"
+            "The signature is not valid for another "
+            f"{begins - moment:.0f} seconds: compare the clocks"
         )

@@ -27,22 +27,26 @@ KEYS = ("QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY")
 
 
 class SignedTransport(Transport):
-    """Gets its messages back by HTTP, signed as QStash does."""
+    """Receives its messages by HTTP, signed as QStash does."""
 
     def receive(self, request: HttpRequest, workflow_id: str) -> Delivery:
-        """The delivery in a request; InvalidDelivery if it is not genuine."""
+        """Return the delivery in a request, or raise InvalidDelivery."""
         body = signed_body(request, webhook_url(workflow_id))
         delivery = Delivery.decode(body)
         if delivery.workflow_id != workflow_id:
             raise InvalidDelivery(
-                "It is for another workflow",
+                f"The body is for workflow {delivery.workflow_id!r}, expected "
+                f"{workflow_id!r}",
                 status=NON_RETRYABLE,
                 kind="malformed",
             )
         return delivery
 
     def receive_task(self, request: HttpRequest, task: str) -> bytes:
-        """The body of a request for a task of maintenance, or the same."""
+        """Return the body of a request for a task of maintenance.
+
+        Raises InvalidDelivery.
+        """
         return signed_body(request, task_url(task))
 
     def check(self) -> list[CheckMessage]:
@@ -53,29 +57,30 @@ class SignedTransport(Transport):
 
 
 def signed_body(request: HttpRequest, url: str) -> bytes:
-    """The body that QStash signed for `url`; InvalidDelivery if it did not.
+    """Return the body if QStash signed it for `url`, or raise InvalidDelivery.
 
-    It is read only after its size has been looked at, and only when there
-    is a signature at all.
+    The body is not read when it is too large or has no signature.
     """
     _refuse_oversized(_content_length(request))
     token = request.headers.get("Upstash-Signature", "")
     if not token:
-        raise InvalidDelivery("It has no Upstash-Signature", kind="unsigned")
+        raise InvalidDelivery(
+            "The header Upstash-Signature is missing", kind="unsigned"
+        )
     body = _body(request)
     verify_qstash_signature(token, body, url)
     return body
 
 
 def _body(request: HttpRequest) -> bytes:
-    """All of it; InvalidDelivery when it is too large, or read already."""
+    """Read the body; InvalidDelivery if too large, or read before."""
     if hasattr(request, "_body"):
         return request.body
     if getattr(request, "_read_started", False):
         raise InvalidDelivery(
-            "Its body was read before it came here: some middleware uses "
-            "request.read() or request.POST. Let it use request.body, or "
-            "leave this address out",
+            "The body was already read: some middleware uses request.read() "
+            "or request.POST. Let it use request.body, or leave this address "
+            "out",
             kind="unreadable",
         )
     # DATA_UPLOAD_MAX_MEMORY_SIZE, which is for forms, may be smaller.
@@ -86,11 +91,10 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _read(request: HttpRequest) -> bytes:
-    """What the server has of the body, and a byte more than is allowed.
+    """Read the body, and at most a byte more than is allowed.
 
-    A tunnel may pass it on in chunks, without a length. A server that puts
-    them together says so by wsgi.input_terminated; without that, a read
-    could wait for ever.
+    A tunnel may send it in chunks, without a length. A server that joins them
+    says so by wsgi.input_terminated; without that, a read could wait for ever.
     """
     if request.META.get("CONTENT_LENGTH"):
         return bytes(request.read(_content_length(request)))
@@ -104,7 +108,7 @@ def _read(request: HttpRequest) -> bytes:
 
 
 def _content_length(request: HttpRequest) -> int:
-    """As the server has found it; 0 when there is no body."""
+    """Return the length by the header; 0 when it has none."""
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -115,8 +119,8 @@ def _refuse_oversized(size: int) -> None:
     most = conf.DJANGO_HOOKFLOW_MAX_BODY
     if size > most:
         raise InvalidDelivery(
-            f"Its body has {size:,} bytes, and DJANGO_HOOKFLOW_MAX_BODY lets "
-            f"{most:,} be read",
+            f"The body has {size:,} bytes, and DJANGO_HOOKFLOW_MAX_BODY allows"
+            f" {most:,}",
             status=413,
             kind="oversized",
         )
@@ -147,7 +151,7 @@ def _check_domain() -> list[CheckMessage]:
 
 
 def _check_redirect(domain: str) -> list[CheckMessage]:
-    """A proxy may add https on the way, so it is not an error."""
+    """Warn only: a proxy may add https on the way."""
     if domain.startswith("https:") or not settings.SECURE_SSL_REDIRECT:
         return []
     return [
@@ -165,7 +169,7 @@ def _check_key(name: str) -> list[CheckMessage]:
     if not value:
         return [
             Error(
-                f"{name} is not configured, so no message can be believed.",
+                f"{name} is not configured, so no message can be verified.",
                 hint="Copy it from the QStash console.",
                 id="django_hookflow.E003",
             )
@@ -183,14 +187,14 @@ def _check_key(name: str) -> list[CheckMessage]:
 
 
 def _check_strength(name: str, value: str) -> list[CheckMessage]:
-    """A space at an end spoils a key on a laptop too."""
+    """Refuse weak keys unless DEBUG is on, and a space at an end always."""
     problem = weakness(value)
     if not problem or (settings.DEBUG and value == value.strip()):
         return []
     return [
         Error(
             f"{name} can be guessed or is mistyped: it {problem}. Messages "
-            "forged with it would be believed.",
+            "forged with it would be accepted.",
             hint="Copy it from the QStash console, without spaces. For the "
             'embedded server: python -c "import secrets; '
             "print('sig_' + secrets.token_urlsafe(24))\"",

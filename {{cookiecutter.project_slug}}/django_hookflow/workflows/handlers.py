@@ -1,4 +1,4 @@
-"""Doors for older imports: the check of signatures, the next message."""
+"""Functions for older imports: check a signature, send the next message."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from django_hookflow.exceptions import InvalidDelivery
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
-from django_hookflow.persistence import WorkflowPersistence
-from django_hookflow.transports import get_transport
+from django_hookflow.operations.maintenance import resend
 from django_hookflow.transports.signed import signed_body
 
 __all__ = ["publish_next_step", "verify_qstash_signature"]
 
 
 class DoorError(WorkflowError):
-    """A WorkflowError, as older code expects here, that is of no step."""
+    """A WorkflowError, as older code expects here, without a step."""
 
     def __init__(self, reason: str) -> None:
         Exception.__init__(self, reason)
@@ -30,7 +29,7 @@ class DoorError(WorkflowError):
 
 
 def verify_qstash_signature(request: HttpRequest) -> bool:
-    """True when QStash signed the request for its address on this site.
+    """Return True if QStash signed the request for its address here.
 
     Raises WorkflowError, with the real reason, when it did not.
     """
@@ -53,9 +52,10 @@ def publish_next_step(
 ) -> None:
     """Send the live message of a run once more, which does no harm.
 
-    `data` and `completed_steps` travelled with the message once. They are in
-    the database now, so they are ignored. Raises WorkflowError.
+    `data` and `completed_steps` are ignored: they were once part of the
+    message, and are in the database now. Raises WorkflowError.
     """
+
     run = WorkflowRun.objects.filter(
         run_id=run_id, workflow_id=workflow_id
     ).first()
@@ -64,10 +64,7 @@ def publish_next_step(
             f"No run {run_id!r} of {workflow_id!r}. Start one by trigger()."
         )
     later = clock.now() + timedelta(seconds=delay_seconds)
-    message = WorkflowPersistence.delivery_for(
-        run, run.wake_token, later if delay_seconds else None
-    )
     try:
-        get_transport().send(message)
+        resend(run, later if delay_seconds else None)
     except TransportError as error:
         raise DoorError(str(error)) from error

@@ -16,7 +16,7 @@ from django.test import Client
 
 from django_hookflow import clock
 from django_hookflow.models import WorkflowRun
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from orders.models import Product
 from payments_sandbox.notifications import next_due
 from payments_sandbox.notifications import send_due
@@ -73,7 +73,7 @@ class World:
 
     def run_until_quiet(self) -> None:
         """Let happen what is due now."""
-        while MemoryTransport.drain(self.deliveries) or self.notify():
+        while memory_transport().drain(self.deliveries) or self.notify():
             pass
 
     def pass_time(self, seconds: float) -> None:
@@ -85,7 +85,7 @@ class World:
         return report.delivered + report.failed
 
     def next_due(self) -> datetime | None:
-        times = (MemoryTransport.next_due(), next_due())
+        times = (memory_transport().next_due(), next_due())
         return min((time for time in times if time), default=None)
 
     def journal(self) -> list[tuple[str, str]]:
@@ -107,8 +107,8 @@ def world(
     settings.PAYMENTS_SANDBOX_SECONDS = 1
     settings.PAYMENTS_SANDBOX_SLOW_SECONDS = 1200
     settings.ORDERS_PAYMENT_TIMEOUT = 3600
-    MemoryTransport.reset()
+    memory_transport().reset()
     world = World(request.param)
     with clock.source(lambda: world.now):
         yield world
-    MemoryTransport.reset()
+    memory_transport().reset()

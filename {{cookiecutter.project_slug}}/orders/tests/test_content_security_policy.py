@@ -9,7 +9,7 @@ import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from orders.models import Product
 from tests.browser import browser
 
@@ -23,7 +23,7 @@ def shop(live_server: Any, settings: LazySettings) -> str:
         sku="MUG", name="Mug", price=Decimal("14.50"), stock=10
     )
     User.objects.create_superuser("root", password="secret")
-    MemoryTransport.reset()
+    memory_transport().reset()
     url: str = live_server.url
     return url
 

@@ -15,7 +15,7 @@ from django.test import Client
 
 from django_hookflow import clock
 from django_hookflow.models import WorkflowRun
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from orders.models import Product
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,7 @@ def address() -> str:
 def client(address: str) -> Iterator[Client]:
     """Yield a client behind our proxy, while a minute begins."""
     minute = datetime(2026, 1, 1, tzinfo=UTC)
-    MemoryTransport.reset()
+    memory_transport().reset()
     with clock.source(lambda: minute):
         yield Client(headers={"X-Forwarded-For": f"6.6.6.6, {address}"})
 

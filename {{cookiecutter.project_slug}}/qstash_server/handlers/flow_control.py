@@ -19,7 +19,7 @@ MAX_PERIOD = 7 * 24 * 3600  # seconds
 
 
 def list_all(call: Call) -> Reply:
-    """An array as in the OpenAPI file, not the older object (choice 22)."""
+    """Answer an array as in the OpenAPI file, not an object (choice 22)."""
     search = dict(call.target.parameters()).get("search", "")
     rows = lanes.lanes_of(call.account, FLOW).order_by("name")
     found = [row for row in rows if search in row.name]
@@ -39,7 +39,7 @@ def resume(call: Call) -> Reply:
 
 
 def pin(call: Call) -> Reply:
-    """Set limits that messages cannot change; the counters start anew."""
+    """Set limits that messages cannot change, and reset the counters."""
     given = _numbers(call, "parallelism", "rate", "period")
     values: dict[str, Any] = dict(given)
     if "parallelism" in given:
@@ -52,7 +52,7 @@ def pin(call: Call) -> Reply:
 
 
 def unpin(call: Call) -> Reply:
-    """The limits stay until the next message with the key."""
+    """Set limits that last until the next message with the key."""
     named = dict(call.target.parameters())
     values = {
         field: False

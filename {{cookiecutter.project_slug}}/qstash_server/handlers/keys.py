@@ -1,4 +1,4 @@
-"""/v2/keys: what deliveries are signed with."""
+"""/v2/keys: the keys that sign deliveries."""
 
 from __future__ import annotations
 

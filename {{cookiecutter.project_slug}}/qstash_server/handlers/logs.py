@@ -1,4 +1,4 @@
-"""GET /v2/events and /v2/logs: what happened to messages."""
+"""GET /v2/events and /v2/logs: the log of messages."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def list_all(call: Call) -> Reply:
 
 
 def _with_responses(events: list[Event]) -> list[Event]:
-    """The same lines, with the bodies of their answers, in one query."""
+    """Return the same lines with the bodies of their answers, in one query."""
     rows = Event.objects.select_related("message").defer("message__body")
     by_key = rows.in_bulk([event.pk for event in events])
     return [by_key[one.pk] for one in events if one.pk in by_key]
 
 
 def _bodies(keys: set[int]) -> dict[int, bytes]:
-    """The bodies of messages, but for large ones: a page has many lines."""
+    """Return the bodies of messages, without large ones: pages are long."""
     rows = Message.objects.filter(pk__in=keys, size__lte=LARGEST_BODY)
     return {pk: bytes(body) for pk, body in rows.values_list("pk", "body")}
 

@@ -57,7 +57,7 @@ def cancel_many(call: Call) -> Reply:
 
 
 def requested_filter(call: Call) -> Filter:
-    """From the query (JavaScript, documents) or a JSON body (Python)."""
+    """Read a filter from the query (JavaScript, docs) or JSON (Python)."""
     pairs = call.target.parameters()
     if call.request.body:
         pairs += pairs_of_json(call.json())

@@ -55,7 +55,7 @@ def publish(call: Call) -> Reply:
 
 
 def enqueue(call: Call) -> Reply:
-    """The queue is made if it does not exist, as the documents say.
+    """Create the queue if it does not exist, as the documents say.
 
     The OpenAPI file lists a 404 here, which contradicts them.
     """
@@ -65,11 +65,11 @@ def enqueue(call: Call) -> Reply:
 
 
 def batch(call: Call) -> Reply:
-    """Many messages in one transaction; a bad one spoils only itself.
+    """Publish messages in one transaction; only invalid ones are refused.
 
-    The shape of its error is not documented; it stands in the place of the
-    item (choice 21). The answer is 200 even when all are duplicates,
-    since a batch has no status of one item (choice 34).
+    The shape of their error is not documented; it is in the place of the item
+    (choice 21). The answer is 200 even when all are duplicates, since a batch
+    does not have the status of one item (choice 34).
     """
     if len(call.request.body) > call.service.config.quotas.max_batch_size:
         limit = call.service.config.quotas.max_batch_size
@@ -91,7 +91,7 @@ def batch(call: Call) -> Reply:
 
 
 def asked_of(call: Call, prefix: str, queue: str = "") -> Asked:
-    """The target, headers and body of a publish request."""
+    """Return the target, headers and body of a publish request."""
     return Asked(
         call.target.destination(prefix),
         call.request.headers,
@@ -102,7 +102,7 @@ def asked_of(call: Call, prefix: str, queue: str = "") -> Asked:
 
 
 def resolve(call: Call, asked: Asked) -> Publication:
-    """Check everything that can be checked before a row is written."""
+    """Check all that can be checked before a row is written."""
     service = call.service
     destination = check_destination(asked.destination, service.guard)
     destinations, defaults = addresses(call.account, destination)
@@ -125,13 +125,13 @@ def resolve(call: Call, asked: Asked) -> Publication:
 
 
 def check_options(call: Call, options: Options, body: bytes) -> None:
-    """Guard the callbacks' addresses and the plan's quotas."""
+    """Check the callbacks' addresses and the plan's quotas."""
     check_callbacks(options, call.service.guard)
     check_quotas(options, body, call.now, call.service.config)
 
 
 def _send_one(call: Call, asked: Asked) -> Reply:
-    """200, as in the documents, not 201 (choice 1); duplicates 202."""
+    """Answer 200 as in the documents, not 201 (choice 1); duplicates 202."""
     publication = resolve(call, asked)
     check_queues(call, [publication.queue_name])
     (inserted,) = _send(call, [publication])
@@ -141,7 +141,7 @@ def _send_one(call: Call, asked: Asked) -> Reply:
 
 
 def _send(call: Call, publications: list[Publication]) -> list[list[Inserted]]:
-    """Store the messages and wake the dispatcher; in the same order."""
+    """Store the messages, wake the dispatcher, return results in order."""
     config, now = call.service.config, call.now
     drafts = [drafts_of(one, now, config) for one in publications]
     inserted = iter(
@@ -155,7 +155,7 @@ def _send(call: Call, publications: list[Publication]) -> list[list[Inserted]]:
 
 
 def _view(publication: Publication, inserted: list[Inserted]) -> Any:
-    """An object, or an array for a group.
+    """Return an object, or an array for a group.
 
     `url` is for groups only: of a single publish only old documents show
     it (choice 4).
@@ -174,7 +174,7 @@ def _item(one: Inserted) -> dict[str, Any]:
 def addresses(
     account: str, destination: str
 ) -> tuple[tuple[Destination, ...], Pairs]:
-    """Where the message goes, and the default headers of a group."""
+    """Return the destination of a message, and a group's default headers."""
     if is_url(destination):
         return (Destination(destination),), ()
     group = groups.get(account, destination)
@@ -190,7 +190,7 @@ def with_defaults(defaults: Pairs, asked: Asked) -> Pairs:
 
 
 def check_queues(call: Call, names: Iterable[str]) -> None:
-    """Whether these queues, which are made if needed, are not too many."""
+    """Refuse too many queues; these are created if they do not exist."""
     wanted = set(filter(None, names))
     if not wanted:
         return

@@ -43,7 +43,7 @@ STATES = {
 
 
 def create(call: Call) -> Reply:
-    """A schedule with a known id replaces the one that has it."""
+    """Create a schedule, or replace the one with its id."""
     asked = asked_of(call, PREFIX)
     destination = check_destination(asked.destination, call.service.guard)
     _, defaults = addresses(call.account, destination)

@@ -57,7 +57,7 @@ def remove_endpoints(call: Call) -> Reply:
 
 
 def set_headers(call: Call) -> Reply:
-    """Default headers of each publish; values are texts or lists of them."""
+    """Set default headers, whose values are texts or lists of texts."""
     group = groups.get(call.account, call.names[0])
     headers = _headers(_object(call).get("headers"))
     # Refuse now what would fail at each publish.
@@ -80,7 +80,7 @@ def _callable(call: Call, entry: EndpointEntry) -> EndpointEntry:
 
 
 def _stored(entry: EndpointEntry) -> EndpointEntry:
-    """With its URL as it is stored and called."""
+    """Return an endpoint with its URL as it is stored and called."""
     if not entry.url:
         return entry
     return replace(entry, url=check_url(entry.url, "invalid endpoint url"))

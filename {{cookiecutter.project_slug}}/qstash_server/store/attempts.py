@@ -67,7 +67,7 @@ def claim(owner: str, now: int, shares: Shares) -> Claims:
 
 @dataclass(frozen=True)
 class Shares:
-    """How many messages of lanes and of others may be claimed at most."""
+    """Return how many messages of lanes, and of others, may be claimed."""
 
     lanes: int
     free: int
@@ -138,7 +138,7 @@ class _Settled:
 def _settled(
     attempts: Sequence[Attempt], owner: str, now: int
 ) -> list[_Settled]:
-    """Attempts with their rows, and what becomes of them."""
+    """Attempts with their rows and their results."""
     if not attempts:
         return []
     by_key = {attempt.delivery.pk: attempt for attempt in attempts}
@@ -224,7 +224,7 @@ def _dead_letter(one: _Settled, now: int) -> DeadLetter:
 
 
 def _events(one: _Settled, now: int) -> list[Event]:
-    """DELIVERED, or ERROR and then RETRY, FAILED or CANCELED."""
+    """Return DELIVERED, or ERROR and then RETRY, FAILED or CANCELED."""
     if isinstance(one.verdict, Delivered | Again):
         return [_answered(one, "DELIVERED", now)]
     events = [_answered(one, "ERROR", now)]
@@ -257,7 +257,7 @@ def _answered(one: _Settled, state: str, now: int) -> Event:
 
 
 def _admitted(turns: list[lanes.Turn]) -> tuple[list[int], set[int]]:
-    """Move what the lanes admit; the keys of what may be delivered now.
+    """Move messages that lanes admit; return the keys of those to deliver.
 
     A message that has got its place in a queue leaves the queue's lane. If
     it has a flow key too, that lane comes next, at the next beat: it could
@@ -275,7 +275,7 @@ def _admitted(turns: list[lanes.Turn]) -> tuple[list[int], set[int]]:
 
 
 def _placed(turn: lanes.Turn) -> dict[int, int]:
-    """Give places in the queue; the messages that a flow key holds now."""
+    """Give places in the queue; return flow key lanes by their messages."""
     rows = Message.objects.filter(pk__in=turn.admitted)
     rows.update(place=turn.lane, lane=None)
     held = {}

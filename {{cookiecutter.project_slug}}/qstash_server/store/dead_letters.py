@@ -1,4 +1,4 @@
-"""Messages that were given up: look, delete, try again."""
+"""Dead letters: list, delete and retry messages that have failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .writing import written
 
 
 def letters_of(account: str) -> QuerySet[DeadLetter]:
-    """Without bodies, which are read when they are asked for."""
+    """Return dead letters without bodies, which are read when needed."""
     return (
         DeadLetter.objects.filter(account=account)
         .select_related("message")
@@ -44,7 +44,7 @@ def get(account: str, dlq_id: str) -> DeadLetter:
 
 @written
 def delete(letters: Sequence[DeadLetter]) -> int:
-    """Remove them; how many were still there."""
+    """Delete dead letters; return how many were still there."""
     return _removed(_locked(letters))
 
 
@@ -54,10 +54,10 @@ def retry(
     now: int,
     overrides: Overrides = NO_OVERRIDES,
 ) -> list[str]:
-    """Publish each again as a new message; the new ids.
+    """Publish each again as a new message; return the new ids.
 
-    The entry goes in the same transaction, so a letter that two people
-    retry at once is published once.
+    The dead letter is deleted in the same transaction, so that one that two
+    people retry at once is published once.
     """
     still_there = _locked(letters)
     drafts = [_draft(letter, now, overrides) for letter in still_there]
@@ -67,7 +67,7 @@ def retry(
 
 
 def _locked(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-    """Those that are still there, locked in the order of their keys."""
+    """Return those that are still there, locked in the order of keys."""
     return list(
         DeadLetter.objects.filter(pk__in=[one.pk for one in letters])
         .select_for_update(of=("self",))

@@ -38,7 +38,7 @@ def get(account: str, name: str) -> UrlGroup:
 
 
 def destinations(group: UrlGroup) -> tuple[Destination, ...]:
-    """Where a message to the group goes, at this moment."""
+    """Return the present destinations of a message to the group."""
     return tuple(
         Destination(endpoint.url, endpoint.name, group.name)
         for endpoint in group.endpoints.order_by("pk")
@@ -55,7 +55,7 @@ def add_endpoints(
     max_groups: int,
     max_endpoints: int,
 ) -> None:
-    """Add endpoints, which makes the group; a new name replaces the old."""
+    """Add endpoints, and the group if needed; a new name replaces the old."""
     group = _locked(account, name) or _new(account, name, now, max_groups)
     for entry in entries:
         endpoint, _ = Endpoint.objects.get_or_create(
@@ -72,7 +72,7 @@ def add_endpoints(
 def remove_endpoints(
     account: str, name: str, entries: Sequence[EndpointEntry], now: int
 ) -> None:
-    """Remove endpoints by URL or name; the group goes with its last one."""
+    """Remove endpoints by URL or name, and an empty group."""
     group = _locked(account, name)
     if group is None:
         raise NotFoundError("url group", name)
@@ -89,7 +89,7 @@ def remove_endpoints(
 
 @written
 def set_headers(account: str, name: str, headers: Pairs, now: int) -> None:
-    """The defaults of every message to the group; a publisher's win."""
+    """Set the default headers of messages; those of a publisher win."""
     UrlGroup.objects.filter(account=account, name=name).update(
         headers=[list(pair) for pair in headers], updated_at=now
     )

@@ -11,10 +11,10 @@ from .writing import written
 
 @written
 def load(account: Account) -> KeyPair:
-    """The keys to sign with.
+    """Return the keys to sign with.
 
     After a rotation they are the rotated ones, until the settings change:
-    then receivers have the settings' keys, and so have we.
+    then receivers have the keys of the settings.
     """
     row = SigningKeys.objects.filter(account=account.name).first()
     if row is None:
@@ -30,7 +30,7 @@ def load(account: Account) -> KeyPair:
 
 @written
 def rotate(account: str) -> KeyPair:
-    """The next key becomes the current one; a new one comes after it."""
+    """Make the next key the current one, and a new next key."""
     row = SigningKeys.objects.select_for_update().get(account=account)
     row.current, row.next = row.next, new_id("sig")
     row.save(update_fields=["current", "next"])

@@ -84,7 +84,7 @@ def get(account: str, kind: str, name: str) -> Lane:
 def change(
     account: str, kind: str, name: str, now: int, **values: object
 ) -> Lane:
-    """Set fields of a lane, which is made if it does not exist."""
+    """Set fields of a lane, which is created if it does not exist."""
     lane, _ = Lane.objects.update_or_create(
         account=account,
         kind=kind,
@@ -101,14 +101,14 @@ def change(
 
 
 def lag(queue: Lane) -> int:
-    """Messages of a queue that are not finished."""
+    """Count the messages of a queue that are not finished."""
     waiting = queue.waiting.filter(state=State.WAITING)
     begun = queue.holders.filter(state__in=OPEN, kind=Kind.MESSAGE)
     return waiting.count() + begun.count()
 
 
 def in_flight(lane: Lane) -> int:
-    """Calls of a flow key that have been sent and not answered."""
+    """Count the calls of a flow key that were sent and not answered."""
     return Message.objects.filter(
         state=State.ACTIVE, flow_key=lane.name, account=lane.account
     ).count()
@@ -181,14 +181,14 @@ def _free(lane: Lane) -> tuple[int, int]:
 
 
 def _places_taken(queue: Lane) -> int:
-    """A message and its callbacks hold one place together."""
+    """Count the places taken; a message and its callbacks share one."""
     open_ones = queue.holders.filter(state__in=OPEN)
     owner = Coalesce("source", "pk", output_field=BigIntegerField())
     return open_ones.values(owner=owner).distinct().count()
 
 
 def _next_due(lane: Lane, admitted: list[int]) -> int:
-    """When the earliest message that still waits in the lane is due."""
+    """Return when the earliest message that waits in the lane is due."""
     due = (
         lane.waiting.filter(state=State.WAITING)
         .exclude(pk__in=admitted)
@@ -207,7 +207,7 @@ class _LaneName:
 
 
 def _gate_name(draft: Draft) -> tuple[_LaneName | None, _LaneName | None]:
-    """The queue and the flow key of a draft."""
+    """Return the queue and the flow key of a draft."""
     queue = flow = None
     if draft.queue_name:
         queue = _LaneName(draft.account, Lane.Kind.QUEUE, draft.queue_name)
@@ -259,7 +259,7 @@ def _found(names: set[_LaneName]) -> dict[_LaneName, Lane]:
 
 
 def _configure(lane: Lane, flow: FlowControl, now: int) -> None:
-    """Let the latest message set the limits.
+    """Set the limits of the latest message.
 
     A message without any value leaves them as they are.
     """
@@ -274,5 +274,5 @@ def _configure(lane: Lane, flow: FlowControl, now: int) -> None:
 
 
 def _locked(lanes: QuerySet[Lane]) -> list[Lane]:
-    """Lock in key order; foreign keys to the lanes stay possible."""
+    """Lock lanes in key order, but allow foreign keys to them."""
     return list(lanes.select_for_update(no_key=True).order_by("pk"))

@@ -63,7 +63,7 @@ def log(rows: Iterable[Message], state: str, now: int) -> None:
 
 
 def readable(account: str, now: int, readable_for: int) -> QuerySet[Message]:
-    """The messages that `GET /v2/messages/{id}` still knows.
+    """Return the messages that `GET /v2/messages/{id}` still knows.
 
     A finished one stays for a while, because clients publish and then read
     what a quick destination has already taken (choice 20).
@@ -165,7 +165,7 @@ def _deduplicate(draft: Draft, keep_for: int) -> Inserted:
 
 
 def _first_with_key(draft: Draft, keep_for: int) -> str:
-    """The message that holds the key, which may be this one from now on.
+    """Return the message that has the key; it may be this one from now on.
 
     One statement, so that of two publishers at the same moment the second
     waits for the first and finds its message.

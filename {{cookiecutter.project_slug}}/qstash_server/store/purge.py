@@ -22,7 +22,7 @@ M = TypeVar("M", bound=Model)
 
 @written
 def old(now: int, config: Config) -> bool:
-    """Delete one batch of what is too old; whether there may be more.
+    """Delete a batch of old rows; return True if there may be more.
 
     Rows in use are left for the next time.
     """

@@ -1,4 +1,4 @@
-"""The end of a queue."""
+"""Delete a queue."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def pause(account: str, schedule_id: str) -> None:
 
 @written
 def resume(account: str, schedule_id: str, now: int) -> None:
-    """Go on with the next moment; what was skipped is not made up."""
+    """Continue with the next moment; skipped ones are not made up."""
     schedule = get(account, schedule_id)
     if schedule.paused:
         Schedule.objects.filter(pk=schedule.pk).update(
@@ -95,7 +95,7 @@ def produce(now: int, config: Config) -> None:
     """Store the messages of the schedules that are due.
 
     A transaction for each: the message and the schedule's next moment commit
-    together, so a crash neither loses nor doubles one.
+    together, so a crash neither loses nor repeats one.
     """
     due = Schedule.objects.filter(paused=False, next_at__lte=now)
     keys = due.order_by("next_at").values_list("pk", flat=True)
@@ -110,7 +110,7 @@ def next_after(line: str, now: int) -> int:
 
 @written
 def _produce(due: QuerySet[Schedule], now: int, config: Config) -> None:
-    """Whatever is wrong with a schedule must not stop the others."""
+    """Trigger the next schedule; its errors must not stop the others."""
     schedule = due.select_for_update(skip_locked=True).first()
     if schedule is None:
         return  # changed meanwhile, or another process has it
@@ -133,7 +133,7 @@ def _produce(due: QuerySet[Schedule], now: int, config: Config) -> None:
 
 
 def _add(schedule: Schedule, now: int, config: Config) -> list[str]:
-    """Store the messages of one schedule; their ids."""
+    """Store the messages of one schedule; return their ids."""
     drafts = drafts_of(_publication(schedule), now, config)
     add(drafts)
     return [draft.message_id for draft in drafts]
@@ -153,7 +153,7 @@ def _publication(schedule: Schedule) -> Publication:
 
 
 def _destinations(schedule: Schedule) -> tuple[Destination, ...]:
-    """A group's endpoints are those of the moment of the trigger."""
+    """Return the endpoints that the group has at this trigger."""
     if is_url(schedule.destination):
         return (Destination(schedule.destination),)
     return groups.destinations(

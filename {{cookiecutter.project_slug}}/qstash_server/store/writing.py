@@ -20,8 +20,8 @@ from django.db import connection
 from django.db import transaction
 
 TRIES = 3
-# What PostgreSQL says to the victim of a deadlock or a serialization
-# failure: nothing was done, and doing it again is the cure.
+# PostgreSQL's errors for the victim of a deadlock or a serialization failure:
+# nothing was written, and another try helps.
 AGAIN = ("40P01", "40001")
 
 # SQLite has one writer. Threads that meet at its lock sleep and try again,
@@ -44,8 +44,8 @@ def writing() -> Iterator[None]:
 def written(work: Callable[P, T]) -> Callable[P, T]:
     """Do all of `work` in one transaction, again if it is rolled back.
 
-    The lock order makes that rare. Inside another transaction only that one
-    can begin again.
+    The lock order makes that rare. Inside another transaction only the outer
+    one can be repeated.
     """
 
     @functools.wraps(work)
@@ -65,5 +65,5 @@ def written(work: Callable[P, T]) -> Callable[P, T]:
 
 
 def is_rolled_back(error: DatabaseError) -> bool:
-    """Whether the database gave up this transaction for another one."""
+    """True if the database aborted this transaction for another one."""
     return getattr(error.__cause__, "sqlstate", None) in AGAIN

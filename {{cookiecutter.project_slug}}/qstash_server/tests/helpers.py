@@ -18,10 +18,10 @@ DEADLINE = 120.0  # seconds; generous, since nothing waits this long
 
 
 def until(look: Callable[[], T], deadline: float = DEADLINE) -> T:
-    """What `look` finds, as soon as that is something."""
+    """Call `look` until it finds something, and return that."""
     end = time.monotonic() + deadline
     while not (found := look()):
-        assert time.monotonic() < end, f"waited in vain, last saw {found!r}"
+        assert time.monotonic() < end, f"not found in time, last saw {found!r}"
         time.sleep(0.002)
     return found
 
@@ -38,7 +38,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the destination says next."""
+    """The next answer of the destination."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -70,7 +70,7 @@ class Destination:
         self._server.server_close()
 
     def answer(self, request: Received) -> Answer:
-        """What is said to this request."""
+        """Return the answer to a request."""
         return self.answers.pop(0) if self.answers else Answer()
 
     def wait_for(self, count: int) -> list[Received]:

@@ -1,4 +1,4 @@
-"""Tokens, keys and what belongs to whom."""
+"""Tokens, keys, and rows of other accounts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class TestPublicUsers:
             ]
             assert verified == [str(n)]
 
-    def test_nobody_sees_what_belongs_to_others(
+    def test_rows_of_other_accounts_are_not_visible(
         self, users: list[QStash], client: QStash
     ) -> None:
         owner, *others = *users[1:], client

@@ -21,7 +21,7 @@ FOREIGN = {"error": "requests of other sites' pages are not accepted"}
 def browser(
     transactional_db: None, config: Config, clock: ManualClock
 ) -> Iterator[httpx.Client]:
-    """What reaches a server in DEBUG, with a token that everybody knows."""
+    """Requests to a server in DEBUG, whose token is public."""
     with (
         Server(config=replace(config, debug=True), clock=clock) as server,
         httpx.Client(

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the server answers, and never with 500."""
+"""The server answers all requests, and never with 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses are called."""
+"""Addresses that are called, and those that are not."""
 
 from __future__ import annotations
 

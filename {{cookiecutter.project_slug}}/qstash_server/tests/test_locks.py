@@ -47,7 +47,7 @@ def start(http: httpx.Client) -> Iterator[Start]:
         )
 
 
-def until_somebody_waits() -> None:
+def until_a_connection_waits() -> None:
     def look() -> bool:
         with connection.cursor() as cursor:
             cursor.execute(WAITING)
@@ -57,7 +57,7 @@ def until_somebody_waits() -> None:
 
 
 def without_waiting(job: Callable[[], T]) -> T:
-    """What `job` returns on another connection, which waits for no lock."""
+    """Run `job` on another connection, which must not wait for a lock."""
 
     def work() -> T:
         try:
@@ -78,7 +78,7 @@ def claimed(now: int, *, lanes: int, free: int) -> list[str]:
     return [one.message_id for one in found]
 
 
-def test_claim_passes_by_the_message_that_somebody_holds(
+def test_claim_passes_by_a_locked_message(
     client: QStash, clock: ManualClock
 ) -> None:
     held, free = (
@@ -95,7 +95,7 @@ def test_claim_passes_by_the_message_that_somebody_holds(
     assert claimed(now, lanes=0, free=2) == [held]
 
 
-def test_claim_passes_by_the_lane_that_somebody_holds(
+def test_claim_passes_by_a_locked_lane(
     client: QStash, clock: ManualClock
 ) -> None:
     held, free = (
@@ -116,7 +116,7 @@ def test_claim_passes_by_the_lane_that_somebody_holds(
     assert claimed(now, lanes=2, free=0) == [held]
 
 
-def test_schedule_that_somebody_holds_does_not_hold_up_the_next(
+def test_locked_schedule_does_not_hold_up_the_next(
     client: QStash, clock: ManualClock, config: Config
 ) -> None:
     for name in "ab":
@@ -132,7 +132,7 @@ def test_schedule_that_somebody_holds_does_not_hold_up_the_next(
     assert [one.url for one in Message.objects.all()] == [f"{FAR}b"]
 
 
-def test_old_row_that_somebody_holds_is_left_for_the_next_time(
+def test_locked_old_row_is_left_for_the_next_time(
     http: httpx.Client, clock: ManualClock, config: Config
 ) -> None:
     for name in "ab":
@@ -164,7 +164,7 @@ def test_cancel_waits_for_the_lane_without_a_message(
     with transaction.atomic():
         Lane.objects.select_for_update().get()
         answer = start(method, path.format(id=published.message_id))
-        until_somebody_waits()
+        until_a_connection_waits()
         messages = list(Message.objects.select_for_update(nowait=True))
 
     assert [one.message_id for one in messages] == [published.message_id]
@@ -182,7 +182,7 @@ def test_end_of_an_attempt_waits_for_the_lane_without_a_message(
     with transaction.atomic():
         Lane.objects.select_for_update().get()
         destination.gate.set()
-        until_somebody_waits()
+        until_a_connection_waits()
         assert Message.objects.select_for_update(nowait=True).get().place
 
     until(lambda: Message.objects.filter(state="delivered").exists())
@@ -207,7 +207,7 @@ def test_deduplication_keys_are_taken_in_their_order(
     with transaction.atomic():
         rows.select_for_update().get(message_id=first)
         answer = start("POST", "/v2/batch", json=[items[last], items[first]])
-        until_somebody_waits()
+        until_a_connection_waits()
         rows.select_for_update(nowait=True).get(message_id=last)
 
     assert answer.result().json() == [
@@ -224,7 +224,7 @@ def test_queue_that_is_deleted_meanwhile_is_made_again(
     with transaction.atomic():
         queue = Lane.objects.select_for_update().get()
         answer = start("POST", f"/v2/enqueue/q/{destination.url}")
-        until_somebody_waits()
+        until_a_connection_waits()
         queue.delete()
 
     assert answer.result().status_code == 200
@@ -234,11 +234,12 @@ def test_queue_that_is_deleted_meanwhile_is_made_again(
 
 @pytest.fixture
 def patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections made from now on look for a deadlock late, and once.
+    """Make new connections look for deadlocks late.
 
-    The server must find the one that it is in, and begins to wait before
-    the other side does: that one has so long to come.
+    The server must find its deadlock, and begins to wait before the other
+    side, which has this long to come.
     """
+
     options = settings.DATABASES["default"]["OPTIONS"]
     monkeypatch.setitem(options, "options", "-c deadlock_timeout=8s")
 
@@ -248,7 +249,7 @@ def patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_victim_of_a_deadlock_begins_again(
     client: QStash, http: httpx.Client, start: Start
 ) -> None:
-    """Somebody who keeps another order, as a migration might."""
+    """A transaction with another order of locks, as a migration may have."""
     client.queue.pause("q")
     published = client.message.enqueue(queue="q", url="http://localhost:9/")
 
@@ -257,7 +258,7 @@ def test_victim_of_a_deadlock_begins_again(
             cursor.execute("SET LOCAL deadlock_timeout = '4min'")
         Message.objects.select_for_update().get()
         answer = start("DELETE", f"/v2/messages/{published.message_id}")
-        until_somebody_waits()
+        until_a_connection_waits()
         Lane.objects.select_for_update().get()
 
     assert answer.result().json() == {"cancelled": 1}

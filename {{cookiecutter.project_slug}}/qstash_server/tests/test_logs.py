@@ -1,4 +1,4 @@
-"""What happened, by filters and pages."""
+"""The log of events, by filters and pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README tells the truth."""
+"""The README agrees with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the views of the API must not show."""
+"""Secrets that the views of the API must not show."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_schedule_hides_and_its_messages_hide_too(
     assert client.message.get(message_id).body == HIDDEN_BODY
 
 
-def test_callback_that_nobody_takes_hides_what_it_tells(
+def test_failed_callback_hides_its_content(
     client: QStash, destination: Destination, dead_url: str
 ) -> None:
     client.message.publish(

@@ -1,4 +1,4 @@
-"""What the server does not accept, and how it says so."""
+"""Requests that the server does not accept, and its answers."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ class TestQuotas:
 
 
 def talk(server: Server, request: bytes) -> bytes:
-    """What the server says to raw bytes until it closes or is done."""
+    """Return the server's answer to raw bytes, until it closes or is done."""
     parts = urlsplit(server.url)
     assert parts.hostname
     assert parts.port
@@ -458,7 +458,7 @@ def test_burst_of_connections_waits_to_be_accepted(server: Server) -> None:
 
 
 def serves(server: Server) -> bool:
-    """Whether a client gets an answer; one that is too slow gets none."""
+    """True if a client gets an answer; one that is too slow does not."""
     try:
         answer = httpx.get(f"{server.url}/v2/keys", headers=AUTHORIZED)
     except httpx.TransportError:
@@ -479,7 +479,7 @@ class TestImpatientServer:
     def long_log(
         self, transactional_db: None, config: Config, clock: ManualClock
     ) -> None:
-        """What fills every buffer, published to a server with patience."""
+        """Publish enough to fill every buffer, with long time limits."""
         patient = replace(config, idle_seconds=75.0, read_seconds=60.0)
         with Server(config=patient, clock=clock) as server:
             for _ in range(20):
@@ -525,7 +525,7 @@ class TestImpatientServer:
 
 
 class TestServerWithoutMemory:
-    """One body nearly fills it; for a second one there is no room."""
+    """One body nearly fills it; a second one does not fit."""
 
     SIZE = 1024 * 1024
 
@@ -750,7 +750,7 @@ def test_client_may_wait_for_100_continue(server: Server) -> None:
         ),
     ],
 )
-def test_server_refuses_keys_that_nobody_may_trust(
+def test_server_refuses_public_keys(
     config: Config, change: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=complaint):

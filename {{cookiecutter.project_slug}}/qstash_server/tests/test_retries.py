@@ -1,4 +1,4 @@
-"""What a failed attempt leads to."""
+"""Retries, and the other results of a failed attempt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_dead_destination_is_retried_by_the_backoff_and_given_up(
     ]
 
 
-def test_retry_is_signed_anew(
+def test_retry_is_signed_again(
     client: QStash, destination: Destination, clock: ManualClock
 ) -> None:
     destination.answers += [Answer(500, (("Retry-After", "0"),))]

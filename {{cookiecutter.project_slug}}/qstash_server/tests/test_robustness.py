@@ -462,7 +462,7 @@ def test_large_bodies_are_claimed_a_few_at_a_time(
     destination.wait_for(6)
 
 
-def test_claims_that_nobody_serves_are_given_back_at_the_start(
+def test_abandoned_claims_are_released_at_the_start(
     transactional_db: None,
     config: Config,
     clock: ManualClock,
@@ -524,7 +524,7 @@ def test_database_that_goes_away_is_waited_for(
     assert bodies == [b"before", b"after"]
 
 
-def test_error_that_nobody_foresaw_does_not_end_the_deliveries(
+def test_unexpected_error_does_not_end_the_deliveries(
     http: httpx.Client,
     destination: Destination,
     clock: ManualClock,

@@ -157,7 +157,7 @@ def test_delivered_message_can_be_delivered_again_with_its_id(
     assert {one.headers["upstash-retried"] for one in received} == {"0"}
 
 
-def test_waiting_message_can_be_doubled(
+def test_waiting_message_can_be_duplicated(
     browser: httpx.Client,
     client: QStash,
     destination: Destination,

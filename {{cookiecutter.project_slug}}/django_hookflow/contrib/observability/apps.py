@@ -1,4 +1,4 @@
-"""The Django app of observability: begins what the settings ask for."""
+"""The Django app of observability: starts Sentry and metrics by settings."""
 
 from __future__ import annotations
 

@@ -9,19 +9,19 @@ class Settings(Declared):
     # Where Sentry takes events; empty sends nothing and imports nothing.
     SENTRY_DSN: str = ""
     SENTRY_ENVIRONMENT: str = "production"
-    # Which version runs, such as a commit; Sentry looks for one itself.
+    # The version that runs, such as a commit; empty lets Sentry look for one.
     SENTRY_RELEASE: str = ""
-    # Which part of the traces is sent, from 0 to 1.
+    # The part of traces that is sent, from 0 to 1.
     SENTRY_TRACES_SAMPLE_RATE: float = 0.0
-    # Whether events hold data of users and runs: bodies, local variables.
+    # True puts data of users and runs into events: bodies, local variables.
     SENTRY_SEND_PII: bool = False
 
-    # What Prometheus sends as bearer token; empty means no /metrics.
+    # The bearer token that Prometheus sends; empty means no /metrics.
     DJANGO_METRICS_TOKEN: str = ""
-    # Seconds for which /metrics answers with the same counts of rows.
+    # Seconds for which /metrics keeps its counts of rows.
     DJANGO_METRICS_CACHE: float = 10
 
-    # Whether X-Request-ID of a request is believed: when a proxy sets it.
+    # True trusts a request's X-Request-ID: when a proxy sets it.
     DJANGO_TRUST_REQUEST_ID: bool = False
 
 

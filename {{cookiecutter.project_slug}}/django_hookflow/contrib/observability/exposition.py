@@ -28,7 +28,7 @@ from django_hookflow.states import RunStatus
 
 
 def write(accept: str) -> tuple[bytes, str]:
-    """Everything in the format that `accept` asks for, and its media type."""
+    """Return all metrics in the format of `accept`, and its media type."""
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -40,7 +40,7 @@ def write(accept: str) -> tuple[bytes, str]:
 
 
 # Completed runs are most of the table, and PostgreSQL would read all of it to
-# count them at every look; hookflow_deliveries_total counts them as they end.
+# count them each time; hookflow_deliveries_total counts them as they end.
 COUNTED = tuple(
     status.value for status in RunStatus if status != RunStatus.COMPLETED
 )
@@ -48,7 +48,7 @@ COUNTED = tuple(
 
 @dataclass(frozen=True)
 class Counts:
-    """What the rows say; three queries that take their rows by indexes."""
+    """Counts of rows, from three queries that use indexes."""
 
     runs: dict[tuple[str, str], int]  # by workflow and status
     overdue: int
@@ -71,7 +71,10 @@ class Rows(Collector):
 
 
 def cached_counts() -> Counts:
-    """At most DJANGO_METRICS_CACHE seconds old, counted by one at a time."""
+    """Return counts at most DJANGO_METRICS_CACHE seconds old.
+
+    One thread counts at a time.
+    """
     global _kept
     with _counting:
         until, counts = _kept
@@ -82,7 +85,7 @@ def cached_counts() -> Counts:
 
 
 def forget() -> None:
-    """Count anew next time."""
+    """Count again next time."""
     global _kept
     _kept = (0.0, None)
 
@@ -122,16 +125,16 @@ def _families(counts: Counts) -> Iterable[Metric]:
             number = counts.runs.get((workflow, status), 0)
             runs.add_metric([workflow, status], number)
     overdue = gauge(
-        "hookflow_overdue_runs", "Runs that the sweeper should ring for."
+        "hookflow_overdue_runs", "Overdue runs that the sweeper should find."
     )
     overdue.add_metric([], counts.overdue)
     oldest = gauge(
         "hookflow_oldest_overdue_seconds",
-        "For how long the sweeper should have rung for one of them.",
+        "Age of the most overdue run that the sweeper should have found.",
     )
     oldest.add_metric([], _age(counts.overdue_since))
     letters = gauge(
-        "hookflow_dead_letters", "Dead letters that nobody has replayed."
+        "hookflow_dead_letters", "Dead letters that are not replayed."
     )
     letters.add_metric([], counts.letters)
     return [runs, overdue, oldest, letters]

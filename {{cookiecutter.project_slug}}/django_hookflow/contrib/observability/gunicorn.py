@@ -1,4 +1,4 @@
-"""What gunicorn.conf.py takes from here.
+"""Hooks and settings for gunicorn.conf.py.
 
     from django_hookflow.contrib.observability import gunicorn as observed
 
@@ -27,17 +27,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_hookflow.contrib.observability import logs
 
-# Asked for every few seconds by whoever watches the site.
+# Requested every few seconds by the tools that watch the site.
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def make_directory(variables: MutableMapping[str, str] = os.environ) -> None:
-    """Have the directory there before the first count is written into it.
+    """Make the directory before the first count is written into it.
 
     Commands such as migrate count too, and may run before gunicorn does. An
-    empty variable, as compose files set it, is one that is not set.
+    empty variable, as compose files set it, counts as not set.
     """
     directory = variables.get(DIRECTORY)
     if not directory:
@@ -48,17 +48,17 @@ def make_directory(variables: MutableMapping[str, str] = os.environ) -> None:
     except OSError as error:
         raise ImproperlyConfigured(
             f"{DIRECTORY} is {directory!r}, which cannot be made: {error}. "
-            "Name a directory that this user may write, or leave it out."
+            "Name a directory that this user may write to, or leave it out."
         ) from error
 
 
 def share_metrics(variables: Mapping[str, str] = os.environ) -> None:
-    """Give the workers one empty directory for what they count.
+    """Give the workers one empty directory for their counts.
 
-    That of PROMETHEUS_MULTIPROC_DIR, else a new one that goes with gunicorn.
-    Without DJANGO_METRICS_TOKEN nothing is counted, and nothing made. Call it
-    when gunicorn starts and not when it reads its file, as it does again at
-    SIGHUP: what workers count in is emptied.
+    It is PROMETHEUS_MULTIPROC_DIR, else a new one that is deleted with
+    gunicorn. Without DJANGO_METRICS_TOKEN nothing is counted or made. Call it
+    when gunicorn starts, not when it reads its file, as it does again at
+    SIGHUP: the directory is emptied.
     """
     if not variables.get("DJANGO_METRICS_TOKEN"):
         return
@@ -69,13 +69,13 @@ def share_metrics(variables: Mapping[str, str] = os.environ) -> None:
     os.environ[DIRECTORY] = directory  # where prometheus_client looks
     path = Path(directory)
     path.mkdir(parents=True, exist_ok=True)
-    # What processes before this one counted would be counted on.
+    # Else the counts of earlier processes would go on.
     for file in path.glob("*.db"):
         file.unlink()
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Forget the present values of a worker that is gone; counts stay."""
+    """Forget the gauges of a worker that ended; its counts stay."""
     if os.environ.get(DIRECTORY):
         from prometheus_client import multiprocess
 
@@ -83,7 +83,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def logconfig(style: str | None) -> dict[str, Any]:
-    """Gunicorn's own logs in the style of the site's: json, else line."""
+    """Return the settings of gunicorn's logs; `style`: "json" or "line"."""
     logger = {"handlers": ["console"], "level": "INFO", "propagate": False}
     return {
         "version": 1,
@@ -111,10 +111,10 @@ def logconfig(style: str | None) -> dict[str, Any]:
 
 
 class AccessFilter(logging.Filter):
-    """Gives records of the access log what JSON can be searched by.
+    """Adds searchable fields to records of the access log.
 
-    `request_id`, `method`, `path`, `status` and `seconds`; probes that went
-    well are left out.
+    `request_id`, `method`, `path`, `status` and `seconds`. Successful probes
+    are left out.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -124,7 +124,7 @@ class AccessFilter(logging.Filter):
         status = int(str(atoms["s"]))
         if atoms["U"] in PROBES and status < 400:
             return False
-        # A server's answer to what is no request has no such header.
+        # The answer to an invalid request has no such header.
         record.request_id = str(atoms.get("{x-request-id}o", ""))
         record.method = atoms["m"]
         record.path = atoms["U"]
@@ -134,6 +134,6 @@ class AccessFilter(logging.Filter):
 
 
 def _remove(directory: str, owner: int) -> None:
-    # Workers are forks, and run what was registered before.
+    # Workers are forks, and run this too.
     if os.getpid() == owner:
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Log records that say where they were made, as lines or as JSON.
+"""Log records with the ids of their request and run, as lines or as JSON.
 
-`ContextFilter` on a handler gives each record the ids of what its thread is
-doing: the request, and the run, delivery, step and attempt. `JsonFormatter`
-writes a record as one object on one line.
+`ContextFilter` on a handler adds to each record the ids of its thread's work:
+the request, and the run, delivery, step and attempt. `JsonFormatter` writes a
+record as one object on one line.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ IDS = (
     "attempt",
 )
 
-# What every record has; anything else was given as `extra`. Django gives the
-# request, which is no data.
+# The attributes of every record; all others were given as `extra`. Django
+# gives the request, which is not data.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "asctime",
     "message",
@@ -39,7 +39,7 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
 }
 
-DEPTH = 6  # of the objects in an extra that are written as JSON
+MAX_DEPTH = 6  # of the objects in an extra that are written as JSON
 
 
 class ContextFilter(logging.Filter):
@@ -49,8 +49,8 @@ class ContextFilter(logging.Filter):
         known = vars(record)
         known.setdefault("request_id", request_id.get())
         work = current()
-        # A record of another run, such as one that a step triggers, has
-        # nothing to do with the step.
+        # A record about another run, such as one that a step triggers, does
+        # not belong to the step.
         if work is not None and known.get("run_id") in (None, work.run.run_id):
             for name, value in _ids(work).items():
                 known.setdefault(name, value)
@@ -58,17 +58,17 @@ class ContextFilter(logging.Filter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object on one line, whatever the record holds.
+    """Writes a record as one object on one line, with any content.
 
     `time` (UTC), `level`, `logger`, `message`, the ids in IDS, `exc_info` and
-    `stack_info` as text, then what was given as `extra`.
+    `stack_info` as text, then the `extra` of the call.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         try:
             return json.dumps(_plain(self._fields(record)))
         except Exception as error:
-            # A line that says too little is better than none.
+            # A short line is better than none.
             return json.dumps(
                 {
                     "level": record.levelname,
@@ -115,12 +115,12 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:
-        # Its arguments do not fit: what is there is shown as it is.
+        # Its arguments do not fit the text: show both.
         return f"{_text(record.msg)} {_text(record.args)}"
 
 
-def _plain(value: Any, depth: int = DEPTH) -> Any:
-    """`value` as JSON can hold it; what it cannot, as text."""
+def _plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Return `value` for JSON; types that JSON lacks become text."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):

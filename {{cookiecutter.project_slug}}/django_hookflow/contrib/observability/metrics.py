@@ -1,8 +1,8 @@
-"""What the processes of this site count and time, for Prometheus.
+"""Counters and timers of this site's processes, for Prometheus.
 
-Signals tell what happened, the tracer how long it took. With several
-processes PROMETHEUS_MULTIPROC_DIR names the directory they share; it must be
-set before this module is imported.
+They count signals, and time by a tracer. With several processes,
+PROMETHEUS_MULTIPROC_DIR names the directory they share; it must be set before
+this module is imported.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from prometheus_client import Gauge
 from prometheus_client import Histogram
 
 from django_hookflow import signals
-from django_hookflow.journal import Entry
-from django_hookflow.outcomes import Verdict
+from django_hookflow.signals import Entry
+from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Run
 from django_hookflow.tracing import Span
@@ -28,13 +28,15 @@ from django_hookflow.tracing import Tracer
 from django_hookflow.tracing import Work
 from django_hookflow.workflows.registry import get_all_workflows
 
-# Of this process alone; exposition.py reads all of them.
+# Of this process; exposition.py reads those of all.
 REGISTRY = CollectorRegistry()
 
 # Seconds: a step is a query or a slow provider, a message is late by a hop
 # of the network or by an outage.
-LATE = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
-TAKEN = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+LATE_BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+TIME_BUCKETS = (
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+)  # fmt: skip
 
 OUTCOMES = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.WAITING)
 
@@ -46,13 +48,13 @@ TRIGGERED = Counter(
 )
 DELIVERIES = Counter(
     "hookflow_deliveries_total",
-    "Deliveries that moved a run, by the status it has now.",
+    "Deliveries that changed a run, by its new status.",
     ["workflow", "outcome"],
     registry=REGISTRY,
 )
 ANSWERS = Counter(
     "hookflow_webhook_answers_total",
-    "Answers of the webhook, by what they say: stale and busy moved nothing.",
+    "Answers of the webhook, by status: stale and busy changed nothing.",
     ["answer"],
     registry=REGISTRY,
 )
@@ -77,7 +79,7 @@ SEND_FAILURES = Counter(
 )
 SWEPT = Counter(
     "hookflow_swept_total",
-    "Overdue runs that the sweeper rang for.",
+    "Overdue runs whose message the sweeper sent again.",
     ["workflow"],
     registry=REGISTRY,
 )
@@ -85,26 +87,26 @@ DELIVERY_LATE = Histogram(
     "hookflow_delivery_late_seconds",
     "From when a delivery was due until it took the lease.",
     ["workflow"],
-    buckets=LATE,
+    buckets=LATE_BUCKETS,
     registry=REGISTRY,
 )
 DELIVERY_SECONDS = Histogram(
     "hookflow_delivery_seconds",
     "From the lease of a delivery to its commit.",
     ["workflow"],
-    buckets=TAKEN,
+    buckets=TIME_BUCKETS,
     registry=REGISTRY,
 )
 STEP_SECONDS = Histogram(
     "hookflow_step_seconds",
-    "The execution of a step, each attempt for itself.",
+    "The execution of a step, each attempt by itself.",
     ["workflow", "kind"],
-    buckets=TAKEN,
+    buckets=TIME_BUCKETS,
     registry=REGISTRY,
 )
 JOBS = Gauge(
     "hookflow_job_last_success_timestamp_seconds",
-    "When a job of cron last ended well in a process of this site.",
+    "When a job of cron last succeeded in a process of this site.",
     ["job"],
     multiprocess_mode="max",
     registry=REGISTRY,
@@ -132,14 +134,14 @@ class MetricsTracer(Tracer):
 
 
 def listen() -> None:
-    """Count what the engine tells."""
+    """Count the signals of the engine."""
     for signal, receiver in RECEIVERS:
         signal.connect(receiver, dispatch_uid="hookflow_metrics")
     _begin_at_zero()
 
 
 def _begin_at_zero() -> None:
-    """Prometheus sees no increase in what was not there before."""
+    """Make all series: Prometheus sees no increase in a new one."""
     for workflow_id in get_all_workflows():
         for outcome in OUTCOMES:
             DELIVERIES.labels(workflow_id, outcome)
@@ -173,7 +175,7 @@ def _swept(workflow_id: str, **_: Any) -> None:
 
 
 def _late(run: Run) -> float:
-    """Seconds; 0 for a bell that came early."""
+    """Return the seconds from when it was due; 0 if it came early."""
     if run.wake_at is None or run.claimed_at is None:
         return 0
     return max(0.0, (run.claimed_at - run.wake_at).total_seconds())

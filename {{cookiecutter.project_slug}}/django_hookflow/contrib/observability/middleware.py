@@ -1,4 +1,4 @@
-"""What stands around every request: its id, and /metrics."""
+"""Middleware: an id for each request, and /metrics."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ WEBHOOK = "django_hookflow:workflow_webhook"
 
 
 class RequestIdMiddleware:
-    """Names each request in its answer and in every log record.
+    """Puts an id of each request into its answer and its log records.
 
-    The name is that of X-Request-ID where DJANGO_TRUST_REQUEST_ID says that
-    a proxy sets it: anybody else could make two requests look like one.
+    X-Request-ID is used where DJANGO_TRUST_REQUEST_ID says that a proxy sets
+    it: a client could make two requests look like one.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -47,9 +47,9 @@ class RequestIdMiddleware:
 
 
 class MetricsMiddleware:
-    """Answers /metrics before hosts and TLS are looked at.
+    """Answers /metrics before hosts and TLS are checked.
 
-    Prometheus asks each process by its address in the private network.
+    Prometheus calls each process by its address in the private network.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -68,10 +68,10 @@ class MetricsMiddleware:
 
 
 def _given(request: HttpRequest) -> str:
-    """The id that the proxy gave; empty when there is none to believe."""
+    """Return the id from a trusted proxy; "" without one."""
     given: str = request.headers.get(HEADER, "")
-    is_good = conf.DJANGO_TRUST_REQUEST_ID and VALID.fullmatch(given)
-    return given if is_good else ""
+    is_valid = conf.DJANGO_TRUST_REQUEST_ID and VALID.fullmatch(given)
+    return given if is_valid else ""
 
 
 def _metrics(request: HttpRequest) -> HttpResponse:
@@ -93,7 +93,7 @@ def _metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _count(response: HttpResponseBase) -> None:
-    """Count how the webhook answered, by what its body says."""
+    """Count an answer of the webhook by the status in its body."""
     from django_hookflow.contrib.observability import metrics
 
     try:

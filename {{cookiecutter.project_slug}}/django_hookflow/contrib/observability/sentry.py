@@ -3,12 +3,12 @@
     trace        from the triggering request through all deliveries
     transaction  a delivery, named by its workflow
     span         an executed step, by its kind; http and db spans are in it
-    event        a run that failed for good, with the exception it failed of
+    event        a run that failed for good, with its exception
     check-in     a job of cron
 
-Attempts that are tried again are no events. What the engine logs of runs, as
-"django_hookflow", is left out, since it tells the same; what its parts log by
-names of their own, such as "django_hookflow.webhook", is not.
+Failures that are tried again send no event. The engine's log lines about runs,
+by the logger "django_hookflow", are left out, since they say the same; those
+of other loggers, such as "django_hookflow.webhook", are not.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import origins
-from django_hookflow.journal import Entry
-from django_hookflow.outcomes import Verdict
+from django_hookflow.signals import Entry
+from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Carrier
 from django_hookflow.tracing import Run
@@ -58,20 +58,20 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event
     from sentry_sdk.types import Hint
 
-# Asked for all day long, and of no interest as transactions: a delivery is
-# one by itself.
+# Requested all day long, and not worth a transaction. A delivery is a
+# transaction by itself.
 UNTRACED = ("/livez", "/readyz", "/metrics")
 
 # The headers in which a request brings a trace.
 CARRIED = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE")
-DICE = SystemRandom()
+SYSTEM_RANDOM = SystemRandom()
 
-# Parts of addresses, in which the data of runs may stand.
+# Parts of addresses that may contain data of runs.
 ADDRESS_PARTS = ("http.query", "http.fragment")
 
-# What an event may hold beside the failure itself: with SENTRY_SEND_PII what
-# Sentry collects by default, without it nothing of users and runs. Values of
-# headers named like this are never sent; Upstash-Signature lets in.
+# The data of an event beside the failure itself: with SENTRY_SEND_PII as much
+# as Sentry collects by default, else nothing of users and runs. Values of
+# headers with these words are never sent: Upstash-Signature gives access.
 SIGNED = ["signature"]
 ADDRESSES = ["forwarded", "-ip", "remote-", "via", "-user", "referer"]
 OPEN: DataCollectionUserOptions = {
@@ -94,7 +94,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def start() -> None:
-    """Begin to send; ImproperlyConfigured if SENTRY_DSN is none."""
+    """Start to send; ImproperlyConfigured if SENTRY_DSN is invalid."""
     rate = conf.SENTRY_TRACES_SAMPLE_RATE
     private = not conf.SENTRY_SEND_PII
     try:
@@ -108,8 +108,8 @@ def start() -> None:
             data_collection=PRIVATE if private else OPEN,
             include_local_variables=not private,
             max_request_body_size="never" if private else "medium",
-            before_send=_discreet if private else None,
-            before_send_transaction=_discreet if private else None,
+            before_send=_without_data if private else None,
+            before_send_transaction=_without_data if private else None,
         )
     except BadDsn as error:
         raise ImproperlyConfigured(
@@ -122,7 +122,7 @@ def start() -> None:
 
 
 class SentryTracer(Tracer):
-    """Transactions, spans and check-ins."""
+    """Sends transactions, spans and check-ins."""
 
     def carry(self, carrier: Carrier) -> None:
         carrier.update(
@@ -131,8 +131,8 @@ class SentryTracer(Tracer):
 
     @contextmanager
     def delivery(self, work: Work) -> Iterator[None]:
-        # Scopes of its own: those of the webhook's request hold the message,
-        # which tells nothing of the run.
+        # Scopes of its own: those of the webhook's request contain the
+        # message, which says nothing about the run.
         scope = Scope(ty=ScopeType.ISOLATION)
         scope.set_tag("workflow", work.run.workflow_id)
         scope.set_tag("run_id", work.run.run_id)
@@ -154,7 +154,7 @@ class SentryTracer(Tracer):
         return _StepSpan(work)
 
     def job(self, name: str, every: timedelta) -> Span:
-        """A check-in; of jobs that come more often, one in a minute."""
+        """Send a check-in, at most one a minute."""
         now = time.monotonic()
         if now - _checked_in.get(name, -60.0) < 55:
             return nullcontext()
@@ -163,7 +163,7 @@ class SentryTracer(Tracer):
 
 
 class _StepSpan:
-    """Suspensions pass through it, which are no errors to tell of."""
+    """The span of a step; a suspension that passes through is not an error."""
 
     def __init__(self, work: Work) -> None:
         self.scope = sentry_sdk.get_isolation_scope()
@@ -176,7 +176,7 @@ class _StepSpan:
         self.scope.set_tag("step_id", step.step_id)
         self.scope.set_context("workflow", _facts(self.work.run, step))
         delivery = sentry_sdk.get_current_span()
-        # A span of a trace that is not sent would be made in vain.
+        # A trace that is not sent needs no spans.
         if delivery is not None and delivery.sampled:
             self.span = delivery.start_child(
                 op=f"workflow.step.{step.kind}",
@@ -231,7 +231,7 @@ def _report(
     error: BaseException | None,
     **_: Any,
 ) -> None:
-    """One event for a run that has become a dead letter."""
+    """Send an event for a run that failed for good."""
     if verdict.status != RunStatus.FAILED or error is None:
         return
     event, hint = event_from_exception(
@@ -251,14 +251,14 @@ def _report(
         facts["step_id"] = step_id
         facts["attempt"] = step.attempts if step else verdict.attempts
         scope.set_context("workflow", facts)
-        # Not the stack, which is that of the failure only in the delivery in
-        # which the step failed: the run may fail of it in a later one.
+        # Not by the stack, which differs when the run fails in a later
+        # delivery than its step.
         scope.fingerprint = ["hookflow", workflow_id, step_id, kind]
         sentry_sdk.capture_event(event, hint)
 
 
 def _failed_step(error: BaseException | None) -> WorkflowError | None:
-    """The failed step that the run failed of, if it was one."""
+    """Return the error of the step that failed the run; else None."""
     steps = (e for e in origins(error) if isinstance(e, WorkflowError))
     return next(steps, None)
 
@@ -275,11 +275,11 @@ def _facts(run: Run, step: Entry | None = None) -> dict[str, Any]:
 
 
 def _sample(context: dict[str, Any]) -> float:
-    """The part of transactions like this one to send.
+    """Return which part of such transactions to send, from 0 to 1.
 
-    A delivery does what the one before it has done, of which a message of
-    ours tells. A request's headers are anybody's, so it is decided anew; and
-    not by Sentry's own dice, which are thrown from those headers.
+    A delivery follows the decision of the one before, which our message
+    carries. Anyone can send a request's headers, so a request is decided
+    again, and not by Sentry's random number, which comes from those headers.
     """
     environ = context.get("wsgi_environ", {})
     path = environ.get("PATH_INFO", "")
@@ -287,7 +287,7 @@ def _sample(context: dict[str, Any]) -> float:
         return 0
     rate: float = conf.SENTRY_TRACES_SAMPLE_RATE
     if any(name in environ for name in CARRIED):
-        return float(DICE.random() < rate)
+        return float(SYSTEM_RANDOM.random() < rate)
     parent: bool | None = context.get("parent_sampled")
     return rate if parent is None else float(parent)
 
@@ -297,8 +297,9 @@ def _webhooks() -> str:
     return f"/{path.strip('/')}/"
 
 
-def _discreet(event: Event, hint: Hint) -> Event:
-    """The event without the parts of addresses that may hold data."""
+def _without_data(event: Event, hint: Hint) -> Event:
+    """Remove the parts of addresses that may contain data."""
+
     crumbs: Any = event.get("breadcrumbs") or {}
     values: Any = crumbs.get("values") if isinstance(crumbs, dict) else crumbs
     spans: Any = event.get("spans")

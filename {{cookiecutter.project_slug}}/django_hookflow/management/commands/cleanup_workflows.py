@@ -1,4 +1,4 @@
-"""`manage.py cleanup_workflows`: delete what ended long ago."""
+"""`manage.py cleanup_workflows`: delete runs that ended long ago."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.db.models import QuerySet
 from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.operations import maintenance
 from django_hookflow.operations.maintenance import CLEANUP
 from django_hookflow.operations.maintenance import OLDEST
-from django_hookflow.persistence import WorkflowPersistence
-from django_hookflow.persistence.retention import Expired
+from django_hookflow.operations.maintenance import Expired
 
-# Back to the first column, and the line is empty.
-ANEW = "\r\x1b[K"
+# Moves a terminal to the first column and clears the line.
+CLEAR_LINE = "\r\x1b[K"
 
 
 class Command(RepeatingCommand):
@@ -36,7 +36,9 @@ class Command(RepeatingCommand):
             help="days since the run ended (DJANGO_HOOKFLOW_KEEP_DAYS)",
         )  # fmt: skip
         parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be deleted"
+            "--dry-run",
+            action="store_true",
+            help="print what would be deleted",
         )
         only = parser.add_mutually_exclusive_group()
         only.add_argument("--dlq-only", action="store_true")
@@ -44,7 +46,10 @@ class Command(RepeatingCommand):
 
     def prepare(self, **options: Any) -> None:
         if not 0 <= options["days_old"] <= OLDEST:
-            raise CommandError(f"--days-old must be 0 to {OLDEST}.")
+            raise CommandError(
+                f"Invalid --days-old {options['days_old']}, expected 0 to "
+                f"{OLDEST}."
+            )
         self.age = timedelta(days=options["days_old"])
         self.dry_run: bool = options["dry_run"]
         self.wants_runs = not options["dlq_only"]
@@ -52,7 +57,7 @@ class Command(RepeatingCommand):
 
     def work(self, *, loops: bool) -> bool:
         before = clock.now() - self.age
-        expired = WorkflowPersistence.expired(before)
+        expired = maintenance.expired(before)
         if self.wants_runs:
             self.clean_runs(expired, before)
         if self.wants_letters:
@@ -73,7 +78,9 @@ class Command(RepeatingCommand):
             f" ({detail})" if detail else "",
         )
         self.delete(
-            expired.events, expired.events.count(), "events nobody waited for"
+            expired.events,
+            expired.events.count(),
+            "events that no run waited for",
         )
 
     def clean_letters(self, expired: Expired) -> None:
@@ -83,24 +90,24 @@ class Command(RepeatingCommand):
             "dead letters already replayed",
         )
         if kept := expired.kept_letters.count():
-            self.say(f"Kept {kept:,} dead letters that nobody has replayed.")
+            self.say(f"Kept {kept:,} dead letters that are not replayed.")
 
     def delete(
         self, rows: QuerySet[Any], count: int, what: str, detail: str = ""
     ) -> None:
-        """Delete rows, or say how many there are."""
+        """Delete rows, or print how many there are."""
         if self.dry_run:
             self.say(f"Would delete {count:,} {what}{detail}.")
             return
         total = 0
-        for deleted in WorkflowPersistence.delete_expired(rows):
+        for deleted in maintenance.delete(rows):
             total += deleted
             self.show(f"{total:,} of {count:,} {what} …")
         self.show("")
         self.say(f"Deleted {total:,} {what}{detail}.")
 
     def show(self, progress: str) -> None:
-        """Write over the last line of a terminal."""
+        """Overwrite the last line of a terminal."""
         if self.stdout.isatty():
-            self.stdout.write(f"{ANEW}{progress}", ending="")
+            self.stdout.write(f"{CLEAR_LINE}{progress}", ending="")
             self.stdout.flush()

@@ -1,4 +1,4 @@
-"""`manage.py hookflow_erase`: delete all that is kept of some runs."""
+"""`manage.py hookflow_erase`: delete all rows of some runs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from django.core.management.base import BaseCommand
 from django.core.management.base import CommandError
 from django.core.management.base import CommandParser
 
-from django_hookflow.persistence import WorkflowPersistence
+from django_hookflow.operations import maintenance
 
 
 class Command(BaseCommand):
     help = (
-        "Deletes runs whatever their age, with their replays, steps, events "
-        "and dead letters: what is kept of one person, for example."
+        "Deletes runs of any age, with their replays, steps, events and dead "
+        "letters: the data of one person, for example."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("run_id", nargs="+")
         parser.add_argument(
             "--open", action="store_true",
-            help="also those that have not ended; nobody is told",
+            help="also runs that have not ended; they stop without notice",
         )  # fmt: skip
         parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be deleted"
+            "--dry-run",
+            action="store_true",
+            help="print what would be deleted",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,9 +38,7 @@ class Command(BaseCommand):
             )
 
     def erase(self, run_id: str, and_open: bool, dry_run: bool) -> None:
-        erased = WorkflowPersistence.erase(
-            run_id, and_open=and_open, dry_run=dry_run
-        )
+        erased = maintenance.erase(run_id, and_open=and_open, dry_run=dry_run)
         if erased.still_open:
             names = ", ".join(erased.still_open)
             raise CommandError(

@@ -1,4 +1,7 @@
-"""`manage.py hookflow_schedule`: let QStash start sweeper and cleanup."""
+"""`manage.py hookflow_schedule`: let QStash start sweeper and cleanup.
+
+For hosts that have no cron.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class Command(BaseCommand):
             help="wait so long for a QStash that is starting",
         )  # fmt: skip
         parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be done"
+            "--dry-run", action="store_true", help="print what would be done"
         )
         instead = parser.add_mutually_exclusive_group()
         instead.add_argument(
@@ -111,7 +114,7 @@ class Command(BaseCommand):
 
 
 def _wanted(*, sweep_cron: str, cleanup_cron: str, **_: Any) -> list[Schedule]:
-    """Both schedules; CommandError when the site could not be called."""
+    """Return both schedules; CommandError if the site cannot be called."""
     if problem_of(conf.DJANGO_HOOKFLOW_DOMAIN):
         raise CommandError(
             f"DJANGO_HOOKFLOW_DOMAIN is {conf.DJANGO_HOOKFLOW_DOMAIN!r}, so "
@@ -125,7 +128,7 @@ def _wanted(*, sweep_cron: str, cleanup_cron: str, **_: Any) -> list[Schedule]:
 
 
 def _wait(seconds: float) -> None:
-    """Until QStash answers; QStashAwayError when it does not."""
+    """Wait until QStash answers; QStashAwayError when it does not."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -139,7 +142,7 @@ def _wait(seconds: float) -> None:
 
 
 def interval_of(cron: str) -> timedelta:
-    """About how often that is, for whoever watches that it is done."""
+    """Return about how often that is, for tools that watch the task."""
     fields = cron.split()
     minute, hour = fields[-5:-3] if len(fields) > 4 else ("0", "0")
     for field, unit in ((minute, MINUTE), (hour, HOUR)):

@@ -1,4 +1,4 @@
-"""`manage.py hookflow_sweep`: ring again for runs that are overdue."""
+"""`manage.py hookflow_sweep`: send the messages of overdue runs again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from django_hookflow.management.repeating import RepeatingCommand
 from django_hookflow.operations import maintenance
 from django_hookflow.operations.maintenance import SWEEP
 from django_hookflow.operations.maintenance import Swept
-from django_hookflow.persistence import WorkflowPersistence
 
 ALL = 2**31
 
@@ -20,8 +19,8 @@ ALL = 2**31
 class Command(RepeatingCommand):
     task = SWEEP
     help = (
-        "Rings again for runs whose message was lost or whose worker died. "
-        "Run it every minute, or once with --every 60."
+        "Sends the message of runs again whose message was lost or whose "
+        "worker died. Run it every minute, or once with --every 60."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,7 +32,7 @@ class Command(RepeatingCommand):
         )  # fmt: skip
         how_many.add_argument(
             "--now", action="store_true",
-            help="all that is overdue, also what was rung for in vain",
+            help="all overdue runs, also those that were sent for before",
         )  # fmt: skip
         how_many.add_argument(
             "--waiting", action="store_true",
@@ -46,31 +45,33 @@ class Command(RepeatingCommand):
         self.waiting: bool = options["waiting"]
         self.now: bool = options["now"] or self.waiting
         if self.limit < 1:
-            raise CommandError("--limit must be 1 or more.")
+            raise CommandError(
+                f"Invalid --limit {self.limit}, expected 1 or more."
+            )
         self.talks = options["verbosity"] > 1
 
     def work(self, *, loops: bool) -> bool:
         if self.now:
-            WorkflowPersistence.hasten()
+            maintenance.clear_backoff()
         swept = maintenance.sweep_within(ALL if self.now else self.limit)
         if swept.rung or self.talks:
             self.say(_told(swept))
         if not swept.left:
             self.look_again()
             return False
-        again = "going on." if loops else "run it again."
+        again = "continuing." if loops else "run it again."
         self.say(f"{swept.left:,} more are overdue: {again}")
         return True
 
     def look_again(self) -> None:
-        """Once: a loop leaves it to DJANGO_HOOKFLOW_LOOK_AGAIN."""
+        """Do it once: later in a loop, DJANGO_HOOKFLOW_LOOK_AGAIN does."""
         if not self.waiting:
             return
         self.waiting = False
         count = maintenance.look_again_at_all()
-        runs = "run waits" if count == 1 else "runs wait"
+        runs = "run that waits" if count == 1 else "runs that wait"
         self.say(
-            f"Looking again at what {count:,} {runs} for without a time limit."
+            f"Replaying {count:,} {runs} for an event without a time limit."
         )
 
 
@@ -78,4 +79,4 @@ def _told(swept: Swept) -> str:
     since = timedelta(seconds=int(swept.oldest))
     oldest = f"; the oldest has been due for {since}" if swept.rung else ""
     runs = "run" if swept.rung == 1 else "runs"
-    return f"Rang again for {swept.rung:,} overdue {runs}{oldest}."
+    return f"Sent again for {swept.rung:,} overdue {runs}{oldest}."

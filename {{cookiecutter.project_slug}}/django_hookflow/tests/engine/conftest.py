@@ -9,4 +9,4 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def engine_database(transactional_db: None, workflows: None) -> None:
-    """A database that is emptied, and a registry that is put back."""
+    """Empty the database after each test, and restore the registry."""

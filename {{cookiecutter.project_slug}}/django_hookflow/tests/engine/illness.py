@@ -1,4 +1,4 @@
-"""What happens to databases, made to happen."""
+"""Failures of databases, on demand."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SWITCH = {
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """The database takes no write, as a replica, or when it is moved.
+    """Make the database refuse writes, as a replica does.
 
-    It ends with the connection, which an engine that meets it may close.
+    It ends with the connection, which the engine may close when it fails.
     """
     switch = SWITCH[connection.vendor]
     with connection.cursor() as cursor:

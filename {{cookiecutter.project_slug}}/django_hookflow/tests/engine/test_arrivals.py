@@ -1,4 +1,4 @@
-"""Genuine messages as tunnels, proxies and middleware hand them on."""
+"""Genuine messages, as tunnels, proxies and middleware forward them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from django_hookflow import workflow
 from django_hookflow.testing.world import World
 from django_hookflow.transports.base import task_url
 from django_hookflow.transports.base import webhook_url
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.signature import sign
 
 pytestmark = [
@@ -34,17 +34,17 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def message() -> bytes:
-    """The one that a new run of "hello" waits for."""
+    """Return the message of a new run of "hello"."""
 
     @workflow
     def hello(ctx: WorkflowContext) -> None: ...
 
     hello.trigger(run_id="r1")
-    return MemoryTransport.waiting[0].delivery.encode()
+    return memory_transport().waiting[0].delivery.encode()
 
 
 def post_in_chunks(body: bytes) -> str:
-    """As gunicorn hands on chunks it has put together: without a length."""
+    """Post as gunicorn does with chunks that it joined: without a length."""
     said: list[str] = []
     WSGIHandler()(
         {
@@ -141,7 +141,7 @@ def test_the_log_says_that_the_body_was_read_before(
 
     world.deliver()
 
-    assert "Its body was read before it came here" in caplog.text
+    assert "The body was already read" in caplog.text
     assert "forged" not in caplog.text
 
 

@@ -23,7 +23,7 @@ from django_hookflow.testing.world import World
 
 
 class Recorded:
-    """What came in, and what is answered to each request in turn."""
+    """The requests that came in, and the answers to give in turn."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
@@ -207,7 +207,7 @@ def test_an_answer_that_cannot_be_read_is_not_asked_for_again(
         "Step 'call' was tried once and failed: PermanentError: "
         f"POST {provider.url}/ answered 200, and its body is not in the "
         "encoding it names: Error -3 while decompressing data: incorrect "
-        "header check. Ask its provider; it is not asked again."
+        "header check. Ask its provider; the request is not repeated."
     )
 
 
@@ -222,7 +222,7 @@ def test_a_server_that_is_down_is_tried_again_whatever_its_body(
     assert (run.status, len(provider.requests)) == ("completed", 2)
 
 
-def test_nobody_listening_is_tried_again(every: World) -> None:
+def test_a_refused_connection_is_tried_again(every: World) -> None:
     nobody = Recorded()
     nobody.url = "http://127.0.0.1:1"
 
@@ -347,13 +347,13 @@ def test_an_answer_is_read_up_to_the_limit_and_no_further(
         "Step 'call' was tried once and failed: PermanentError: "
         f"POST {provider.url}/ answered 200, and its body is larger than the "
         "1,000 bytes that DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows. Ask its "
-        "provider; it is not asked again."
+        "provider; the request is not repeated."
     )
     assert most < 20_000_000
 
 
 class Dripping(BaseHTTPRequestHandler):
-    """Sends a byte now and then, and never comes to an end."""
+    """Sends a byte now and then, without an end."""
 
     gone = threading.Event()
     head = b"HTTP/1.1 200 OK\r\n"

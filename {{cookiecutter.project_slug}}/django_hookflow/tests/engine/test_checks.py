@@ -54,7 +54,7 @@ def problems(settings: Any, **changes: Any) -> list[tuple[str, str]]:
                 (
                     "E003",
                     "QSTASH_CURRENT_SIGNING_KEY is not configured, so no "
-                    "message can be believed.",
+                    "message can be verified.",
                 )
             ],
         ),

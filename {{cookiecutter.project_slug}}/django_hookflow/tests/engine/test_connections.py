@@ -1,4 +1,4 @@
-"""What happens to the connection that the engine shares with its callers."""
+"""The database connection that the engine shares with its callers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from django_hookflow.conf import conf
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """The connection is closed afterwards, with what a test did to it."""
+    """Close the connection after a test that changed it."""
     yield
     connection.close()
 
@@ -88,7 +88,7 @@ def test_a_trigger_in_a_savepoint_goes_back_with_it(world: World) -> None:
             task.trigger(run_id="regretted")
             transaction.set_rollback(True)
         task.trigger(run_id="last")
-        assert MemoryTransport.waiting == []
+        assert memory_transport().waiting == []
     world.deliver()
 
     assert runs == ["first", "last"]
@@ -105,7 +105,7 @@ def test_a_trigger_in_a_broken_transaction_is_refused_by_django(
         with pytest.raises(TransactionManagementError):
             task.trigger()
 
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
     assert not WorkflowRun.objects.exists()
 
 
@@ -119,7 +119,7 @@ def test_a_trigger_in_a_transaction_that_was_closed_is_an_error_of_django(
         connection.close()
         task.trigger()
 
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
     assert not WorkflowRun.objects.exists()
 
 
@@ -135,7 +135,7 @@ def test_with_debug_every_statement_is_logged(
 
     run_id = working.trigger()
     triggered = logged()
-    run = world.finish(run_id)  # a request forgets those before it
+    run = world.finish(run_id)  # a request clears the queries before it
 
     assert run.status == "completed"
     assert triggered == ["INSERT INTO django_hookflow_workflowrun"]
@@ -147,14 +147,14 @@ def test_with_debug_every_statement_is_logged(
 
 
 def logged() -> list[str]:
-    """How each logged statement begins."""
+    """Return the first words of each logged statement."""
     statements = [query["sql"].split() for query in connection.queries]
     return [" ".join(words[:3]) for words in statements]
 
 
 @contextmanager
 def locked(other: BaseDatabaseWrapper) -> Iterator[None]:
-    """Somebody else writes, and we do not wait until he has done."""
+    """Hold the write lock in another connection, and do not wait for it."""
     with other.cursor() as theirs:
         if other.vendor == "postgresql":
             theirs.execute("BEGIN")
@@ -169,7 +169,7 @@ def locked(other: BaseDatabaseWrapper) -> Iterator[None]:
 def other(
     fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[BaseDatabaseWrapper]:
-    """Another connection; the engine's own wait for no lock."""
+    """Open another connection; the engine's own do not wait for locks."""
     made = connection.copy()
     # Options, since the engine may connect again, as it does after a failure.
     options = connection.settings_dict["OPTIONS"]
@@ -193,7 +193,7 @@ def test_an_append_that_meets_a_lock_ends_the_delivery(
         return ctx.step.run("work", work)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     with ExitStack() as locks:
 
         def work() -> str:
@@ -216,7 +216,7 @@ def test_a_claim_and_a_trigger_that_meet_a_lock_leave_nothing(
     runs: list[str] = []
     task = tasked(runs)
     task.trigger(run_id="run")
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     with locked(other):
         answer = post(message.delivery)
@@ -230,7 +230,7 @@ def test_a_claim_and_a_trigger_that_meet_a_lock_leave_nothing(
 
 @pytest.fixture
 def far_away(fresh: None) -> Iterator[None]:
-    """DATABASES has a TIME_ZONE of its own: there it is a day later."""
+    """Give the database a TIME_ZONE in which it is a day later."""
     before = connection.settings_dict["TIME_ZONE"]
     set_time_zone("Pacific/Kiritimati")
     yield

@@ -1,4 +1,4 @@
-"""What does not depend on the machine: statements, messages, bytes."""
+"""Costs that do not depend on the machine: statements, messages, bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.persistence import sql
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 def statements(world: World) -> list[str]:
@@ -79,12 +79,12 @@ def test_a_message_is_small_whatever_the_state(world: World) -> None:
             ctx.step.sleep(f"nap-{n}", 1)
 
     growing.trigger({"large": "y" * 50_000})
-    MemoryTransport.drain(
+    memory_transport().drain(
         on_delivery=lambda m: sizes.append(len(m.delivery.encode()))
     )
-    while due := MemoryTransport.next_due():
+    while due := memory_transport().next_due():
         world.now = due
-        MemoryTransport.drain(
+        memory_transport().drain(
             on_delivery=lambda m: sizes.append(len(m.delivery.encode()))
         )
 

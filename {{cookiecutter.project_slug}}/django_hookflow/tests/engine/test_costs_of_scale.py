@@ -16,7 +16,7 @@ from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
 MOST_STATEMENTS = 6  # of a delivery, beside those of its steps
@@ -24,7 +24,7 @@ MOST_STATEMENTS = 6  # of a delivery, beside those of its steps
 
 @pytest.fixture
 def napping(workflows: None) -> WorkflowWrapper:
-    """So many steps, then a sleep that does not end."""
+    """Declare a workflow of so many steps and a sleep that does not end."""
 
     @workflow
     def napping(ctx: WorkflowContext) -> None:
@@ -36,7 +36,7 @@ def napping(workflows: None) -> WorkflowWrapper:
 
 
 class Calls:
-    """How many functions were called, Python's and C's."""
+    """Return how many functions were called, Python's and C's."""
 
     count = 0
 
@@ -55,19 +55,19 @@ def counted_calls() -> Iterator[Calls]:
 
 
 def asleep(world: World, napping: WorkflowWrapper, steps: int) -> None:
-    """A run that sleeps behind so many steps, its bell the only message."""
-    MemoryTransport.reset()
+    """Make a run that sleeps after so many steps, with one message waiting."""
+    memory_transport().reset()
     napping.trigger({"steps": steps})
     world.deliver()
 
 
 def ring_early() -> None:
-    """Deliver the bell before it is due: everything is replayed."""
-    MemoryTransport.deliver(MemoryTransport.waiting[0])
+    """Deliver the message before it is due, so that all steps are replayed."""
+    memory_transport().deliver(memory_transport().waiting[0])
 
 
 def statements(captured: CaptureQueriesContext) -> list[str]:
-    """The first word of each."""
+    """Return the first word of each statement."""
     return [query["sql"].split(None, 1)[0] for query in captured]
 
 
@@ -112,7 +112,7 @@ def test_a_step_costs_the_same_at_the_end_of_a_long_run(
     found = {}
 
     for steps in (0, 50, 500):
-        MemoryTransport.reset()
+        memory_transport().reset()
         napping.trigger({"steps": steps})
         with CaptureQueriesContext(connection) as captured:
             world.deliver()
@@ -122,19 +122,19 @@ def test_a_step_costs_the_same_at_the_end_of_a_long_run(
     assert len(found[500]) == len(found[0]) + 500
 
 
-def test_a_message_is_the_same_behind_one_step_and_behind_many(
+def test_a_message_is_the_same_after_one_step_and_after_many(
     world: World, napping: WorkflowWrapper
 ) -> None:
     sizes = []
 
     for steps in (1, 300):
         asleep(world, napping, steps)
-        sizes.append(len(MemoryTransport.waiting[0].delivery.encode()))
+        sizes.append(len(memory_transport().waiting[0].delivery.encode()))
 
     assert sizes[0] == sizes[1] < 1000
 
 
-def test_an_event_costs_as_much_behind_a_long_journal(
+def test_an_event_costs_as_much_after_a_long_journal(
     world: World,
 ) -> None:
     @workflow

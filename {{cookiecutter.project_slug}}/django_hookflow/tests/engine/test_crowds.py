@@ -1,4 +1,4 @@
-"""Many runs that wait for the same: an event wakes one of them."""
+"""Many runs that wait for the same event, which wakes one of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
@@ -25,7 +25,7 @@ CROWD = 50
 
 
 def crowd(world: World, count: int, *, timeout: Any = None) -> WorkflowWrapper:
-    """Runs named "0", "1", … that wait for one key each, of one shelf."""
+    """Start runs "0", "1", … that each wait for a key of the same shelf."""
 
     @workflow
     def wants_key(ctx: WorkflowContext) -> Any:
@@ -43,7 +43,7 @@ def put(count: int, first: int = 0) -> None:
 
 
 def messages() -> int:
-    """How many were sent for all runs."""
+    """Return how many messages were sent for all runs."""
     total: int = WorkflowRun.objects.aggregate(n=Sum("messages"))["n"]
     return total
 
@@ -169,7 +169,7 @@ def only(
     function: Callable[[WorkflowContext], Any],
     others: WorkflowWrapper,
 ) -> Callable[[WorkflowContext], Any]:
-    """Another function for one run."""
+    """Replace the function of one run."""
     before = others.function
     return lambda ctx: (function if ctx.run_id == run_id else before)(ctx)
 
@@ -180,10 +180,12 @@ def test_an_event_goes_on_to_the_next_when_its_run_does_not_come(
     crowd(world, 3)
 
     put(1)
-    MemoryTransport.waiting.clear()  # lost
+    memory_transport().waiting.clear()  # lost
     world.advance("2m")
     maintenance.sweep()
-    by_age = [message.delivery.run_id for message in MemoryTransport.waiting]
+    by_age = [
+        message.delivery.run_id for message in memory_transport().waiting
+    ]
     world.deliver()
 
     assert by_age == ["0", "1"]

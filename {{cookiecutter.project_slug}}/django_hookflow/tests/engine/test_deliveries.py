@@ -1,22 +1,18 @@
-"""The webhook: who is let in, what is answered, what is done twice."""
+"""The webhook: its answers to messages that are genuine, late or repeated."""
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 import logging
 from datetime import timedelta
 from typing import Any
 
-import jwt
 import pytest
 from django.db import OperationalError
 from django.db import connection
 from django.test import Client
 
 from django_hookflow import WorkflowContext
-from django_hookflow import clock
 from django_hookflow import engine
 from django_hookflow import workflow
 from django_hookflow.delivery import Delivery
@@ -25,9 +21,8 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
 from django_hookflow.transports.base import webhook_url
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
-from django_hookflow.transports.signature import body_hash
 from django_hookflow.transports.signature import sign
 
 
@@ -39,7 +34,7 @@ def empty(ctx: WorkflowContext) -> str:
 @pytest.fixture
 def delivery(world: World) -> Delivery:
     empty.trigger(run_id="r1")
-    return MemoryTransport.waiting[0].delivery
+    return memory_transport().waiting[0].delivery
 
 
 def send(
@@ -54,92 +49,21 @@ def send(
     )
 
 
-def claims_of(delivery: Delivery, **changes: Any) -> dict[str, Any]:
-    now = int(clock.now().timestamp())
-    claims = {
-        "aud": "",
-        "body": body_hash(delivery.encode()),
-        "exp": now + 300,
-        "iat": now,
-        "iss": "Upstash",
-        "jti": "jwt_1",
-        "nbf": -62135596800,
-        "sub": webhook_url(delivery.workflow_id),
-    } | changes
-    return {name: value for name, value in claims.items() if value is not None}
-
-
 def test_a_message_signed_with_the_current_key_moves_the_run(
-    delivery: Delivery, settings: Any
+    delivery: Delivery,
 ) -> None:
-    key = settings.QSTASH_CURRENT_SIGNING_KEY
+    url = webhook_url(delivery.workflow_id)
 
-    response = send(delivery.encode(), jwt.encode(claims_of(delivery), key))
+    response = send(delivery.encode(), sign(delivery.encode(), url))
 
     assert response.status_code == 200
     assert response.json() == {"status": "completed", "run_id": "r1"}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"body": "unpadded"},
-        {"nbf": 1_700_000_000},
-        {"exp": 1_767_225_600 - 5},
-        {"aud": None, "jti": None, "iat": None, "nbf": None},
-        {"iat": 1_767_225_600 + 3600},
-    ],
-    ids=["unpadded", "positive nbf", "leeway", "few claims", "iat ahead"],
-)
-def test_the_next_key_and_odd_but_genuine_claims_are_accepted(
-    delivery: Delivery, settings: Any, changes: dict[str, Any]
+def test_a_refused_message_changes_nothing_and_the_log_says_why(
+    delivery: Delivery, caplog: Any
 ) -> None:
-    claims = claims_of(delivery, **changes)
-    if claims["body"] == "unpadded":
-        claims["body"] = body_hash(delivery.encode()).rstrip("=")
-    key = settings.QSTASH_NEXT_SIGNING_KEY
-
-    response = send(delivery.encode(), jwt.encode(claims, key))
-
-    assert response.status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"exp": 1_767_225_600 - 60}, "It expired 60 seconds ago"),
-        (
-            {"nbf": 1_767_225_600 + 60},
-            "It is not valid for another 60 seconds: compare the clocks",
-        ),
-        ({"exp": None}, "Its exp or nbf is not a number of seconds"),
-        ({"exp": "soon"}, "Its exp or nbf is not a number of seconds"),
-        ({"nbf": "soon"}, "Its exp or nbf is not a number of seconds"),
-        ({"iss": "Upsta"}, "Its iss is 'Upsta' and should be 'Upstash'"),
-        ({"sub": "http://evil/"}, "Its sub is 'http://evil/' and should be"),
-        ({"sub": None}, "Its sub is None and should be"),
-        ({"body": None}, "The body is not the one that was signed"),
-        ({"body": "x"}, "The body is not the one that was signed"),
-        ({"body": "ü"}, "The body is not the one that was signed"),
-        ({"body": "\ud800"}, "The body is not the one that was signed"),
-        ({"exp": 10**400}, "Its exp or nbf is not a number of seconds"),
-        ({"exp": True}, "Its exp or nbf is not a number of seconds"),
-        ({"nbf": 10**400}, "Its exp or nbf is not a number of seconds"),
-        ({"nbf": -(10**400)}, "Its exp or nbf is not a number of seconds"),
-        ({"sub": "\ud800"}, r"Its sub is '\ud800' and should be"),
-        ({"iss": "\ud800"}, "Something that is not QStash has the signing"),
-    ],
-)
-def test_wrong_claims_are_refused_and_the_log_says_which(
-    delivery: Delivery,
-    settings: Any,
-    caplog: Any,
-    changes: dict[str, Any],
-    reason: str,
-) -> None:
-    token = jwt.encode(
-        claims_of(delivery, **changes), settings.QSTASH_CURRENT_SIGNING_KEY
-    )
+    token = sign(delivery.encode(), "http://evil.example/")
 
     response = send(delivery.encode(), token)
 
@@ -147,113 +71,12 @@ def test_wrong_claims_are_refused_and_the_log_says_which(
         401,
         {"status": "refused"},
     )
-    assert reason in caplog.text
+    assert "'http://evil.example/'" in caplog.text
     assert WorkflowRun.objects.get().status == "pending"
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"{}", b"x" * 100_000])
-def test_unsigned_messages_are_refused_whatever_they_hold(
-    world: World, body: bytes
-) -> None:
-    assert send(body, None).status_code == 401
-    assert send(body, "").status_code == 401
-    assert send(body, "no.jwt.this").status_code == 401
-
-
-@pytest.mark.parametrize("part", [0, 1])
-def test_brackets_without_end_in_a_token_are_refused(
-    delivery: Delivery, settings: Any, part: int
-) -> None:
-    key = settings.QSTASH_CURRENT_SIGNING_KEY
-    parts = jwt.encode(claims_of(delivery), key).split(".")
-    parts[part] = base64.urlsafe_b64encode(b"[" * 6000).decode().rstrip("=")
-    mac = hmac.digest(key.encode(), ".".join(parts[:2]).encode(), "sha256")
-    parts[2] = base64.urlsafe_b64encode(mac).decode().rstrip("=")
-
-    answer = send(delivery.encode(), ".".join(parts))
-
-    assert answer.status_code == 401
-
-
-@pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
-@pytest.mark.parametrize("key", ["", "sig_wrong"])
-def test_forged_messages_are_refused(
-    delivery: Delivery, settings: Any, key: str, caplog: Any
-) -> None:
-    settings.QSTASH_NEXT_SIGNING_KEY = ""
-    header = {"alg": "none"} if key == "" else {}
-    token = jwt.encode(
-        claims_of(delivery),
-        key or None,
-        algorithm="none" if key == "" else "HS256",
-        headers=header,
-    )
-
-    assert send(delivery.encode(), token).status_code == 401
-    assert "must be those of the QStash that sends" in caplog.text
-
-
-def test_another_algorithm_with_the_right_key_is_refused(
-    delivery: Delivery, settings: Any
-) -> None:
-    key = settings.QSTASH_CURRENT_SIGNING_KEY * 2
-    settings.QSTASH_CURRENT_SIGNING_KEY = key
-
-    token = jwt.encode(claims_of(delivery), key, algorithm="HS512")
-
-    assert send(delivery.encode(), token).status_code == 401
-
-
-def test_without_any_key_nothing_is_believed(
-    delivery: Delivery, settings: Any, caplog: Any
-) -> None:
-    token = sign(delivery.encode(), webhook_url(delivery.workflow_id))
-    settings.QSTASH_CURRENT_SIGNING_KEY = ""
-    settings.QSTASH_NEXT_SIGNING_KEY = ""
-
-    assert send(delivery.encode(), token).status_code == 401
-    assert "No signing key is configured" in caplog.text
-
-
-def test_a_changed_body_is_refused(delivery: Delivery) -> None:
-    token = sign(delivery.encode(), webhook_url(delivery.workflow_id))
-
-    assert send(delivery.encode() + b" ", token).status_code == 401
-
-
-def test_the_host_of_the_request_is_not_trusted(delivery: Delivery) -> None:
-    token = sign(delivery.encode(), "http://localhost/hookflow/")
-
-    response = send(delivery.encode(), token, HTTP_HOST="localhost")
-
-    assert response.status_code == 401
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"\xff",
-        b"[]",
-        b"{}",
-        b'{"run_id": 1, "workflow_id": "x", "token": "t"}',
-        b'{"run_id": "r1", "workflow_id": "another", "token": "t"}',
-        b"[" * 100_000,
-        *(
-            json.dumps(
-                {"run_id": "r1", "workflow_id": empty.workflow_id}
-                | {"token": "t", field: odd}
-            ).encode()
-            for field in ("run_id", "workflow_id", "token")
-            for odd in ("a\0b", "\ud800")
-        ),
-    ],
-    ids=lambda body: repr(body[:60]),
-)
-def test_signed_nonsense_is_refused_for_ever(
-    world: World, body: bytes
-) -> None:
-    response = send(body, sign(body, webhook_url(empty.workflow_id)))
+def test_signed_nonsense_is_refused_for_ever(world: World) -> None:
+    response = send(b"{}", sign(b"{}", webhook_url(empty.workflow_id)))
 
     assert response.status_code == 489
     assert response.headers["Upstash-NonRetryable-Error"] == "true"
@@ -263,15 +86,6 @@ def test_a_huge_body_is_refused_unread(world: World, settings: Any) -> None:
     settings.DJANGO_HOOKFLOW_MAX_BODY = 10
 
     assert send(b"x" * 100, "token").status_code == 413
-
-
-def test_a_length_that_is_no_number_is_no_body(delivery: Delivery) -> None:
-    token = sign(delivery.encode(), webhook_url(delivery.workflow_id))
-
-    response = send(delivery.encode(), token, CONTENT_LENGTH="many")
-
-    assert response.status_code == 401
-    assert WorkflowRun.objects.get().status == "pending"
 
 
 def test_a_body_that_a_middleware_has_read_is_believed(
@@ -284,7 +98,7 @@ def test_a_body_that_a_middleware_has_read_is_believed(
 
 
 def reading(get_response: Any) -> Any:
-    """A middleware that wants to know every body."""
+    """A middleware that reads every body."""
     return lambda request: request.body and get_response(request)
 
 
@@ -352,7 +166,7 @@ def test_a_message_of_a_finished_run_changes_nothing(every: World) -> None:
         return len(results)
 
     run_id = counting.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     every.deliver()
 
     response = post(message.delivery)
@@ -372,7 +186,7 @@ def test_a_second_message_during_a_step_is_told_to_come_again(
         ctx.step.run("charge", lambda: answers.append(post(message.delivery)))
 
     reentrant.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     every.deliver()
 
@@ -401,9 +215,9 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_old_owner_stops(
         return result
 
     raced.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
-    response = MemoryTransport.deliver(message)
+    response = memory_transport().deliver(message)
 
     assert response.status_code == 503
     assert calls == ["slow", "slow", "after", "the other is done"]
@@ -433,7 +247,7 @@ def test_a_lost_lease_cannot_be_swallowed(
 
     stubborn.trigger()
 
-    response = MemoryTransport.deliver(MemoryTransport.waiting[0])
+    response = memory_transport().deliver(memory_transport().waiting[0])
 
     assert response.status_code == 503
     assert WorkflowRun.objects.get().status == "running"
@@ -457,7 +271,7 @@ def test_a_lost_connection_ends_the_delivery_without_another_write(
     run_id = lost.trigger()
 
     with connection.execute_wrapper(lose):
-        response = MemoryTransport.deliver(MemoryTransport.waiting[0])
+        response = memory_transport().deliver(memory_transport().waiting[0])
 
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
@@ -494,7 +308,7 @@ def test_workers_that_die_too_often_end_the_run(
         ctx.step.run("deadly", die)
 
     run_id = deadly.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     for _ in range(2):
         with pytest.raises(Died):
             engine.advance(message)
@@ -505,8 +319,8 @@ def test_workers_that_die_too_often_end_the_run(
     assert (run.status, run.error_type) == ("failed", "WorkerCrashed")
     assert run.error_message == (
         "2 deliveries in a row died without an answer, after step 'fine'. "
-        "Something there kills its process: memory, a time limit, a signal. "
-        "Mend it and replay the dead letter."
+        "Something there kills the process: memory, a time limit or a signal."
+        " Fix it and replay the dead letter."
     )
     assert DeadLetterEntry.objects.count() == 1
 
@@ -527,7 +341,7 @@ def test_a_step_under_which_the_worker_died_counts_the_attempt(
         ctx.step.run("deadly", die_once)
 
     run_id = dying.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with pytest.raises(Died):
         engine.advance(message)
     every.advance("31s")
@@ -588,7 +402,7 @@ def test_the_answer_holds_nothing_of_the_result(world: World) -> None:
 
     secret.trigger()
 
-    response = MemoryTransport.deliver(MemoryTransport.waiting[0])
+    response = memory_transport().deliver(memory_transport().waiting[0])
 
     assert b"secret-result" not in response.content
 
@@ -613,7 +427,7 @@ def test_an_error_that_cannot_be_printed_or_stored_is_kept_as_it_can(
     assert len(runs[1].error_message) < 10_100
 
 
-def test_a_doubled_message_starts_no_second_chain(every: World) -> None:
+def test_a_duplicate_message_starts_no_second_chain(every: World) -> None:
     calls: list[str] = []
 
     @workflow
@@ -623,11 +437,13 @@ def test_a_doubled_message_starts_no_second_chain(every: World) -> None:
         ctx.step.run("b", calls.append, "b")
 
     chain.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     for _ in range(3):
         post(message)
 
-    assert len(MemoryTransport.waiting) == 2  # the first, and that of the nap
+    assert (
+        len(memory_transport().waiting) == 2
+    )  # the first, and that of the nap
     every.pass_time("1d")
     assert calls == ["a", "b"]
 
@@ -637,7 +453,7 @@ def test_a_tls_proxy_in_front_makes_no_difference(
 ) -> None:
     settings.DJANGO_HOOKFLOW_DOMAIN = "https://shop.example.com"
     empty.trigger(run_id="r1")
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     url = "https://shop.example.com/hookflow/workflow/"
     body = message.encode()
     assert webhook_url(empty.workflow_id).startswith(url)
@@ -666,7 +482,7 @@ def test_an_answer_that_is_expected_is_no_error_in_the_log(
         return post(message).status_code
 
     working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with caplog.at_level("INFO"):
         world.deliver()
         unknown = Delivery(run_id="r1", workflow_id="emtpy", token="t")

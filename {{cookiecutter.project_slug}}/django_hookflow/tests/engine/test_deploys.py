@@ -1,4 +1,4 @@
-"""Deploys that change what runs under way wait for."""
+"""Deploys that change the waits of open runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django_hookflow import workflow
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.registry import get_workflow
 
@@ -150,7 +150,7 @@ def test_a_look_that_is_lost_is_overdue_like_any_message(
     world.advance("10m")
 
     assert said == (
-        "Looking again at what 1 run waits for without a time limit.\n"
+        "Replaying 1 run that waits for an event without a time limit.\n"
     )
     assert run.wake_at is not None
     assert maintenance.sweep() == 1
@@ -175,7 +175,7 @@ def test_runs_that_wait_until_a_time_are_not_looked_at(world: World) -> None:
     world.advance("30d")
 
     assert sweep("--waiting") == (
-        "Looking again at what 0 runs wait for without a time limit.\n"
+        "Replaying 0 runs that wait for an event without a time limit.\n"
     )
     assert WorkflowRun.objects.get().deliveries == 1
 
@@ -193,14 +193,14 @@ def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
         world.deliver()
 
     registry._workflows.update(known)
-    MemoryTransport.reset()
+    memory_transport().reset()
     world.advance("2m")
     put_off = maintenance.sweep()
     said = sweep("--waiting")
     world.deliver()
 
     assert put_off == 0
-    assert said.startswith("Rang again for 1 overdue run;")
+    assert said.startswith("Sent again for 1 overdue run;")
     assert world.run_of(run_id).status == "completed"
 
 

@@ -17,7 +17,7 @@ from django_hookflow import heartbeat
 from django_hookflow import workflow
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 class Deadly(BaseModel):
@@ -43,7 +43,7 @@ def test_a_worker_that_dies_while_it_reads_the_data_decides_nothing(
     run_id = reading.trigger({"it": Deadly(number=1)})
     with monkeypatch.context() as armed, pytest.raises(Died):
         armed.setattr(Deadly, "is_armed", True)
-        engine.advance(MemoryTransport.waiting[0].delivery)
+        engine.advance(memory_transport().waiting[0].delivery)
 
     assert world.run_of(run_id).status == "running"
 
@@ -57,7 +57,7 @@ def test_a_worker_that_dies_outside_of_steps_decides_nothing(
 
     run_id = dying.trigger()
     with pytest.raises(Died):
-        engine.advance(MemoryTransport.waiting[0].delivery)
+        engine.advance(memory_transport().waiting[0].delivery)
 
     assert world.run_of(run_id).status == "running"
 

@@ -1,4 +1,4 @@
-"""What authors and their libraries raise, and what becomes of the run."""
+"""Errors of authors and their libraries, and how the run ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from django_hookflow.exceptions import RetryableError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -36,7 +36,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return fail
 
 
-def fail_in_ring() -> NoReturn:
+def fail_in_circle() -> NoReturn:
     first, second = ValueError("no number"), KeyError("no key")
     first.__cause__, second.__cause__ = second, first
     raise first
@@ -49,9 +49,9 @@ def raise_itself() -> NoReturn:
         raise error from error
 
 
-@pytest.mark.parametrize("fn", [fail_in_ring, raise_itself])
+@pytest.mark.parametrize("fn", [fail_in_circle, raise_itself])
 @pytest.mark.parametrize("where", ["step", "function"])
-def test_an_error_whose_causes_form_a_ring_fails_the_run(
+def test_an_error_whose_causes_form_a_circle_fails_the_run(
     every: World, fn: Callable[[], None], where: str
 ) -> None:
     @workflow
@@ -200,7 +200,7 @@ def test_a_signal_still_stops_the_process(
         return "done"
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with (
         handling(number, handler),
         pytest.raises((KeyboardInterrupt, SystemExit)),
@@ -223,7 +223,7 @@ def test_a_signal_that_the_function_swallows_ends_its_delivery(
             ctx.step.run("next", str)
 
     working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with (
         handling(signal.SIGINT, signal.default_int_handler),
         pytest.raises(KeyboardInterrupt),
@@ -379,11 +379,11 @@ def test_a_statement_that_a_pooler_has_not_prepared_is_tried_again(
     assert run.step_executions.get().attempts == attempts
 
 
-@pytest.mark.postgresql  # SQLite prepares such statements anew by itself
+@pytest.mark.postgresql  # SQLite prepares such statements again by itself
 def test_a_statement_that_was_prepared_before_a_deploy_is_tried_again(
     every: World,
 ) -> None:
-    """The statement selects a column more than it did."""
+    """Make the statement select one more column."""
     statements = [
         "CREATE TEMPORARY TABLE parcels (id int)",
         "PREPARE parcels AS SELECT * FROM parcels",

@@ -1,4 +1,4 @@
-"""The views that django-hookflow's README gives away, as they stand there."""
+"""The example views of django-hookflow's README, unchanged."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.operations.maintenance import look_again_at_all
 from django_hookflow.operations.maintenance import sweep
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 @workflow(workflow_id="invoked-doubling")
@@ -217,7 +217,7 @@ def test_a_lost_look_is_made_up_by_the_sweeper(
         )
         world.pass_time("1h")
     assert world.run_of(run_id).status == "waiting"
-    assert not MemoryTransport.waiting
+    assert not memory_transport().waiting
     sweep()
 
     assert world.finish(run_id).result == 2

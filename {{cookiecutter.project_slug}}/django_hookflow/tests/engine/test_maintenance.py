@@ -1,4 +1,4 @@
-"""What cron starts: the sweeper and the cleanup, and what they say."""
+"""The sweeper, the cleanup and the other commands that cron starts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from django_hookflow.tracing import Tracer
 from django_hookflow.transports import memory
 from django_hookflow.transports.base import Transport
 from django_hookflow.transports.base import task_url
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.signature import sign
 
 Caplog = pytest.LogCaptureFixture
@@ -72,13 +72,13 @@ def test_the_sweeper_says_how_many_were_overdue_and_what_is_left(
     none = out("hookflow_sweep", verbosity=2)
 
     assert first == (
-        "Rang again for 2 overdue runs; the oldest has been due for "
+        "Sent again for 2 overdue runs; the oldest has been due for "
         "1:02:00.\n3 more are overdue: run it again.\n"
     )
     assert rest == (
-        "Rang again for 3 overdue runs; the oldest has been due for 1:02:00.\n"
+        "Sent again for 3 overdue runs; the oldest has been due for 1:02:00.\n"
     )
-    assert none == "Rang again for 0 overdue runs.\n"
+    assert none == "Sent again for 0 overdue runs.\n"
 
 
 def test_the_sweeper_is_quiet_when_nothing_is_overdue(world: World) -> None:
@@ -87,21 +87,21 @@ def test_the_sweeper_is_quiet_when_nothing_is_overdue(world: World) -> None:
     assert out("hookflow_sweep") == ""
 
 
-def test_what_the_sweeper_has_put_off_can_be_rung_for_now(
+def test_runs_that_the_sweeper_has_put_off_can_be_sent_for_now(
     world: World,
 ) -> None:
     lose_runs(2)
     world.advance("1h")
-    out("hookflow_sweep")  # in vain, so it puts them off
+    out("hookflow_sweep")  # they do not move, so it puts them off
     world.advance("5m")
     lose_runs(1)
 
     put_off = out("hookflow_sweep", verbosity=2)
     now = out("hookflow_sweep", now=True)
 
-    assert put_off == "Rang again for 0 overdue runs.\n"
+    assert put_off == "Sent again for 0 overdue runs.\n"
     assert now == (
-        "Rang again for 2 overdue runs; the oldest has been due for 1:05:00.\n"
+        "Sent again for 2 overdue runs; the oldest has been due for 1:05:00.\n"
     )
 
 
@@ -114,12 +114,13 @@ def test_a_time_that_cannot_be_waited_is_refused(
         call_command(command, f"--every={every}")
 
     assert str(caught.value) == (
-        f"Error: argument --every: {every!r} is not 1 to 31536000 seconds"
+        f"Error: argument --every: Invalid interval {every!r}, expected 1 to "
+        "31536000 seconds"
     )
 
 
 def test_a_sweep_of_no_runs_is_refused() -> None:
-    with pytest.raises(CommandError, match="--limit must be 1 or more"):
+    with pytest.raises(CommandError, match="Invalid --limit 0, expected 1"):
         call_command("hookflow_sweep", "--limit", "0")
 
 
@@ -208,10 +209,10 @@ def test_a_cleanup_by_message_goes_on_in_the_next_one(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"{", "The body is no order"),
-        (b"[1]", "The body is no order"),
-        (b"[" * 9999, "The body is no order"),
-        (b'{"every": "often"}', "The body is no order"),
+        (b"{", "The body is not a task"),
+        (b"[1]", "The body is not a task"),
+        (b"[" * 9999, "The body is not a task"),
+        (b'{"every": "often"}', "The body is not a task"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_not_sent_again(
@@ -224,14 +225,15 @@ def test_an_order_that_makes_no_sense_is_not_sent_again(
     assert reason in caplog.text
 
 
-def test_a_task_that_nobody_knows_is_not_sent_again(
+def test_an_unknown_task_is_not_sent_again(
     world: World, caplog: Caplog
 ) -> None:
     answer = post("backup")
 
     assert answer.status_code == 489
     assert (
-        "There is no task 'backup', only ['sweep', 'cleanup']" in caplog.text
+        "Invalid task 'backup', expected one of ['sweep', 'cleanup']"
+        in caplog.text
     )
 
 
@@ -289,13 +291,13 @@ def test_a_transport_without_http_takes_no_posts(
     world: World, settings: Settings, caplog: Caplog
 ) -> None:
     lose_runs(1)
-    (message,) = MemoryTransport.due()
+    (message,) = memory_transport().due()
     settings.DJANGO_HOOKFLOW_TRANSPORT = f"{__name__}.Pigeon"
 
     answers = [post("sweep"), memory.post(message.delivery)]
 
     assert [answer.status_code for answer in answers] == [401, 401]
-    assert caplog.text.count("Pigeon takes no messages by HTTP") == 2
+    assert caplog.text.count("Pigeon does not receive messages by HTTP") == 2
     assert WorkflowRun.objects.get().status == "pending"
 
 
@@ -345,7 +347,7 @@ def ended_runs(count: int) -> None:
 
 
 def post(task: str, body: bytes = b"") -> HttpResponseBase:
-    """What QStash posts for a schedule."""
+    """Post the message that QStash sends by a schedule."""
     return deliver(task, body, sign(body, task_url(task)))
 
 
@@ -359,7 +361,7 @@ def deliver(task: str, body: bytes, token: str) -> HttpResponseBase:
 
 
 def personal_runs(world: World) -> str:
-    """A failed run, its replay that failed too, and one of somebody else."""
+    """Make a failed run, its failed replay, and a run of another customer."""
 
     @workflow
     def order(ctx: WorkflowContext) -> None:
@@ -417,7 +419,7 @@ def test_a_run_that_has_not_ended_is_erased_only_on_demand(
 ) -> None:
     lose_runs(1)
     run_id = WorkflowRun.objects.get().run_id
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
 
     with pytest.raises(CommandError) as caught:
         call_command("hookflow_erase", run_id)
@@ -432,7 +434,7 @@ def test_a_run_that_has_not_ended_is_erased_only_on_demand(
     assert engine.advance(message) == Stale()
 
 
-def test_a_run_that_nobody_knows_is_not_erased() -> None:
+def test_an_unknown_run_is_not_erased() -> None:
     with pytest.raises(CommandError) as caught:
         call_command("hookflow_erase", "order-9")
 
@@ -442,7 +444,7 @@ def test_a_run_that_nobody_knows_is_not_erased() -> None:
 
 
 class Talking(StringIO):
-    """Sends this process a signal when it has read a line with a word."""
+    """Sends this process a signal after a line with a word."""
 
     def __init__(self, word: str, number: int) -> None:
         super().__init__()
@@ -457,7 +459,7 @@ class Talking(StringIO):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_loop_ends_behind_the_sweep_that_is_under_way(
+def test_a_loop_ends_after_the_present_sweep(
     world: World, number: int
 ) -> None:
     lose_runs(3)
@@ -469,16 +471,16 @@ def test_a_loop_ends_behind_the_sweep_that_is_under_way(
 
     assert stream.getvalue() == (
         "Again every 3600 seconds until SIGTERM.\n"
-        "Rang again for 1 overdue run; the oldest has been due for "
-        "0:02:00.\n2 more are overdue: going on.\n"
-        "Rang again for 1 overdue run; the oldest has been due for "
-        "0:02:00.\n1 more are overdue: going on.\nStopped.\n"
+        "Sent again for 1 overdue run; the oldest has been due for "
+        "0:02:00.\n2 more are overdue: continuing.\n"
+        "Sent again for 1 overdue run; the oldest has been due for "
+        "0:02:00.\n1 more are overdue: continuing.\nStopped.\n"
     )
     assert signal.getsignal(number) is before
 
 
 class Unlucky(Tracer):
-    """Finds no database, and then it is time to stop."""
+    """Fails as without a database, then stops the command."""
 
     def job(self, name: str, every: timedelta) -> Span:
         signal.raise_signal(signal.SIGTERM)
@@ -507,7 +509,7 @@ def test_a_loop_waits_between_two_times(world: World) -> None:
 
     timer.join()
     lines = stream.getvalue().splitlines()
-    assert set(lines[1:-1]) == {"Rang again for 0 overdue runs."}
+    assert set(lines[1:-1]) == {"Sent again for 0 overdue runs."}
     assert lines[-1] == "Stopped."
 
 
@@ -532,7 +534,7 @@ def test_counts_of_what_is_deleted_are_in_the_order_of_their_names(
 
 
 def failed_twice(world: World) -> str:
-    """The id of a replay that failed, too; both runs are cleaned away."""
+    """Return the id of a failed replay; the rows of both runs are deleted."""
 
     @workflow
     def failing(ctx: WorkflowContext) -> None:

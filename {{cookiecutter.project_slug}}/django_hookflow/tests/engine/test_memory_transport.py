@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from django_hookflow.delivery import Delivery
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
 
 
 def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(
     world: World,
 ) -> None:
-    from django_hookflow.delivery import Delivery
-
-    transport = MemoryTransport()
-    transport.send(Delivery(run_id="r", workflow_id="unknown", token="t"))
+    world.transport.send(
+        Delivery(run_id="r", workflow_id="unknown", token="t")
+    )
     world.pass_time("1d")
 
-    assert [m.retried for m in MemoryTransport.dead] == [3]
-    assert MemoryTransport.next_due() is None
+    assert [m.retried for m in world.transport.dead] == [3]
+    assert world.transport.next_due() is None

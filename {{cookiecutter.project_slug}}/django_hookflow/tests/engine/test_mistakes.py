@@ -1,4 +1,4 @@
-"""What authors get wrong, and what they are told where they did."""
+"""Mistakes of authors, and the error texts that explain them."""
 
 from __future__ import annotations
 
@@ -101,27 +101,29 @@ def test_retries_are_a_policy() -> None:
         declare(retry=3)(with_defaults)
 
     assert str(caught.value) == (
-        "retry is 3, no RetryPolicy. Write retry=RetryPolicy(retries=3)."
+        "Invalid retry 3, expected a RetryPolicy. Write "
+        "retry=RetryPolicy(retries=3)."
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "cure"),
+    ("name", "value", "expected"),
     [
-        ("retries", -1, "Use a whole number from 0."),
-        ("retries", 2.5, "Use a whole number from 0."),
-        ("delay", "10s", "Use a number from 0."),
-        ("factor", -2, "Use a number from 0."),
-        ("maximum", float("inf"), "Use a number from 0."),
+        ("retries", -1, "a whole number from 0."),
+        ("retries", 2.5, "a whole number from 0."),
+        ("delay", "10s", "a number from 0."),
+        ("factor", -2, "a number from 0."),
+        ("maximum", float("inf"), "a number from 0."),
     ],
 )
 def test_a_policy_without_meaning_is_refused(
-    name: str, value: Any, cure: str
+    name: str, value: Any, expected: str
 ) -> None:
     with pytest.raises(ValueError, match=name) as caught:
         RetryPolicy(**{name: value})
 
-    assert str(caught.value) == f"{name} is {value!r}. {cure}"
+    said = f"Invalid {name} {value!r}, expected {expected}"
+    assert str(caught.value) == said
 
 
 class Broken(RetryPolicy):

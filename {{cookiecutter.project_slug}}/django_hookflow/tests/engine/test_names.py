@@ -57,7 +57,7 @@ def test_what_breaks_lines_or_databases_is_no_name(
     with pytest.raises(ValueError, match="workflow"):
         workflow(workflow_id=name)(lambda ctx: None)
     for arguments in ({"run_id": name}, {"run_id": f"{name}\n"}):
-        with pytest.raises(ValueError, match="run_id is"):
+        with pytest.raises(ValueError, match="Invalid run_id"):
             step.trigger(**arguments)
-    with pytest.raises(ValueError, match="name is"):
+    with pytest.raises(ValueError, match="Invalid name"):
         send_event(name, match="x")

@@ -1,4 +1,4 @@
-"""Errors that are not the function's: they are told, never a silent crash."""
+"""Errors outside the function: they are reported, never a silent crash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django_hookflow.testing.world import World
 
 
 class Busy(Exception):
-    """An error of another library, with a field that we know too."""
+    """An error of another library that has a field of ours."""
 
     def __init__(self, retry_after: Any) -> None:
         super().__init__("busy")

@@ -1,4 +1,4 @@
-"""Recorded types that change with a deploy, lose something, or cannot last."""
+"""Recorded types that change with a deploy, or cannot be recorded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HERE = sys.modules[__name__]
 
 
 def declare(base: str, old: bool, *, slots: bool = False) -> Any:
-    """`Quote` as it was before a deploy, or as it is after it."""
+    """Make `Quote` as it was before a deploy, or as it is after it."""
     made: Any
     if base == "dataclass":
         fields: list[Any] = [("price", int), ("gone", int)]
@@ -210,10 +210,10 @@ LOSSY: list[tuple[Any, str]] = [
     (noted(by="ada"), "the attribute 'by' of Note is not a field"),
     (Rows("x"), "the list of Rows is not a field"),
     (Late(), "its field 'at' has no value"),
-    (row(), "is no kind of data"),
-    (Slotted("x"), "is no kind of data"),
-    (collections.defaultdict(int, a=1), "is no kind of data"),
-    (collections.Counter("a"), "is no kind of data"),
+    (row(), "is not a type of plain data"),
+    (Slotted("x"), "is not a type of plain data"),
+    (collections.defaultdict(int, a=1), "is not a type of plain data"),
+    (collections.Counter("a"), "is not a type of plain data"),
 ]
 
 

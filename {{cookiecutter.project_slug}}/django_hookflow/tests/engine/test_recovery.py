@@ -1,4 +1,4 @@
-"""Dead letters, the sweeper, the heartbeat, and cleaning up."""
+"""Dead letters, the sweeper, the heartbeat, and the cleanup."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
 from django_hookflow.tests.engine.illness import read_only
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.decorator import WorkflowWrapper
@@ -84,10 +84,10 @@ def test_a_failure_makes_one_dead_letter_and_no_message_more(
         "completed_steps": {},
     }
     assert str(letter) == f"failing {run.run_id}"
-    assert (MemoryTransport.waiting, MemoryTransport.dead) == ([], [])
+    assert (memory_transport().waiting, memory_transport().dead) == ([], [])
 
 
-def test_a_replay_goes_on_behind_the_completed_steps(every: World) -> None:
+def test_a_replay_continues_after_the_completed_steps(every: World) -> None:
     calls: list[str] = []
     mended: list[bool] = []
     keys: list[str] = []
@@ -140,13 +140,13 @@ def test_a_dead_letter_is_replayed_once(every: World) -> None:
         letter.replay()
 
     assert str(caught.value) == (
-        f"The dead letter of run 'r1' was replayed already, as {again!r}. "
+        f"The dead letter of run 'r1' was already replayed as {again!r}. "
         "Look at that run."
     )
     assert WorkflowRun.objects.count() == 2
 
 
-def waiting_when_mended(mended: list[bool]) -> WorkflowWrapper:
+def waiting_when_fixed(mended: list[bool]) -> WorkflowWrapper:
     @workflow
     def order(ctx: WorkflowContext) -> Any:
         first = ctx.step.wait_for_event("first", "payment")
@@ -161,7 +161,7 @@ def test_a_replay_has_the_events_that_its_run_did_not_consume(
     every: World,
 ) -> None:
     mended: list[bool] = []
-    run_id = waiting_when_mended(mended).trigger()
+    run_id = waiting_when_fixed(mended).trigger()
     for number in (1, 2):
         send_event("payment", number, run_id=run_id)
     every.deliver()
@@ -178,7 +178,7 @@ def test_an_event_for_a_failed_run_reaches_the_last_of_its_replays(
     every: World,
 ) -> None:
     mended: list[bool] = []
-    run_id = waiting_when_mended(mended).trigger()
+    run_id = waiting_when_fixed(mended).trigger()
     send_event("payment", 1, run_id=run_id)
     every.deliver()
     between = DeadLetterEntry.objects.get().replay()
@@ -197,7 +197,7 @@ def test_an_event_for_a_failed_run_reaches_the_last_of_its_replays(
 
 def test_a_letter_without_its_run_says_so(every: World) -> None:
     mended: list[bool] = []
-    order = waiting_when_mended(mended)
+    order = waiting_when_fixed(mended)
     order.trigger(run_id="order-1")
     send_event("payment", 1, run_id="order-1")
     every.deliver()
@@ -227,22 +227,22 @@ def test_a_dead_letter_without_its_workflow_says_so(every: World) -> None:
         DeadLetterEntry.objects.get().replay()
 
 
-def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
+def test_a_lost_message_is_sent_again_by_the_sweeper(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> str:
         ctx.step.sleep("nap", "1h")
         return "woken"
 
     run_id = sleeper.trigger()
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     every.advance("61s")
     assert out("hookflow_sweep") == (
-        "Rang again for 1 overdue run; the oldest has been due for 0:01:01.\n"
+        "Sent again for 1 overdue run; the oldest has been due for 0:01:01.\n"
     )
     every.deliver()
     assert every.run_of(run_id).status == "waiting"
 
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     every.advance("1h")
     assert out("hookflow_sweep") == ""
     every.advance("61s")
@@ -250,7 +250,7 @@ def test_a_lost_message_is_rung_again_by_the_sweeper(every: World) -> None:
     assert every.finish(run_id).result == "woken"
 
 
-def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
+def test_the_sweeper_sends_less_and_less_often(world: World) -> None:
     @workflow
     def never(ctx: WorkflowContext) -> None: ...
 
@@ -263,8 +263,8 @@ def test_the_sweeper_rings_less_and_less_often(world: World) -> None:
 
     assert rung[:7] == [1, 2, 4, 8, 16, 32, 64]
     assert rung[7:] == [124, 184, 244]
-    ids = {m.delivery.token for m in MemoryTransport.waiting}
-    rings = [m.delivery.ring for m in MemoryTransport.waiting]
+    ids = {m.delivery.token for m in memory_transport().waiting}
+    rings = [m.delivery.ring for m in memory_transport().waiting]
     assert len(ids) == 1
     assert len(set(rings)) == len(rings)
 
@@ -283,7 +283,7 @@ def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:
         return ctx.step.run("work", die_once)
 
     run_id = dying.trigger()
-    message = MemoryTransport.waiting.pop().delivery
+    message = memory_transport().waiting.pop().delivery
     with pytest.raises(Died):
         engine.advance(message)
 
@@ -360,9 +360,9 @@ def test_cleanup_counts_age_from_the_end_and_keeps_what_is_open(
     assert text == (
         "Deleted 3 runs finished before 2026-01-02 00:00 UTC "
         "(1 completed, 2 failed).\n"
-        "Deleted 1 events nobody waited for.\n"
+        "Deleted 1 events that no run waited for.\n"
         "Deleted 1 dead letters already replayed.\n"
-        "Kept 1 dead letters that nobody has replayed.\n"
+        "Kept 1 dead letters that are not replayed.\n"
     )
     left = set(WorkflowRun.objects.values_list("run_id", flat=True))
     assert left == {"fine-2", "open-1", "failed-2"}
@@ -387,7 +387,7 @@ def test_cleanup_keeps_the_events_that_an_open_run_may_come_to(
 
     text = out("cleanup_workflows", "--workflows-only")
 
-    assert text.endswith("Deleted 1 events nobody waited for.\n")
+    assert text.endswith("Deleted 1 events that no run waited for.\n")
     assert every.finish(run_id, "90d").result == "in time"
     every.advance("31d")
     send_event("payment", "too late", match="order-1")
@@ -414,9 +414,9 @@ def test_a_dry_run_says_the_lines_of_the_real_run(every: World) -> None:
     assert text == (
         "Would delete 4 runs finished before 2026-01-02 00:00 UTC "
         "(2 completed, 2 failed).\n"
-        "Would delete 1 events nobody waited for.\n"
+        "Would delete 1 events that no run waited for.\n"
         "Would delete 1 dead letters already replayed.\n"
-        "Kept 1 dead letters that nobody has replayed.\n"
+        "Kept 1 dead letters that are not replayed.\n"
         "Nothing was deleted. Run again without --dry-run to delete.\n"
     )
     assert WorkflowRun.objects.count() == 6
@@ -464,12 +464,12 @@ def test_cleanup_deletes_in_batches_and_shows_progress(world: World) -> None:
         f"\r\x1b[K500 of 501 {runs} …"
         f"\r\x1b[K501 of 501 {runs} …"
         f"\r\x1b[KDeleted 501 {runs} (501 completed).\n"
-        "\r\x1b[KDeleted 0 events nobody waited for.\n"
+        "\r\x1b[KDeleted 0 events that no run waited for.\n"
     )
 
 
 def test_cleanup_refuses_a_negative_age() -> None:
-    with pytest.raises(CommandError, match="must be 0 to 36500"):
+    with pytest.raises(CommandError, match="Invalid --days-old -1"):
         call_command("cleanup_workflows", "--days-old", "-1")
 
 
@@ -497,7 +497,7 @@ def test_a_letter_is_replayed_by_its_own_workflow_alone(every: World) -> None:
 
 @contextmanager
 def failing(what: str, error: Error) -> Iterator[list[str]]:
-    """Statements that contain `what` fail; the list says which."""
+    """Make statements that contain `what` fail; yield those that did."""
     failed: list[str] = []
 
     def execute(
@@ -563,7 +563,7 @@ def test_a_read_only_database_has_messages_come_again(world: World) -> None:
         return ctx.step.run("work", str)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     unknown = replace(message, workflow_id="of-yesterday")
     answers = []
     for one in (message, unknown):
@@ -592,7 +592,7 @@ def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
 
         ended: list[int] = []
         run_id = working.trigger()
-        message = MemoryTransport.waiting[0].delivery
+        message = memory_transport().waiting[0].delivery
         assert post(message).status_code == 503
         ended.append(1)
     world.advance("31s")
@@ -604,7 +604,7 @@ def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
 
 @contextmanager
 def refusing(result: str, error: Error) -> Iterator[None]:
-    """A run with this result is refused, as by a constraint of its owner."""
+    """Make the database refuse a result, as an owner's constraint might."""
 
     def execute(
         execute: Any, sql: str, params: Any, many: bool, context: Any
@@ -638,9 +638,9 @@ def test_an_outcome_that_the_database_refuses_fails_the_run(
     assert (run.status, run.crashes, len(calls)) == ("failed", 0, 1)
     assert run.error_type == "OutcomeRefused"
     assert run.error_message == (
-        "What run 'order-1' came to cannot be written: "
+        "The outcome of run 'order-1' cannot be written: "
         f"{type(error).__name__}: {error}. Another attempt would be refused "
-        "too, so the run has failed. Mend what the database names, and "
+        "too, so the run has failed. Fix what the database names, and "
         "replay the dead letter."
     )
     assert world.finish(DeadLetterEntry.objects.get().replay()).status == (
@@ -684,7 +684,7 @@ def test_a_lease_that_cannot_be_given_back_is_when_the_database_is_well(
         return ctx.step.run("work", str)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with (
         failing(INSERT, FULL),
         failing('UPDATE "django_hookflow_workflowrun"', FULL),
@@ -719,7 +719,7 @@ def test_deaths_are_counted_across_an_ill_database(
 
     is_ill = iter((False, True, False))
     run_id = deadly.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     for _ in range(3):
         with failing(INSERT, FULL), suppress(Died, LeaseLost):
             engine.advance(message)
@@ -753,7 +753,7 @@ def test_a_step_recorded_before_a_death_resets_the_failures(
     run_id = unlucky.trigger()
     world.deliver()
     world.advance("1s")
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
     with pytest.raises(Died):
         engine.advance(message)
     world.advance("31s")
@@ -812,7 +812,7 @@ def test_an_append_that_found_no_lease_ends_the_delivery(
         ctx.step.run("second", executed.append, "second")
 
     run_id = two.trigger()
-    message = MemoryTransport.waiting[0].delivery
+    message = memory_transport().waiting[0].delivery
 
     assert post(message).status_code == 503
     assert executed == ["first", "first", "second"]

@@ -1,4 +1,4 @@
-"""First pass and replay see the same: arguments, results, surroundings."""
+"""The first pass and a replay see the same arguments and results."""
 
 from __future__ import annotations
 

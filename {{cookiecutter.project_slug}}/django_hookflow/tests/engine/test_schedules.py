@@ -132,7 +132,7 @@ REGISTERED = [
 ]
 
 
-def test_a_dry_run_says_what_would_be_registered_and_asks_nobody() -> None:
+def test_a_dry_run_says_what_would_be_registered_and_sends_nothing() -> None:
     assert out("--dry-run") == [
         *(f"Would register {line}" for line in REGISTERED),
         "Nothing was changed. Run again without --dry-run.",
@@ -145,8 +145,9 @@ def test_a_qstash_that_is_away_is_a_sentence(flag: list[str]) -> None:
         call_command(COMMAND, *flag)
 
     assert re.fullmatch(
-        "QStash is not reached at http://127.0.0.1:1: .*Connection refused. "
-        "Compare QSTASH_URL; if it is the embedded server, start that first.",
+        "QStash cannot be reached at http://127.0.0.1:1: "
+        ".*Connection refused. Compare "
+        "QSTASH_URL; if it is the embedded server, start that first.",
         str(caught.value),
     )
 

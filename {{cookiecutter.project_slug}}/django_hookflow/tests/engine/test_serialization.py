@@ -1,4 +1,4 @@
-"""Values survive the journal with their types, or say why they cannot."""
+"""Values are read from the journal with their types, or refused."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Point:
 
 
 class Pydanticish:
-    """Has the two methods of a Pydantic model that are used."""
+    """Has the two methods of a Pydantic model that the engine calls."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -122,7 +122,7 @@ class Aliased(Pydanticish):
 
 
 class Forgetful(Pydanticish):
-    """Its validator puts another name in the place of the one it is given."""
+    """Its validator replaces the name."""
 
     @classmethod
     def model_validate(
@@ -132,7 +132,7 @@ class Forgetful(Pydanticish):
 
 
 class Unreadable(Pydanticish):
-    """Its validator takes what its serializer does not give."""
+    """Its validator needs a field that its serializer leaves out."""
 
     @classmethod
     def model_validate(
@@ -265,14 +265,14 @@ def test_a_row_is_kept_as_a_reference(db: None) -> None:
     [
         (
             {"a": [1, object()]},
-            "It['a'][1] cannot be recorded: builtins.object is no kind of "
-            "data. Use plain data, a dataclass or an id, and load the "
+            "It['a'][1] cannot be recorded: builtins.object is not a type of "
+            "plain data. Use plain data, a dataclass or an id, and load the "
             "rest again where it is used.",
         ),
         (
             {object(): 1},
-            "a key of It cannot be recorded: builtins.object is no kind of "
-            "data. Use plain data, a dataclass or an id, and load the "
+            "a key of It cannot be recorded: builtins.object is not a type of "
+            "plain data. Use plain data, a dataclass or an id, and load the "
             "rest again where it is used.",
         ),
         (
@@ -283,9 +283,9 @@ def test_a_row_is_kept_as_a_reference(db: None) -> None:
         ),
         (
             Point,
-            "It cannot be recorded: builtins.type is no kind of data. Use "
-            "plain data, a dataclass or an id, and load the rest again where "
-            "it is used.",
+            "It cannot be recorded: builtins.type is not a type of plain "
+            "data. Use plain data, a dataclass or an id, and load the rest "
+            "again where it is used.",
         ),
     ],
 )
@@ -322,7 +322,7 @@ def test_a_class_that_cannot_be_found_again_is_refused() -> None:
         ),
         (
             Open(5),
-            f"<Open.OTHER: 5> is no member of {__name__}:Open",
+            f"<Open.OTHER: 5> is not a member of {__name__}:Open",
         ),
         ([10**5000], "an int in it has more than 4,300 digits"),
     ],

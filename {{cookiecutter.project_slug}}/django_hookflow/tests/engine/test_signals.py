@@ -8,7 +8,7 @@ from django_hookflow import WorkflowContext
 from django_hookflow import signals
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 def test_a_listener_that_fails_does_not_stop_the_next_message(
@@ -31,7 +31,7 @@ def test_a_listener_that_fails_does_not_stop_the_next_message(
     finally:
         signals.run_committed.disconnect(broken)
 
-    tokens = [message.delivery.token for message in MemoryTransport.waiting]
+    tokens = [message.delivery.token for message in memory_transport().waiting]
     assert run_id in heard
     assert every.run_of(run_id).wake_token in tokens
     assert every.finish(run_id).status == "completed"

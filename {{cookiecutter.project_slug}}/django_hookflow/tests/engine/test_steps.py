@@ -1,4 +1,4 @@
-"""What a step is: done once, remembered, the same at each replay."""
+"""Steps: run once, recorded, and the same at each replay."""
 
 from __future__ import annotations
 
@@ -474,11 +474,14 @@ def test_a_step_may_start_another_workflow_exactly_once(
 def test_a_workflow_called_directly_is_the_plain_function() -> None:
     @workflow
     def plain(ctx: Any) -> str:
-        """What it does."""
+        """Say how it was called."""
         return f"called with {ctx}"
 
     assert plain("x") == "called with x"  # type: ignore[arg-type]
-    assert (plain.__name__, plain.__doc__) == ("plain", "What it does.")
+    assert (plain.__name__, plain.__doc__) == (
+        "plain",
+        "Say how it was called.",
+    )
 
 
 def test_trigger_inside_a_rolled_back_transaction_starts_nothing(

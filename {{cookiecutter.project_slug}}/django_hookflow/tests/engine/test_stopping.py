@@ -1,4 +1,4 @@
-"""A worker that is told to stop finishes its step and hands on the rest."""
+"""A worker that is told to stop finishes its step and sends the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django_hookflow import stopping
 from django_hookflow import workflow
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 executed: list[str] = []
 
@@ -40,24 +40,24 @@ def going_on() -> Iterator[None]:
 
 def test_a_delivery_ends_with_the_step_under_way(world: World) -> None:
     three_steps.trigger(run_id="r1")
-    first = MemoryTransport.waiting[0]
+    first = memory_transport().waiting[0]
 
-    MemoryTransport.deliver(first)
+    memory_transport().deliver(first)
 
     run = world.run_of("r1")
     assert executed == ["first"]
     assert steps_of(run) == [("first", "completed")]
     assert (run.status, run.lease_token) == ("waiting", "")
-    rung = [message.delivery for message in MemoryTransport.waiting]
+    rung = [message.delivery for message in memory_transport().waiting]
     assert [delivery.run_id for delivery in rung] == ["r1"]
     assert rung != [first.delivery]
 
 
-def test_another_process_goes_on_behind_the_recorded_step(
+def test_another_process_continues_after_the_recorded_step(
     every: World,
 ) -> None:
     three_steps.trigger(run_id="r1")
-    MemoryTransport.deliver(MemoryTransport.waiting[0])
+    memory_transport().deliver(memory_transport().waiting[0])
 
     stopping.tell(is_stopping=False)  # as in a process that was just started
     every.deliver()
@@ -71,12 +71,12 @@ def test_a_stopping_process_begins_nothing_new(world: World) -> None:
     three_steps.trigger(run_id="r1")
     stopping.tell()
 
-    response = MemoryTransport.deliver(MemoryTransport.waiting[0])
+    response = memory_transport().deliver(memory_transport().waiting[0])
 
     assert (response.status_code, response["Retry-After"]) == (503, "1")
     assert executed == []
     assert world.run_of("r1").deliveries == 0
-    assert [message.retried for message in MemoryTransport.waiting] == [1]
+    assert [message.retried for message in memory_transport().waiting] == [1]
 
 
 def steps_of(run: WorkflowRun) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What tracers see, and what the records of ctx.log say and leave out."""
+"""Tracers, and the records of ctx.log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECOND = "django_hookflow.tests.engine.watching.Second"
 
 @pytest.fixture
 def seen(settings: Settings) -> Iterator[list[str]]:
-    """What the watcher saw: spans in the order of their ends."""
+    """The spans of a tracer, in the order of their ends."""
     settings.DJANGO_HOOKFLOW_TRACERS = [WATCHER]
     yield Watcher.seen
     Watcher.seen.clear()
@@ -226,7 +226,7 @@ def test_a_step_that_a_deploy_put_first_is_heard(
     assert own(caplog) == ["in new", "rested"]
 
 
-def test_lines_behind_a_step_that_a_deploy_removed_are_heard(
+def test_lines_after_a_step_that_a_deploy_removed_are_logged(
     every: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -251,7 +251,7 @@ def test_lines_behind_a_step_that_a_deploy_removed_are_heard(
     assert own(caplog) == ["begun", "instead of the nap", "in new", "the end"]
 
 
-def test_lines_behind_a_removed_step_are_heard_without_another_step(
+def test_lines_after_a_removed_step_are_logged_without_another_step(
     every: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -277,7 +277,7 @@ def test_lines_behind_a_removed_step_are_heard_without_another_step(
 
 
 def deployed(function: Callable[[WorkflowContext], Any]) -> WorkflowWrapper:
-    """The workflow "changing", as its code is from now on."""
+    """Declare the workflow "changing" with new code."""
     registry.unregister("changing")
     return workflow(workflow_id="changing")(function)
 

@@ -1,4 +1,4 @@
-"""Starting runs: once, in a transaction, whatever QStash does."""
+"""Starting runs: once, in a transaction, also while QStash fails."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
 from django_hookflow.transports import get_transport
-from django_hookflow.transports.limits import AT_ONCE
+from django_hookflow.transports.limits import MAX_THREADS
 from django_hookflow.transports.limits import within
 from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.registry import get_all_workflows
 from django_hookflow.workflows.registry import get_workflow
 
@@ -43,10 +44,10 @@ def test_the_same_run_id_is_the_same_run(every: World) -> None:
     second = noop.trigger({"n": 1}, run_id="order-1")
 
     assert first == second == "order-1"
-    assert len(MemoryTransport.waiting) == 1
+    assert len(memory_transport().waiting) == 1
     assert every.finish(first).result == {"n": 1}
     assert noop.trigger({"n": 1}, run_id="order-1") == "order-1"
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
 
 
 def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
@@ -56,8 +57,8 @@ def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
         noop.trigger({"n": 2}, run_id="order-1")
 
     assert str(caught.value) == (
-        "Run 'order-1' exists already with other data. Use another run_id, "
-        "or trigger it with what it was begun with."
+        "Run 'order-1' already exists with other data. Use another run_id, "
+        "or the same workflow and data."
     )
 
 
@@ -117,9 +118,9 @@ def test_a_conflict_leaves_the_callers_transaction_usable(
 def test_nothing_is_sent_before_the_commit(world: World) -> None:
     with transaction.atomic():
         noop.trigger()
-        assert MemoryTransport.waiting == []
+        assert memory_transport().waiting == []
 
-    assert len(MemoryTransport.waiting) == 1
+    assert len(memory_transport().waiting) == 1
 
 
 def test_data_keeps_its_types(every: World) -> None:
@@ -148,23 +149,24 @@ def test_data_keeps_its_types(every: World) -> None:
             {"data": {"order": object()}, "run_id": "r1"},
             SerializationError,
             "The data of run 'r1'['order'] cannot be recorded: "
-            "builtins.object is no kind of data. Use plain data, a "
+            "builtins.object is not a type of plain data. Use plain data, a "
             "dataclass or an id, and load the rest again where it is used.",
         ),
         (
             {"run_id": "a\nb"},
             ValueError,
-            "run_id is 'a\\nb'. Use text without control characters.",
+            "Invalid run_id 'a\\nb', expected text without control "
+            "characters.",
         ),
         (
             {"run_id": 17},
             ValueError,
-            "run_id is 17. Use text without control characters.",
+            "Invalid run_id 17, expected text without control characters.",
         ),
         (
             {"run_id": ""},
             ValueError,
-            "run_id is ''. Use text without control characters.",
+            "Invalid run_id '', expected text without control characters.",
         ),
     ],
 )
@@ -197,7 +199,7 @@ def test_trigger_succeeds_while_qstash_is_away_and_the_sweeper_sends(
 
 @contextmanager
 def qstash_that_drips(beginning: bytes, drop: bytes) -> Iterator[list[str]]:
-    """A server whose answer has no end; its address, then how it ended."""
+    """Run a server with an endless answer; yield its address, then its end."""
     told: list[str] = []
     over = threading.Event()
 
@@ -243,12 +245,12 @@ def test_trigger_returns_while_qstash_hangs(
 
     assert told[1:] == []
     assert world.run_of(run_id).status == "pending"
-    assert "QStash took no message: timed out" in caplog.text
+    assert "QStash did not accept the message: timed out" in caplog.text
 
 
 def test_few_threads_are_left_behind_while_qstash_hangs() -> None:
     is_over = threading.Event()
-    for _ in range(AT_ONCE):
+    for _ in range(MAX_THREADS):
         with pytest.raises(TimeoutError, match="timed out after 0 s"):
             within(0, is_over.wait)
 
@@ -256,7 +258,7 @@ def test_few_threads_are_left_behind_while_qstash_hangs() -> None:
         within(60, is_over.wait)
     is_over.set()
 
-    assert str(caught.value) == "32 earlier ones still wait"
+    assert str(caught.value) == "32 earlier calls still wait"
     for thread in threading.enumerate():
         if thread.name == "hookflow-within":
             thread.join()
@@ -402,6 +404,9 @@ def test_a_token_with_a_line_break_is_in_no_log(
         noop.trigger()
         get_transport().trouble()
 
-    assert "QStash took no message: the request cannot be sent" in caplog.text
-    assert "QStash is not reached: the request cannot" in caplog.text
+    assert (
+        "QStash did not accept the message: the request cannot be sent"
+        in caplog.text
+    )
+    assert "QStash cannot be reached: the request cannot" in caplog.text
     assert "s3cret" not in caplog.text

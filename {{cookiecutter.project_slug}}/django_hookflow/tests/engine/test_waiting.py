@@ -1,4 +1,4 @@
-"""Sleeps and events: times in rows, found whichever comes first."""
+"""Sleeps and events, in whatever order they come."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django_hookflow.exceptions import SerializationError
 from django_hookflow.models import Event
 from django_hookflow.testing.world import EPOCH
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_sleep_until_what_is_no_datetime_is_refused(
     )
 
 
-def test_a_bell_that_rings_early_does_not_wake_the_sleeper(
+def test_a_message_that_comes_early_does_not_wake_the_sleeper(
     every: World,
 ) -> None:
     woken: list[datetime] = []
@@ -136,7 +136,7 @@ def test_a_bell_that_rings_early_does_not_wake_the_sleeper(
     run_id = sleeper.trigger()
     every.deliver()
     every.advance("1d")
-    MemoryTransport.deliver(MemoryTransport.waiting[0])
+    memory_transport().deliver(memory_transport().waiting[0])
 
     assert every.run_of(run_id).status == "waiting"
     every.finish(run_id)
@@ -234,9 +234,9 @@ def test_the_same_event_id_for_another_address_is_an_error(
         send_event("payment", 2, event_id="e1", **then)
 
     assert str(caught.value) == (
-        "Event 'payment' with the id 'e1' was sent to another run or match "
-        "already, and one event is consumed once. Give each address an id of "
-        'its own, such as f"{event_id}-{match}".'
+        "Event 'payment' with the id 'e1' was already sent to another run or "
+        "match, and an event is consumed once. Give each address an id of its "
+        'own, such as f"{event_id}-{match}".'
     )
     assert Event.objects.get().data == 1
 
@@ -313,7 +313,7 @@ def test_a_wait_without_limit_has_no_message_and_is_never_overdue(
 
     run = every.run_of(run_id)
     assert (run.status, run.wake_at, run.sweep_at) == ("waiting", None, None)
-    assert (run.messages, MemoryTransport.waiting) == (1, [])
+    assert (run.messages, memory_transport().waiting) == (1, [])
 
 
 def test_an_event_commits_with_the_callers_transaction(every: World) -> None:
@@ -332,7 +332,7 @@ def test_an_event_commits_with_the_callers_transaction(every: World) -> None:
     assert every.run_of(run_id).status == "waiting"
 
 
-def test_an_event_for_a_sleeping_run_rings_no_bell(every: World) -> None:
+def test_an_event_for_a_sleeping_run_sends_no_message(every: World) -> None:
     @workflow
     def sleeper(ctx: WorkflowContext) -> Any:
         ctx.step.sleep("nap", "1h")
@@ -377,35 +377,36 @@ def test_an_event_that_comes_while_the_run_executes_is_found(
         (
             {"name": "x", "run_id": "nobody"},
             RunNotFound,
-            "There is no run 'nobody'. Use the id that trigger() returned, "
+            "No run has the id 'nobody'. Use the id that trigger() returned, "
             "after its commit.",
         ),
         (
             {"name": "", "match": "m"},
             ValueError,
-            "name is ''. Use text without control characters.",
+            "Invalid name '', expected text without control characters.",
         ),
         (
             {"name": "x", "match": "m", "event_id": ""},
             ValueError,
-            "event_id is ''. Use text without control characters.",
+            "Invalid event_id '', expected text without control characters.",
         ),
         (
             {"name": "a\0b", "match": "m"},
             ValueError,
-            "name is 'a\\x00b'. Use text without control characters.",
+            "Invalid name 'a\\x00b', expected text without control "
+            "characters.",
         ),
         (
             {"name": "x", "match": "m" * 256},
             ValueError,
-            "match has 256 characters. Use at most 255.",
+            "Invalid match of 256 characters, expected at most 255.",
         ),
         (
             {"name": "x", "match": "m", "data": [object()]},
             SerializationError,
             "The data of event 'x'[0] cannot be recorded: builtins.object is "
-            "no kind of data. Use plain data, a dataclass or an id, and "
-            "load the rest again where it is used.",
+            "not a type of plain data. Use plain data, a dataclass or an id, "
+            "and load the rest again where it is used.",
         ),
     ],
 )

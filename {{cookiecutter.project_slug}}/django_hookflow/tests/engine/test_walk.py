@@ -9,7 +9,7 @@ from types import FrameType
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 
 ENGINE = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def test_one_delivery_of_one_step_is_no_longer_a_walk_than_it_was(
     walked.trigger()
     world.deliver()  # what is made once is made
     walked.trigger()
-    delivery = MemoryTransport.waiting[0].delivery
+    delivery = memory_transport().waiting[0].delivery
     seen: set[tuple[str, str]] = set()
 
     def watch(frame: FrameType, event: str, _: object) -> None:

@@ -1,4 +1,4 @@
-"""Tracers that write down what they see."""
+"""Tracers that record what they see."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def stack(
 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
-    """An empty database beside that of DATABASE_URL, or a SQLite file."""
+    """Make an empty database beside that of DATABASE_URL, or a SQLite file."""
     server = os.environ.get("DATABASE_URL", "sqlite:")
     if server.startswith("sqlite:"):
         yield f"sqlite:///{folder / 'db.sqlite3'}"

@@ -8,10 +8,10 @@ from config.settings.local import *
 INSTALLED_APPS += ["django_hookflow.tests.http.brake"]
 MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")
 
-# Who is killed is missed soon.
+# A killed process is replaced soon.
 DJANGO_HOOKFLOW_LEASE = 2
 DJANGO_HOOKFLOW_SWEEP_AFTER = 1
-# And killed more often than a run may be that kills its workers.
+# Tests kill processes more often than a run may.
 DJANGO_HOOKFLOW_MAX_CRASHES = 100
 DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 5
 PAYMENTS_SANDBOX_SECONDS = 0.1  # sample

@@ -38,13 +38,13 @@ DEADLINE = 300  # seconds, for what should take a few
 T = TypeVar("T")
 Do = Callable[[], None]
 
-# A proxy in the environment would look for our ports elsewhere.
+# Without a proxy of the environment, which does not know our ports.
 DIRECT = build_opener(ProxyHandler({}))
 
 
 @dataclass
 class Stack:
-    """Everything that runs, in a folder and a database of its own."""
+    """All processes of a test, in a folder and a database of their own."""
 
     folder: Path
     database_url: str
@@ -97,7 +97,7 @@ class Stack:
         self.write(LEDGER)
 
     def start_site(self, **variables: str) -> None:
-        """The site behind gunicorn: two workers of four threads."""
+        """Start the site with gunicorn: two workers of four threads."""
         self.start(
             "site",
             "-m", "gunicorn", "config.wsgi:application",
@@ -121,7 +121,7 @@ class Stack:
             self.start_site()
 
     def start(self, name: str, *command: str, **variables: str) -> None:
-        """Run Python with these arguments, and what it says into a log."""
+        """Start Python with these arguments; its output goes into a log."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command], cwd=PROJECT,
@@ -131,13 +131,13 @@ class Stack:
             )  # fmt: skip
 
     def end(self, name: str, number: int = signal.SIGTERM) -> int:
-        """Tell a process to stop; the status it ended with."""
+        """Tell a process to stop; return its exit status."""
         process = self.processes.pop(name)
         process.send_signal(number)
         return process.wait(timeout=60)
 
     def kill(self, name: str) -> None:
-        """SIGKILL for a process and all that it started."""
+        """Kill a process and all that it started."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -150,7 +150,7 @@ class Stack:
         self.tell(*arguments)
 
     def tell(self, *arguments: str) -> list[str]:
-        """The lines that a command says."""
+        """Run a command and return the lines of its output."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
@@ -164,13 +164,13 @@ class Stack:
         )  # fmt: skip
 
     def sweep(self) -> None:
-        """What cron does every minute, whether it works or not."""
+        """Run the sweeper as cron does; it may fail."""
         self.run("hookflow_sweep")
 
     # The brake.
 
     def brake_at(self, statement: str) -> None:
-        # Of two processes that met the last one, the slower said so late.
+        # A second process may have written the last one late.
         (self.folder / "stands").unlink(missing_ok=True)
         # In one move: of an empty file, every statement is the one.
         written = self.folder / "at.new"
@@ -185,7 +185,7 @@ class Stack:
     def release(self) -> None:
         (self.folder / "at").unlink()
 
-    # What customers and tests see.
+    # Requests of customers and tests.
 
     def is_up(self) -> bool:
         with DIRECT.open(f"{self.site}/livez", timeout=60) as response:
@@ -222,7 +222,7 @@ class Stack:
         fact: Callable[[], T | None],
         meanwhile: Do = lambda: None,
     ) -> T:
-        """The first true value of `fact`; the logs when there is none."""
+        """Wait for the first true value of `fact`; fail with the logs."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             with suppress(URLError, ConnectionError, TimeoutError):
@@ -233,7 +233,7 @@ class Stack:
         raise AssertionError(f"It never came true.\n{self.logs()}")
 
     def log(self, name: str) -> list[str]:
-        """The lines that a process wrote."""
+        """Return the lines that a process wrote."""
         return (self.folder / f"{name}.log").read_text("utf-8").splitlines()
 
     def logs(self) -> str:

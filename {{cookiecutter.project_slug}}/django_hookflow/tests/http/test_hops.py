@@ -1,4 +1,4 @@
-"""Sleeps that are longer than QStash holds a message back."""
+"""Sleeps that are longer than QStash can delay a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of real runs, and what is left after a restart."""
+"""SIGKILL in the middle of real runs, and their end after a restart."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django_hookflow.tests.http.stack import Stack
 
 pytestmark = [pytest.mark.http, pytest.mark.slow]
 
-# Where the site stands when it is killed.
+# The statements at which the site is killed.
 OF_THE_LEDGER = (
     "INSERT INTO ledger",  # in a step, atomic or not
     "INSERT INTO django_hookflow_stepexecution",
 )
 
 
-def test_no_committed_step_runs_again_whoever_is_killed(stack: Stack) -> None:
+def test_no_committed_step_runs_again_after_a_kill(stack: Stack) -> None:
     runs = ["run-1", "run-2", "run-3"]
     stack.trigger_ledgers(runs)
 
@@ -66,7 +66,7 @@ def assert_that_no_step_ran_after_its_record(
         if int(key[1].rpartition("-")[2]) % 2 == 0
     }
     assert set(atomic.values()) == {1}, atomic
-    # Each execution but the last is one whose worker died, or lost its lease.
+    # Every execution but the last had a worker that died, or lost its lease.
     attempts = {
         (run, step): count
         for run, step, count in stack.rows(
@@ -80,5 +80,5 @@ def assert_that_no_step_ran_after_its_record(
 
 
 def moment(value: object) -> str:
-    """A time as either database gives it, so that two can be compared."""
+    """Return a time in one form for both databases, to compare."""
     return str(value).replace("T", " ")[:26]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.http
 
 RUNS = "SELECT 1 FROM django_hookflow_workflowrun"
 SCHEDULES = "SELECT 1 FROM qstash_server_schedule"
-RANG = "Rang again for"
+SENT_AGAIN = "Sent again for"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -49,7 +49,7 @@ def test_a_loop_goes_on_at_once_when_it_reached_its_limit(
     stack.wait_for(lambda: said(stack) == 3)
 
     stack.end("sweeper")
-    assert "1 more are overdue: going on." in stack.log("sweeper")
+    assert "1 more are overdue: continuing." in stack.log("sweeper")
 
 
 def test_a_loop_outlives_a_database_that_is_away(stack: Stack) -> None:
@@ -67,7 +67,7 @@ def test_a_loop_outlives_a_database_that_is_away(stack: Stack) -> None:
 
 
 def test_schedules_sweep_a_lost_run_and_clean_up(stack: Stack) -> None:
-    stack.trigger_ledgers(["lost-1"])  # nobody takes its message
+    stack.trigger_ledgers(["lost-1"])  # no process takes its message
     stack.start_qstash("--time-scale", "3600")  # a day in 24 seconds
     stack.start_site(DJANGO_HOOKFLOW_KEEP_DAYS="0")
 
@@ -84,7 +84,7 @@ def test_schedules_sweep_a_lost_run_and_clean_up(stack: Stack) -> None:
 def test_make_dev_sweeps_a_lost_run_and_stops_with_ctrl_c(
     stack: Stack,
 ) -> None:
-    stack.trigger_ledgers(["lost-1"])  # nobody takes its message
+    stack.trigger_ledgers(["lost-1"])  # no process takes its message
     stack.start("dev", "scripts/dev.py", PORT=str(stack.site_port))
     stack.wait_for(lambda: len(stack.rows(SCHEDULES)) == 2)
     stack.wait_for(stack.is_up)
@@ -101,7 +101,7 @@ def test_make_dev_sweeps_a_lost_run_and_stops_with_ctrl_c(
 
 
 def is_alive(group: int) -> bool:
-    """Whether a process of a group is there still."""
+    """True while a process of a group is still there."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -135,11 +135,11 @@ def task(stack: Stack, name: str = "sweep") -> str:
 
 
 def said(stack: Stack) -> int:
-    return sum(line.startswith(RANG) for line in stack.log("sweeper"))
+    return sum(line.startswith(SENT_AGAIN) for line in stack.log("sweeper"))
 
 
 def overdue(stack: Stack) -> None:
-    """Wait until the sweeper would ring for all."""
+    """Wait until all runs are overdue for the sweeper."""
     late = (
         "SELECT 1 FROM django_hookflow_workflowrun WHERE sweep_at > %s LIMIT 1"
     )
@@ -149,7 +149,7 @@ def overdue(stack: Stack) -> None:
 
 
 def take_away(stack: Stack) -> None:
-    """Refuse new connections, and end those that there are."""
+    """Refuse new connections, and end the present ones."""
     if stack.database_url.startswith("sqlite:"):
         file = stack.folder / "db.sqlite3"
         file.rename(stack.folder / "away.sqlite3")
@@ -179,7 +179,7 @@ def bring_back(stack: Stack) -> None:
 
 
 def link(file: Path, target: Path) -> None:
-    """Let `file` be `target`, without a moment in which it is nothing."""
+    """Make `file` a link to `target` in one step."""
     new = file.with_suffix(".new")
     new.symlink_to(target)
     new.replace(file)

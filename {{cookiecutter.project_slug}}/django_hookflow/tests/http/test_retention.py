@@ -1,4 +1,4 @@
-"""Every command in docs/retention.md, as it stands there."""
+"""Run every command in docs/retention.md."""
 
 from __future__ import annotations
 

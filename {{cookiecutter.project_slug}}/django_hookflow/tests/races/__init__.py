@@ -1,5 +1,5 @@
 """Races between real connections to PostgreSQL, each in a chosen order.
 
-Nobody sleeps: an actor stands still at a statement until it is let go, and
-the database says who waits for a lock.
+No test sleeps: an actor stops at a statement until it is released, and the
+database says which connection waits for a lock.
 """

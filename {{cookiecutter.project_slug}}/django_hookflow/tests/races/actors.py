@@ -1,4 +1,4 @@
-"""Threads with a connection each, that stop where a test wants them."""
+"""Threads with a connection each, which stop where a test says."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DEADLINE = 60  # seconds, for what should take milliseconds
 class Actor:
     """Does a job in a thread of its own.
 
-    `stop_after`: stands still after its first statement with this text in
-    it, until `go`. `rewrite`: changes its statements on the way.
+    `stop_after`: it stops after its first statement with this text, until
+    `go`. `rewrite`: changes its statements.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Actor:
         self._thread.start()
 
     def reach(self) -> Actor:
-        """Wait until it stands at its statement."""
+        """Wait until it has stopped at its statement."""
         assert self._stands.wait(DEADLINE), f"never came: {self._error!r}"
         return self
 
@@ -54,7 +54,7 @@ class Actor:
         return self
 
     def result(self) -> Any:
-        """What its job returned, or raised, in the end."""
+        """Return the result of its job, or raise its error."""
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive(), "it hangs"
         if self._error is not None:
@@ -62,7 +62,7 @@ class Actor:
         return self._result
 
     def wait_until_blocked(self) -> Actor:
-        """Wait until the database has it wait for somebody's lock."""
+        """Wait until the database makes it wait for a lock of another."""
         wait_until(self._is_blocked)
         return self
 
@@ -83,7 +83,7 @@ class Actor:
 
     def _stand(self) -> None:
         self._stands.set()
-        assert self._may_go.wait(DEADLINE), "nobody let it go"
+        assert self._may_go.wait(DEADLINE), "it was not released"
 
     def _act(self) -> None:
         _here.actor = self
@@ -115,13 +115,13 @@ class Actor:
 
 
 def stand() -> None:
-    """Within an actor's job: stand still here, until `go`."""
+    """Stop an actor in its job, until `go`."""
     actor: Actor = _here.actor
     actor._stand()
 
 
 def deliver(message: Message) -> tuple[int, str]:
-    """Post a message: the status of the answer, and what it says."""
+    """Post a message; return the status and the text of the answer."""
     response = post(message.delivery, message.retried)
     return response.status_code, json.loads(response.getvalue())["status"]
 

@@ -1,4 +1,4 @@
-"""Races need a database that lets two write at once."""
+"""Races need a database in which two transactions can write."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Threshold = Callable[[int | None], None]
 
 @pytest.fixture(autouse=True)
 def race_database(transactional_db: None, workflows: None) -> None:
-    """A database that is emptied, and a registry that is put back."""
+    """Empty the database after each test, and restore the registry."""
 
 
 @pytest.fixture(autouse=True)
 def threshold(
     race_database: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Threshold:
-    """Says how often a new connection executes what it then prepares.
+    """Set after how many executions a connection prepares a statement.
 
-    Once, unless a test says otherwise: a race is over before a site would
-    begin to prepare.
+    It is one, unless a test says otherwise: a race is over before a site
+    would begin to prepare.
     """
     options = settings.DATABASES["default"]["OPTIONS"]
 

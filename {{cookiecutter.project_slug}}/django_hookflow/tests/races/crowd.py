@@ -1,7 +1,6 @@
-"""The histories of the simulation, with threads that really run at once.
+"""The histories of the simulation, with threads that run at the same time.
 
-No seed repeats them: the order is that of the day. What must hold is the
-same, and judged by the same laws.
+No seed repeats their order. The same laws must hold.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from django_hookflow.tests.simulation.programs import Do
 from django_hookflow.tests.simulation.world import World
 
 THREADS = 4
-ROUNDS = 25  # in which messages are lost, late, doubled, and leases run out
+ROUNDS = 25  # in which messages are lost, late or repeated, and leases end
 
 
 class CrowdedWorld(World):
     is_exact = False
-    # When the clock leaps, a signature expires between sender and receiver.
+    # When the clock jumps, a signature expires between sender and receiver.
     tried_again = World.tried_again | {401}
 
     def play(self, look: Callable[[], None]) -> None:
@@ -36,7 +35,7 @@ class CrowdedWorld(World):
                 look()
 
     def _round(self, pool: ThreadPoolExecutor) -> bool:
-        """Do at once all that there is to do; false if there is nothing."""
+        """Do all present work at the same time; return False without any."""
         work = self._work()
         if not work:
             return self._wait_for_work()
@@ -48,7 +47,7 @@ class CrowdedWorld(World):
         return True
 
     def _work(self) -> list[Do]:
-        """Each message twice, what clients want, and two sweepers."""
+        """Return the work: messages twice, the clients, and two sweepers."""
         work: list[Do] = []
         for message in self.network.due():
             self.network.take(message)
@@ -67,7 +66,7 @@ class CrowdedWorld(World):
         return bool(times)
 
     def _alone(self, job: Do) -> None:
-        """In a thread of the pool, on a connection of its own."""
+        """Run in a thread of the pool, on a connection of its own."""
         try:
             job()
         finally:

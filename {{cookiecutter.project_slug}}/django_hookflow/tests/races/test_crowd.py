@@ -1,4 +1,4 @@
-"""Workers that really run at once keep every promise too."""
+"""Workers that run at the same time keep every promise too."""
 
 from __future__ import annotations
 

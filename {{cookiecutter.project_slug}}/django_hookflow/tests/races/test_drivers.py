@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL keeps prepared, and what may happen to them."""
+"""Prepared statements of PostgreSQL, and the ways in which they are lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from django_hookflow.tests.races.actors import deliver
 from django_hookflow.tests.races.actors import select
 from django_hookflow.tests.races.actors import stand
 from django_hookflow.tests.races.conftest import Threshold
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
 STEPS = 8
@@ -36,7 +36,7 @@ WHERE name LIKE 'hookflow\\_%' AND NOT from_sql
 
 
 def kept() -> list[str]:
-    """What this connection, or one after it, has prepared for the engine."""
+    """Return the statements that a connection has prepared for the engine."""
     if not connection.is_usable():
         connection.close()
     with connection.cursor() as cursor:
@@ -51,7 +51,7 @@ def execute(statement: str) -> None:
 
 @dataclass
 class Found:
-    """What became of a run of STEPS steps in one delivery."""
+    """A run of STEPS steps after one delivery."""
 
     run: WorkflowRun
     answer: tuple[int, str]
@@ -62,7 +62,7 @@ class Found:
 def run_with(
     world: World, do: Callable[[], Any], at: int = 5, atomic: bool = False
 ) -> Found:
-    """A run whose step number `at` does something to its connection."""
+    """Run a workflow whose step number `at` changes its connection."""
     calls: list[int] = []
 
     def work(number: int) -> int:
@@ -77,7 +77,7 @@ def run_with(
         return [step.run(f"step-{n}", work, n) for n in range(STEPS)]
 
     run_id = counting.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     answer, prepared = Actor(lambda: (deliver(message), kept())).result()
     return Found(world.run_of(run_id), answer, calls, prepared)
 
@@ -134,7 +134,7 @@ def test_a_step_that_closes_the_connection_costs_nothing(
     assert found.run.result == [*range(STEPS)]
 
 
-def test_a_row_of_somebody_else_ends_the_delivery(world: World) -> None:
+def test_a_row_of_another_run_ends_the_delivery(world: World) -> None:
     def write_the_next_one() -> None:
         last = StepExecution.objects.latest("position")
         last.pk, last.step_id = None, "step-5"
@@ -195,7 +195,7 @@ def tasked() -> WorkflowWrapper:
 
 
 def terminate() -> None:
-    """Cut the connection that does this, while it has nothing to do."""
+    """Cut the present connection while it is idle."""
     (pid,) = select("SELECT pg_backend_pid()")[0]
     Actor(
         partial(select, "SELECT pg_terminate_backend(%s, 10000)", pid)
@@ -228,10 +228,10 @@ def test_a_connection_that_died_idle_is_replaced_where_health_is_checked(
         begin_request()
         task.trigger(run_id="run")
         begin_request()
-        return deliver(MemoryTransport.waiting[0])
+        return deliver(memory_transport().waiting[0])
 
     def begin_request() -> None:
-        """As Django does for a connection that it has kept."""
+        """Check the connection as Django does before a request."""
         terminate()
         connection.health_check_enabled = True
         connection.health_check_done = False
@@ -252,7 +252,7 @@ def test_a_prepared_statement_waits_for_a_row_that_others_lock(
         return [ctx.step.run(f"step-{n}", wait, n) for n in range(STEPS)]
 
     counting.trigger(run_id="run")
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message)).reach()
     with transaction.atomic():
         WorkflowRun.objects.select_for_update().get(run_id="run")
@@ -306,7 +306,7 @@ def test_a_statement_has_one_name_on_all_connections() -> None:
 
 @pytest.mark.usefixtures("texts")
 def test_a_name_that_a_pooler_gave_to_another_is_not_executed_twice() -> None:
-    """PgBouncer in transaction mode lends servers that others prepared on."""
+    """As behind PgBouncer, whose servers have statements of other clients."""
 
     def insert() -> None:
         driver = drivers.driver()

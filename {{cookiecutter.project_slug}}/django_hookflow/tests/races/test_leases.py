@@ -23,7 +23,7 @@ from django_hookflow.tests.races.actors import Actor
 from django_hookflow.tests.races.actors import deliver
 from django_hookflow.tests.races.actors import stand
 from django_hookflow.tests.races.actors import wait_until
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 APPEND = "INSERT INTO django_hookflow_stepexecution"
 
@@ -47,14 +47,14 @@ def test_a_claim_waits_for_an_append_that_has_begun(
     world: World, calls: list[str]
 ) -> None:
     run_id = charging(calls)
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     old = Actor(lambda: deliver(message), stop_after=APPEND).reach()
     world.advance(conf.DJANGO_HOOKFLOW_LEASE)
     new = Actor(lambda: deliver(message)).wait_until_blocked()
     answers = old.go().result(), new.result()
 
-    # Both want the row now, and either may be the next to get it.
+    # Both wait for the row now, and either may get it next.
     assert answers in (
         ((503, "lease lost"), (200, "completed")),
         ((200, "completed"), (200, "stale")),
@@ -67,7 +67,7 @@ def test_without_its_row_lock_a_committed_step_would_run_again(
     world: World, calls: list[str]
 ) -> None:
     charging(calls)
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     old = Actor(
         lambda: deliver(message),
@@ -97,7 +97,7 @@ def test_an_append_finds_that_its_lease_was_taken(
         ctx.step.run("work", work)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     slow = Actor(lambda: deliver(message)).reach()
     world.advance(conf.DJANGO_HOOKFLOW_LEASE)
     fast = Actor(lambda: deliver(message)).result()
@@ -127,7 +127,7 @@ def test_one_of_many_deliveries_at_once_has_the_run(
         ctx.step.run("work", work)
 
     working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     def race() -> tuple[int, str]:
         everyone.wait()
@@ -162,8 +162,8 @@ def test_a_heartbeat_keeps_the_lease_of_a_long_step(
         ctx.step.run("work", work)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
-    MemoryTransport.reset()
+    message = memory_transport().waiting[0]
+    memory_transport().reset()
 
     def lease_until() -> datetime:
         run = WorkflowRun.objects.get(run_id=run_id)
@@ -188,7 +188,7 @@ def test_a_claim_waits_for_the_sweeper_and_neither_is_lost(
     world: World, calls: list[str]
 ) -> None:
     run_id = charging(calls)
-    message = MemoryTransport.waiting.pop()
+    message = memory_transport().waiting.pop()
     world.advance("1h")
 
     sweeper = Actor(sweep, stop_after="FOR UPDATE SKIP LOCKED").reach()
@@ -196,25 +196,25 @@ def test_a_claim_waits_for_the_sweeper_and_neither_is_lost(
     sweeper.go()
 
     assert (sweeper.result(), worker.result()) == (1, (200, "completed"))
-    assert [deliver(late) for late in MemoryTransport.waiting] == [
+    assert [deliver(late) for late in memory_transport().waiting] == [
         (200, "stale")
     ]
     assert calls == ["charge"]
     assert world.run_of(run_id).messages == 2
 
 
-def test_two_sweepers_ring_once_for_each_run(
+def test_two_sweepers_send_once_for_each_run(
     world: World, calls: list[str]
 ) -> None:
     charging(calls)
-    MemoryTransport.reset()
+    memory_transport().reset()
     world.advance("1h")
 
     first = Actor(sweep, stop_after="FOR UPDATE SKIP LOCKED").reach()
     second = Actor(sweep).result()
 
     assert (first.go().result(), second) == (1, 0)
-    assert len(MemoryTransport.waiting) == 1
+    assert len(memory_transport().waiting) == 1
 
 
 def test_a_dead_letter_replayed_twice_at_once_begins_one_run(

@@ -15,7 +15,7 @@ from django_hookflow.tests.races.actors import Actor
 from django_hookflow.tests.races.actors import deliver
 from django_hookflow.tests.races.actors import select
 from django_hookflow.tests.races.actors import stand
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 COMMIT = "completed_at = %s"
 APPEND = "INSERT INTO django_hookflow_stepexecution"
@@ -23,7 +23,7 @@ APPEND = "INSERT INTO django_hookflow_stepexecution"
 
 @pytest.fixture
 def deadly_table() -> Iterator[str]:
-    """A table that kills who commits a row "deadly" in it, once."""
+    """Make a table that kills, once, the connection that commits to it."""
     with connection.cursor() as cursor:
         cursor.execute(DEADLY)
         yield "deadly"
@@ -71,7 +71,7 @@ def test_a_connection_lost_between_two_steps_costs_no_committed_step(
         ctx.step.run("second", second)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message))
     worker.reach().terminate().go()
 
@@ -93,7 +93,7 @@ def test_a_connection_lost_at_the_commit_of_an_atomic_step(
         return [step.run("write", write, "row")]
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO armed VALUES ('once')")
 
@@ -116,7 +116,7 @@ def test_a_connection_lost_after_an_append_before_its_commit(
         return step.run("write", write, "row")
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message), stop_after=APPEND)
 
     assert worker.reach().terminate().go().result() == (503, "lease lost")
@@ -137,7 +137,7 @@ def test_a_connection_lost_before_the_verdict_is_committed(
         ctx.step.run("work", calls.append, "work")
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message), stop_after=APPEND)
 
     assert worker.reach().terminate().go().result() == (503, "lease lost")
@@ -158,7 +158,7 @@ def test_a_connection_lost_within_the_transaction_of_a_verdict(
         ctx.step.sleep("nap", 60)
 
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message), stop_after=COMMIT)
 
     assert worker.reach().terminate().go().result() == (503, "lease lost")
@@ -183,7 +183,7 @@ def test_a_connection_lost_in_an_atomic_step_is_an_error_of_the_step(
 
     worker_died: list[bool] = []
     run_id = working.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
     worker = Actor(lambda: deliver(message))
 
     assert worker.reach().terminate().go().result() == (200, "waiting")

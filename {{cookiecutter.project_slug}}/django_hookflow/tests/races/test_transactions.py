@@ -21,7 +21,7 @@ from django_hookflow.testing.world import World
 from django_hookflow.tests.races.actors import Actor
 from django_hookflow.tests.races.actors import deliver
 from django_hookflow.tests.races.actors import stand
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.workflows.decorator import WorkflowWrapper
 
 COMMIT = "completed_at = %s"
@@ -51,7 +51,7 @@ def test_an_event_sent_while_its_run_suspends_wakes_it(
     world: World, address: dict[str, str]
 ) -> None:
     waiting()
-    message = MemoryTransport.waiting.pop()
+    message = memory_transport().waiting.pop()
 
     worker = Actor(lambda: deliver(message), stop_after=COMMIT).reach()
     sender = Actor(lambda: send(address)).wait_until_blocked()
@@ -68,7 +68,7 @@ def test_a_run_that_suspends_waits_for_an_event_on_its_way(
     world: World, address: dict[str, str]
 ) -> None:
     waiting()
-    message = MemoryTransport.waiting.pop()
+    message = memory_transport().waiting.pop()
 
     def slow() -> None:
         with transaction.atomic():
@@ -90,7 +90,7 @@ def test_an_event_that_is_rolled_back_was_never_there(
     world: World, address: dict[str, str]
 ) -> None:
     waiting()
-    message = MemoryTransport.waiting.pop()
+    message = memory_transport().waiting.pop()
 
     def regret() -> None:
         with transaction.atomic():
@@ -103,7 +103,7 @@ def test_an_event_that_is_rolled_back_was_never_there(
     sender.go().result()
 
     assert worker.result() == (200, "waiting")
-    assert MemoryTransport.waiting == []
+    assert memory_transport().waiting == []
     assert send(address)
     assert world.finish("run").result == "cash"
 
@@ -223,7 +223,7 @@ def test_a_letter_that_is_replayed_while_it_is_erased_is_gone(
 
 def test_a_run_that_is_erased_while_it_consumes_an_event(world: World) -> None:
     waiting()
-    message = MemoryTransport.waiting.pop()
+    message = memory_transport().waiting.pop()
     send(BY_RUN)
 
     worker = Actor(
@@ -232,7 +232,7 @@ def test_a_run_that_is_erased_while_it_consumes_an_event(world: World) -> None:
     eraser = Actor(erase).wait_until_blocked()
     worker.go()
 
-    # Both want the row then, and either may be the next to get it.
+    # Both wait for the row then, and either may get it next.
     assert worker.result() in ((200, "completed"), (503, "lease lost"))
     assert eraser.result().startswith("Deleted 1 runs")
     assert_nothing_is_left()
@@ -243,8 +243,8 @@ def test_two_runs_that_wait_for_one_event_do_not_both_get_it(
 ) -> None:
     wrapper = waiting()
     wrapper.trigger(run_id="other")
-    first, second = list(MemoryTransport.waiting)
-    MemoryTransport.reset()
+    first, second = list(memory_transport().waiting)
+    memory_transport().reset()
     send(BY_MATCH)
 
     slow = Actor(lambda: deliver(first), stop_after="FOR UPDATE OF").reach()
@@ -278,7 +278,7 @@ def test_a_run_triggered_twice_at_once_is_one(
 
     assert second.result() == "run"
     assert WorkflowRun.objects.count() == 1
-    assert len(MemoryTransport.waiting) == 1
+    assert len(memory_transport().waiting) == 1
     run = world.finish("run")
     assert (run.status, run.deliveries) == ("completed", 1)
 
@@ -335,7 +335,7 @@ def test_an_event_for_a_run_that_is_being_deleted_finds_none(
 
 
 def ended(world: World, delete: Callable[[], str]) -> None:
-    """A run that may be deleted so."""
+    """Make a run that cleanup may delete."""
     waiting()
     world.deliver()
     if delete is clean:

@@ -1,16 +1,16 @@
 """The engine under random programs, random faults and a virtual clock.
 
-A seed is a whole history: what the workflows do, in which order messages
-arrive, which are lost or doubled, where a worker dies or is put to sleep.
+A seed is a whole history: the steps of the workflows, the order in which
+messages arrive, which are lost or repeated, where a worker dies or pauses.
 
     choices     every random decision, recorded so that it can be replayed
     programs    random workflows: trees of steps
-    provider    what their calls are made to
-    reference   what a program comes to when nothing ever goes wrong
+    provider    the HTTP server that their calls use
+    reference   the result of a program in a world without faults
     crew        workers that one scheduler switches between
-    network     messages, and what happens to them on the way
-    world       the clock, the notes of what was executed, one history
-    laws        what must hold at every moment, and at the end
+    network     messages, and their faults
+    world       the clock, the notes of executed code, one history
+    laws        the promises to check at every moment, and at the end
     faults      bugs planted on purpose, each of which must be found
     runner      histories by seed, and the shortest form of a bad one
 

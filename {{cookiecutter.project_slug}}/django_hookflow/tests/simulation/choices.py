@@ -12,8 +12,8 @@ T = TypeVar("T")
 class Choices:
     """Decisions from a seed, or from a script that was recorded before.
 
-    The first of all options is the dullest one, and a script that is too
-    short goes on with it: so cutting a script simplifies its history.
+    The first of all options is the simplest one, and a script that is too
+    short continues with it: so cutting a script simplifies its history.
     """
 
     def __init__(

@@ -12,6 +12,6 @@ from django_hookflow.tests.simulation.runner import simulation
 
 @pytest.fixture
 def stage(transactional_db: None) -> Iterator[Simulation]:
-    """Where histories are played."""
+    """Make the simulation, with its database."""
     with simulation() as made:
         yield made

@@ -1,9 +1,9 @@
-"""Workers of which one runs at a time, and a scheduler says which.
+"""Workers of which one runs at a time, chosen by a scheduler.
 
 Each is a thread with a database connection of its own. It stops at every
-boundary, where the scheduler may let it go on, put it to sleep while others
-work, or let it die: then its transaction is rolled back, and not a statement
-or message of it follows.
+boundary, where the scheduler lets it continue, pause while others work, or
+die: then its transaction is rolled back, and no statement or message of it
+follows.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ BARE = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
 
 
 class ProcessDied(BaseException):
-    """Nothing of this worker happens any more."""
+    """The worker has died and does nothing any more."""
 
 
 stopping.let_pass(ProcessDied)
 
 
 class Scheduler(Protocol):
-    # Whether statements are boundaries. Who looks at them has the engine ask
-    # Django's cursor for all; in production its own asks the driver.
+    # True makes statements boundaries. Then the engine uses Django's cursor
+    # for all of them; in production its own cursor uses the driver.
     sees_statements: bool
 
     def at_boundary(self, worker: Worker, where: str, pause: bool) -> None:
         """Return to go on; raise ProcessDied; or call worker.pause()."""
 
     def rewrite(self, sql: str, params: Any) -> tuple[str, Any]:
-        """The statement that reaches the database in place of this one."""
+        """Return the statement that the database gets in place of this one."""
 
 
 class Worker:
@@ -57,7 +57,7 @@ class Worker:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    # What the scheduler calls.
+    # Called by the scheduler.
 
     def start(self, scheduler: Scheduler, job: Callable[[], None]) -> None:
         """Run `job` until it ends, dies or pauses."""
@@ -87,7 +87,7 @@ class Worker:
             error, self.error = self.error, None
             raise error
 
-    # What happens in its thread.
+    # Called in its thread.
 
     def boundary(self, where: str, pause: bool = True) -> None:
         if self._quiet or self.scheduler is None:
@@ -109,7 +109,7 @@ class Worker:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Around statements of the test itself."""
+        """Let statements of the test itself pass."""
         self._quiet, before = True, self._quiet
         try:
             yield
@@ -160,7 +160,7 @@ class Worker:
 
 
 def here() -> Worker | None:
-    """The worker of this thread; None in the scheduler's own."""
+    """Return the worker of this thread; None in the scheduler's."""
     return getattr(_here, "worker", None)
 
 

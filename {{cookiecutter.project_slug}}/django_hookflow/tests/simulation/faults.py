@@ -1,7 +1,7 @@
-"""Bugs planted on purpose: a simulation that finds none proves nothing.
+"""Planted bugs: a simulation that does not find them proves nothing.
 
-Each is planted in the statements on their way to the database, so that the
-engine itself stays as it is.
+Each changes statements on their way to the database, so that the engine
+itself stays unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ RUN = '"django_hookflow_workflowrun"'
 
 
 class Outdated(BaseException):
-    """The engine has another statement now: mend the fault."""
+    """The engine has another statement now: adapt the fault."""
 
 
 stopping.let_pass(Outdated)
 
 
 def replace(sql: str, old: str, new: str) -> str:
-    """`sql` changed once; the engine's statement must still be known."""
+    """Change `sql` in one place, which must still be there."""
     if old not in sql:
         raise Outdated(f"{old!r} is not in {sql}")
     return sql.replace(old, new, 1)
@@ -72,7 +72,7 @@ def event_kept(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
-def event_wakes_nobody(sql: str, params: Any) -> tuple[str, Any]:
+def event_wakes_no_run(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "wake_token"'):
         sql += " AND 1 = 0"
     return sql, params
@@ -107,7 +107,7 @@ def end_that_is_not_due(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
-def cancel_that_reaches_nobody(sql: str, params: Any) -> tuple[str, Any]:
+def cancel_that_reaches_no_run(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "status"'):
         sql += " AND 1 = 0"
     return sql, params
@@ -185,13 +185,13 @@ FAULTS = (
     Fault("commit without its fence", commit_without_fence, WORK),
     Fault("sleep recorded when it begins", sleep_recorded_early, ("sleep",)),
     Fault("event kept after it was consumed", event_kept, WAITS),
-    Fault("event that wakes nobody", event_wakes_nobody, WAITS),
+    Fault("event that wakes no run", event_wakes_no_run, WAITS),
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
     Fault("replay that forgets a step", replay_that_forgets, FAILS),
     Fault("letter replayed again", replay_again, FAILS),
-    Fault("join that wakes nobody", event_wakes_nobody, INVOKES),
+    Fault("join that wakes no run", event_wakes_no_run, INVOKES),
     Fault("end that is not due", end_that_is_not_due, INVOKES),
-    Fault("cancel that reaches nobody", cancel_that_reaches_nobody, INVOKES),
+    Fault("cancel that reaches no run", cancel_that_reaches_no_run, INVOKES),
     Fault("attempts counted twice", attempts_counted_twice, BROKEN),
     Fault("failures kept across steps", failures_not_reset, STUMBLES),
     Fault("crash counted often", crash_counted_often, WORK),

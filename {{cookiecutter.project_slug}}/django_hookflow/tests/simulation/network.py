@@ -1,4 +1,4 @@
-"""Messages on their way, and what happens to them there."""
+"""Messages on their way, and their faults."""
 
 from __future__ import annotations
 
@@ -29,10 +29,7 @@ class Message:
 
 
 class Network:
-    """Holds messages back until they are due; `fails` says when to misbehave.
-
-    `fails(kind)` is asked for each misdeed, and true does it.
-    """
+    """Keeps messages until they are due; `choices` decide on faults."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
@@ -58,7 +55,7 @@ class Network:
         self.waiting.remove(message)
 
     def again(self, message: Message, after: float | None = None) -> None:
-        """What QStash does after any answer but 2xx: up to three times."""
+        """Send again, up to 3 times, as QStash does unless it gets 2xx."""
         if message.retried >= RETRIES:
             return
         pause = BACKOFF[message.retried] if after is None else after

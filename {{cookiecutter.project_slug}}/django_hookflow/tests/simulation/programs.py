@@ -1,4 +1,4 @@
-"""Random workflows: trees of steps that know how to perform themselves."""
+"""Random workflows: trees of steps that can run themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django_hookflow.tests.simulation.provider import Provider
 from django_hookflow.workflows.context import WorkflowContext
 
 EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-LEASE = 36_000  # seconds; the real heartbeat never beats in a test
+LEASE = 36_000  # seconds; the real heartbeat never runs in a test
 DAY = 86_400
 DURATIONS = (1, 60, 600, LEASE // 2, LEASE, 2 * LEASE, 3 * DAY, 20 * DAY)
 KEYS = ("", "red", "blue")  # the empty one waits by run
@@ -29,27 +29,27 @@ KEYS = ("", "red", "blue")  # the empty one waits by run
 FATAL = (KeyError, TimeoutError)
 EXITS = (SystemExit, asyncio.CancelledError, KeyboardInterrupt)
 
-# A crash counts as an attempt, so a step that is to succeed may take many.
+# A crash counts as an attempt, so a step that must succeed may take many.
 PATIENT = RetryPolicy(retries=10_000, delay=60, factor=1)
 BRIEF = RetryPolicy(retries=2, delay=60, factor=10)
-# Of the function itself: what each Stumble asks for, until it gets on.
+# Failures of the function itself, for each Stumble, until it continues.
 OWN = RetryPolicy(retries=2, delay=60, factor=1)
 
 Program: TypeAlias = "tuple[Node, ...]"
 
 
 class Stage(ABC):
-    """What the world offers to the steps of one pass over a program."""
+    """The functions that the world offers to the steps of one pass."""
 
     ctx: WorkflowContext
 
     @abstractmethod
     def replays(self) -> int:
-        """How often the run has been begun again before this one."""
+        """Return how many replays of a dead letter came before this run."""
 
     @abstractmethod
     def between(self) -> None:
-        """The function's own code, in which anything may happen."""
+        """Run the function's own code, which may do anything."""
 
     @abstractmethod
     def work(
@@ -60,7 +60,7 @@ class Stage(ABC):
         failures: int = 0,
         error: type[BaseException] | None = None,
     ) -> Any:
-        """The body of a step: leaves rows, fails as often as it is told."""
+        """Run the body of a step: write rows, and fail as often as told."""
 
     @abstractmethod
     def stumble(self, name: str, times: int) -> None:
@@ -95,7 +95,7 @@ class Node(ABC):
 
     @abstractmethod
     def perform(self, stage: Stage) -> list[Any]:
-        """Do it; returns what it adds to the result of the run."""
+        """Run it; return its part of the run's result."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Broken(Node):
 
 @dataclass(frozen=True)
 class Fatal(Node):
-    """A step that takes its run with it, until it is mended."""
+    """A step that fails its run, until it is fixed."""
 
     runs: int = 1  # so many, the first one and its replays
     error: type[Exception] = KeyError
@@ -171,7 +171,7 @@ class Stumble(Node):
 
 @dataclass(frozen=True)
 class Collapse(Node):
-    """The function itself fails until its run is given up, and mended."""
+    """The function itself fails until its run has failed and it is fixed."""
 
     runs: int = 1  # so many, the first one and its replays
 
@@ -218,7 +218,7 @@ class Wait(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    """A request to a provider that is away a few times, and then answers."""
+    """A request to a provider that fails a few times, and then answers."""
 
     failures: int = 0
 

@@ -1,4 +1,4 @@
-"""A provider that calls are made to, over real HTTP."""
+"""A provider that steps call over real HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program comes to when nothing ever goes wrong.
+"""The result of a program in a world without faults.
 
 It knows nothing of journals, messages and replays: it walks the tree once.
 Only the waits need to be told how they ended, since that depends on when
@@ -61,8 +61,8 @@ def interpret(
     """`waits`: what each wait received by its step id, LATE or Failed.
 
     `replays`: how often a dead letter of the run `root_id` was replayed.
-    `failed`: steps that had failed in a run that its crashes ended. Nothing
-    says that its function did not catch them, so a replay keeps them.
+    `failed`: steps that had failed in a run that ended by its crashes. Its
+    function may have caught them, so a replay keeps them.
     """
     walk = _Walk(root_id, waits, replays, failed)
     try:

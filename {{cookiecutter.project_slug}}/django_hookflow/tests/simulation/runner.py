@@ -51,7 +51,7 @@ class Report:
 
 
 class Simulation:
-    """Plays histories in the database it is given."""
+    """Plays histories in a database."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Simulation:
         self.world = world
 
     def play(self, seed: int) -> Report | None:
-        """What broke in the history of this seed, in its shortest form."""
+        """Return the fault in the history of a seed, in its shortest form."""
         report = self.attempt(seed)
         return report and self._shorten(report)
 
@@ -74,7 +74,7 @@ class Simulation:
         return self._play(seed, Choices(seed, script))
 
     def choices_of(self, seed: int) -> list[int]:
-        """Every choice of a history, which is all that it is made of."""
+        """Every choice of a history, which defines it."""
         choices = Choices(seed)
         self._play(seed, choices)
         return choices.made
@@ -96,7 +96,7 @@ class Simulation:
         return None
 
     def _shorten(self, report: Report) -> Report:
-        """Cut pieces out of the script while anything still breaks."""
+        """Cut pieces out of the script as long as a promise still breaks."""
         budget = SHRINKING
         size = len(report.script) // 2
         while size:
@@ -118,7 +118,7 @@ class Simulation:
 def simulation(
     fault: Fault | None = None, world: type[World] = World
 ) -> Iterator[Simulation]:
-    """A simulation over a migrated database, which it leaves empty."""
+    """Make a simulation in a migrated database, which it leaves empty."""
     crew = [Worker(f"worker {letter}") for letter in "ABC"[:WORKERS]]
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {LEDGER} (root_id TEXT, step_id TEXT)")

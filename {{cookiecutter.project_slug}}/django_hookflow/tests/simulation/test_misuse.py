@@ -1,4 +1,4 @@
-"""What hostile readers have found: code that breaks more than itself."""
+"""Faults that hostile readers found: code that breaks more than itself."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_listener_that_fails_does_not_touch_the_run(every: World) -> None:
     ("name", "match"),
     [("x" * 256, None), ("paid", "x" * 256), ("", None), ("paid", "a\0b")],
 )
-def test_a_wait_for_what_nobody_can_send_is_refused(
+def test_a_wait_for_an_event_that_cannot_be_sent_is_refused(
     every: World, name: str, match: str | None
 ) -> None:
     @workflow

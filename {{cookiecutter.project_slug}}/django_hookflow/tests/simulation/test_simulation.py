@@ -32,12 +32,12 @@ HISTORIES = 1000 if DRAWN else 100
 
 @pytest.fixture
 def draw(capsys: pytest.CaptureFixture[str]) -> None:
-    """Say which histories are played, whether they end well or not."""
+    """Print which histories are played, also when they fail."""
     with capsys.disabled():
         sys.stderr.write(f"\nHistories of the draw {DRAWN}\n")
 
 
-# The runner shortens what it finds by itself, better than its seed could be.
+# The runner shortens what it finds, better than by a shorter seed.
 @reseeded(DRAWN)
 @settings(
     max_examples=HISTORIES,

@@ -13,8 +13,8 @@ from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.conf import conf
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
 from django_hookflow.transports.memory import Message
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "workflows")
@@ -38,7 +38,7 @@ def test_a_message_that_comes_too_early_does_not_retry_early(
 
     run_id = failing.trigger()
     world.deliver()
-    MemoryTransport.deliver(MemoryTransport.waiting[0])
+    memory_transport().deliver(memory_transport().waiting[0])
     run = world.finish(run_id)
 
     assert tried == [timedelta(0), timedelta(hours=1)]
@@ -69,14 +69,14 @@ def test_a_process_that_slept_between_steps_begins_no_step_of_another(
         return ctx.step.run("charge", charge)
 
     run_id = sleepy.trigger()
-    message = MemoryTransport.waiting[0]
+    message = memory_transport().waiting[0]
 
     assert answer(message) == (503, "lease lost")
     assert calls == ["charge"]
     assert world.finish(run_id).status == "completed"
 
 
-def test_a_process_that_slept_goes_on_when_nobody_took_its_run(
+def test_a_process_that_slept_continues_if_its_run_was_not_taken(
     world: World, settings: Settings
 ) -> None:
     settings.DJANGO_HOOKFLOW_DELIVERY_BUDGET = 3600

@@ -31,7 +31,7 @@ WORTH_A_LINE = 100  # attempts in a second, or due; else it prints nothing
 
 
 def default_workers(variables: Mapping[str, str]) -> int:
-    """Half of the site's threads, as gunicorn.conf.py has them.
+    """Return half the number of the site's threads, as in gunicorn.conf.py.
 
     A step may call the site it runs in. With a delivery in each thread, no
     thread would be left to answer, and all would wait for each other.
@@ -88,7 +88,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped; what is waiting stays in the database.")
 
     def _report(self, server: Server, stopped: threading.Event) -> None:
-        """Say each second how a backlog drains, and when it has."""
+        """Print each second how much of a backlog is left."""
         before, draining = 0, False
         while not stopped.wait(1.0):
             attempts = server.attempts
@@ -143,9 +143,9 @@ class Command(BaseCommand):
 
 
 def _due(server: Server) -> int | None:
-    """How many messages are due; None while the database is away.
+    """Return how many messages are due; None if the database fails.
 
-    The server itself goes on without it, so its report had better too.
+    The server itself continues without it, and so must its report.
     """
     try:
         return overdue(server.clock.now())
@@ -155,7 +155,7 @@ def _due(server: Server) -> int | None:
 
 
 def default_port() -> int:
-    """The port of QSTASH_URL, which is our own unless it is a TLS one."""
+    """Return the port of QSTASH_URL, or 8080 if that uses TLS."""
     parts = urlsplit(getattr(settings, "QSTASH_URL", ""))
     if parts.scheme == "http" and parts.port:
         return parts.port
@@ -164,7 +164,7 @@ def default_port() -> int:
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; their handlers come back."""
+    """Yield an event that SIGINT and SIGTERM set; restore their handlers."""
     stopped = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: stopped.set())

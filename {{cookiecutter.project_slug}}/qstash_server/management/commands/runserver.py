@@ -20,7 +20,7 @@ from ...server import Server
 
 
 class Command(runserver.Command):
-    """Django's command, serving one thing more."""
+    """Django's command, which also runs the server."""
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Serve both; with the autoreloader this runs in its child only."""
@@ -60,7 +60,7 @@ class Command(runserver.Command):
 
 
 def embedded_address(url: str) -> tuple[str, int] | None:
-    """Where to listen if `url` is plain HTTP on this machine, or None."""
+    """Return the address in `url` if it is HTTP on this machine, or None."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "http" or not is_loopback_name(host):

@@ -20,12 +20,12 @@ Start = Callable[..., Receiver]
 
 @pytest.fixture(autouse=True)
 def engine_database(transactional_db: None, workflows: None) -> None:
-    """A database that is emptied, and a registry that is put back."""
+    """Empty the database after each test, and restore the registry."""
 
 
 @pytest.fixture
 def start(settings: Settings) -> Iterator[Start]:
-    """Begins to send to a receiver, as the app does with a DSN."""
+    """Start Sentry with a receiver, as the app does with a DSN."""
     with listening() as receiver:
 
         def begin(**values: Any) -> Receiver:

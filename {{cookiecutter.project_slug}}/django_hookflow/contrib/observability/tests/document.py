@@ -1,4 +1,4 @@
-"""What docs/observability.md says, piece by piece."""
+"""Pieces of docs/observability.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def commands_of(document: Path) -> list[str]:
-    """What stands behind a "$" in the console's blocks."""
+    """Return the commands in its console blocks."""
     return [
         line.removeprefix("$ ")
         for block in blocks(document, "console")
@@ -25,7 +25,7 @@ def commands_of(document: Path) -> list[str]:
 
 
 def first_column(document: Path, title: str) -> list[str]:
-    """The names in the first column of the table that a title heads."""
+    """Return the names in the first column of the table under a title."""
     text = document.read_text(encoding="utf-8")
     part = text.split(f"| {title} |", 1)[1].split("\n\n", 1)[0]
     return [

@@ -42,12 +42,12 @@ class Receiver:
         return f"http://public@127.0.0.1:{self.port}/42"
 
     def of(self, kind: str) -> list[Any]:
-        """What came as items of a type: "event", "transaction", …"""
+        """Return the items of a type: "event", "transaction", …"""
         return [item.content for item in self.items if item.type == kind]
 
     @property
     def text(self) -> str:
-        """Everything that was sent."""
+        """Return all that was sent, as text."""
         return "\n".join(item.payload.decode() for item in self.items)
 
 
@@ -78,11 +78,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: Any) -> None:
-        """Keep stderr for the tests."""
+        """Log nothing."""
 
 
 def parse(body: bytes) -> list[Item]:
-    """The items of an envelope: a line of headers, then the payload."""
+    """Yield the items of an envelope: a line of headers, then the payload."""
     header, _, rest = body.partition(b"\n")
     assert isinstance(json.loads(header), dict)
     items = []

@@ -28,9 +28,9 @@ REFUSED = {(("answer", "refused"),): 7}
 
 
 class Filed(Stack):
-    """A site of which the environment names a file and nothing that is in it.
+    """Make a site whose environment names only a file of variables.
 
-    The file is written like the one that a host is given.
+    The file is written like the one for a host.
     """
 
     @property

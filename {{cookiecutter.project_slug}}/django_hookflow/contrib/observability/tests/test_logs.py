@@ -1,4 +1,4 @@
-"""What a line of the log says, in JSON, and where it says it was made."""
+"""Lines of the log as JSON, with the ids of their run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("shop")
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """What was logged since the fixture was made, as JSON reads it."""
+    """Return the lines since the start of the test, read as JSON."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(ContextFilter())

@@ -32,7 +32,7 @@ from django_hookflow.exceptions import TransportError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 
 PROJECT = Path(__file__).resolve().parents[4]
 TOKEN = "token-of-Prometheus-7Kq2"
@@ -45,7 +45,8 @@ Samples = dict[tuple[str, Labels], float]
 
 @pytest.fixture
 def counting(settings: Settings) -> Iterator[None]:
-    """A site with a token, which counts from zero."""
+    """Make a site with a token, which counts from zero."""
+
     settings.DJANGO_METRICS_TOKEN = TOKEN
     settings.DJANGO_METRICS_CACHE = 0
     settings.DJANGO_HOOKFLOW_TRACERS = [TRACER]
@@ -74,7 +75,7 @@ def parse(text: str) -> Samples:
 
 
 def of(samples: Samples, name: str) -> dict[Labels, float]:
-    """What is not 0 of a metric, by its labels."""
+    """Return the values of a metric that are not 0, by labels."""
     return {
         labels: value
         for (known, labels), value in samples.items()
@@ -225,7 +226,7 @@ def test_overdue_runs_are_seen_until_the_sweeper_comes(
 
     shop.trigger()
     shop.trigger()
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     world.advance(90)
     before = scrape()
     maintenance.sweep()
@@ -285,7 +286,7 @@ def test_a_database_that_is_away_is_said_to_be(counting: None) -> None:
     assert ("hookflow_dead_letters", ()) not in samples
 
 
-# Counts in a process of its own and says how it is called.
+# Counts in a process of its own and prints its id.
 COUNT = """
 import os, django
 django.setup()
@@ -392,7 +393,7 @@ metrics.DELIVERIES.labels("w", "completed").inc()
 def command(
     directory: str, tmp_path: Path
 ) -> subprocess.CompletedProcess[str]:
-    """A command of a site that counts, as migrate before gunicorn starts."""
+    """Count in a command of the site, such as migrate before gunicorn."""
     settings = tmp_path / "counting.py"
     settings.write_text(
         "from config.settings.test import *\n"

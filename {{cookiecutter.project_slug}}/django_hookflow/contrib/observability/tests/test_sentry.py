@@ -1,4 +1,4 @@
-"""What a real Sentry client sends to a receiver of the real protocol."""
+"""Events that a real Sentry client sends to a receiver."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
 from django_hookflow.testing.world import World
-from django_hookflow.transports.memory import MemoryTransport
+from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 
 TRACE_ID = "771a43a4192642f0b136d5159a501700"
@@ -44,7 +44,7 @@ def sent(receiver: Receiver, kind: str) -> list[Any]:
 
 
 def of_a_project(function: Any) -> Any:
-    """The function as a module of a project has it; ours is the engine's."""
+    """Make the function one of a project's module, not of the engine."""
     return FunctionType(
         function.__code__, {**globals(), "__name__": "shop.workflows"}
     )
@@ -282,7 +282,7 @@ def test_attempts_that_fail_are_spans_with_an_error(
     ] * 2
 
 
-def test_a_delivery_that_the_sweeper_rang_is_of_the_same_trace(
+def test_a_delivery_of_the_sweeper_is_of_the_same_trace(
     world: World, sentry_receiver: Receiver
 ) -> None:
     @workflow
@@ -291,7 +291,7 @@ def test_a_delivery_that_the_sweeper_rang_is_of_the_same_trace(
 
     with sentry_sdk.start_transaction(name="order", op="test") as order:
         run_id = lost.trigger()
-    MemoryTransport.waiting.clear()
+    memory_transport().waiting.clear()
     world.advance("1h")
     maintenance.sweep()
     world.finish(run_id)
@@ -417,7 +417,7 @@ def test_what_is_asked_for_all_day_is_no_transaction(
         {"sentry-trace": TRACE, "baggage": f"{BAGGAGE},sentry-sampled=true"},
     ],
 )
-def test_nobody_makes_us_send_a_transaction(
+def test_no_client_makes_us_send_a_transaction(
     start: Start, settings: Settings, headers: dict[str, str]
 ) -> None:
     receiver = start(SENTRY_TRACES_SAMPLE_RATE=1e-9)
@@ -489,7 +489,7 @@ def steps(transaction: Any) -> list[tuple[str, str, str]]:
 
 
 def children(transaction: Any, step_id: str) -> set[str]:
-    """The kinds of spans in that of a step."""
+    """Return the kinds of spans inside that of a step."""
     (parent,) = (
         s["span_id"]
         for s in transaction["spans"]

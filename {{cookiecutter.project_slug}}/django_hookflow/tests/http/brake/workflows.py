@@ -1,4 +1,4 @@
-"""A workflow whose every execution of a step leaves a row."""
+"""A workflow that writes a row at each execution of a step."""
 
 from __future__ import annotations
 

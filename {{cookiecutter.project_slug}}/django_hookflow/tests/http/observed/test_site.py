@@ -35,7 +35,7 @@ TRIGGER = "/trigger/{}/"
 
 
 class Watched(Stack):
-    """A site that reports."""
+    """A site that sends to Sentry."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ class Watched(Stack):
         }
 
     def end(self, run_id: str) -> str:
-        """The status of a run when it has ended."""
+        """Wait for the end of a run, and return its status."""
         table = "django_hookflow_workflowrun"
         query = f"SELECT status FROM {table} WHERE run_id = '{run_id}'"
         ended = ("completed", "failed")
@@ -74,7 +74,7 @@ def sentry() -> Iterator[Receiver]:
 def watched(
     tmp_path: Path, django_db_blocker: DjangoDbBlocker, sentry: Receiver
 ) -> Iterator[Watched]:
-    """A site with everything switched on, and its QStash."""
+    """Start a site with all of observability, and its QStash."""
     site_port, qstash_port = free_ports(2)
     with database(tmp_path) as url, django_db_blocker.unblock():
         made = Watched(tmp_path, url, site_port, qstash_port)
@@ -112,7 +112,7 @@ def test_a_deployed_site_reports_what_it_does(
 def reports(
     watched: Watched, sentry: Receiver, walked: str, failed: str
 ) -> None:
-    """Sentry got one event, and transactions of one trace for each run."""
+    """Sentry received one event, and for each run transactions of a trace."""
 
     def named(name: str) -> list[Any]:
         transactions = sentry.of("transaction")
@@ -148,7 +148,7 @@ def reports(
 
 
 def counts(watched: Watched) -> None:
-    """Both workers say what both have done."""
+    """Each worker shows the counts of both."""
     label = ("workflow", "three_deliveries")
     for _ in range(8):
         samples = watched.metrics()
@@ -189,7 +189,7 @@ def lines(watched: Watched, run_id: str) -> None:
 
 
 def check_ins(watched: Watched, sentry: Receiver) -> None:
-    """What cron starts says that it began and how it ended."""
+    """Jobs of cron send check-ins at their start and their end."""
     watched.manage("hookflow_sweep")
     watched.manage("cleanup_workflows")
 
@@ -202,7 +202,7 @@ def check_ins(watched: Watched, sentry: Receiver) -> None:
 
 
 def commands(watched: Watched, sentry: Receiver, run_id: str) -> None:
-    """What docs/observability.md tells to type does what it says."""
+    """The commands in docs/observability.md work as described."""
     history, failures, hello, metrics = (
         run(watched, command, run_id) for command in commands_of(DOCUMENT)
     )

@@ -1,4 +1,4 @@
-"""One that takes three deliveries, and one that fails."""
+"""A workflow of three deliveries, and one that fails."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_an_order_goes_over_the_wire_in_three_messages(stack: Shop) -> None:
         "fulfilled",
         "completed",
     )
-    # The first, the reminder's timer which is not due, and the payment's.
+    # The first, that of the reminder, which is not due, and the payment's.
     assert messages == ["200 waiting", "200 completed"]
     sent = stack.rows("SELECT messages FROM django_hookflow_workflowrun")
     assert sent == [(3,)]
@@ -42,10 +42,10 @@ def test_an_order_goes_over_the_wire_in_three_messages(stack: Shop) -> None:
 
 @contextmanager
 def gate(stack: Shop) -> Iterator[list[str]]:
-    """A reverse proxy before the site that believes only genuine messages.
+    """A reverse proxy before the site that forwards only genuine messages.
 
-    What else comes, such as news of the payment, waits until the first
-    message has been answered: then the run waits for it.
+    Other requests, such as the payment's notification, wait until the first
+    message has been answered: then the run waits for the payment.
     """
     answers: list[str] = []
     is_waiting = threading.Event()
@@ -75,7 +75,7 @@ def gate(stack: Shop) -> Iterator[list[str]]:
             self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer((HOST, 0), Gate)
     stack.domain = f"http://{HOST}:{server.server_port}"
