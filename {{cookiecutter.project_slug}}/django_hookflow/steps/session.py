@@ -114,12 +114,14 @@ class Session:
         if self.recorder.is_enclosed:
             raise _enclosed(step_id)
         crashes, self.crashes = self.crashes, 0
+        # A wait that goes on is one attempt; one after a failure is another.
+        attempts = prior.attempts + bool(prior.failure) if prior else 1
         return Entry(
             step_id=step_id,
             kind=kind,
             status=StepStatus.RUNNING,
             position=prior.position if prior else self.journal.end,
-            attempts=_attempts(prior) + crashes,
+            attempts=attempts + crashes,
             deliveries=(prior.deliveries if prior else 0) + 1 + crashes,
             started_at=(prior and prior.started_at) or clock.now(),
             wake_at=prior.wake_at if prior else None,
@@ -188,13 +190,6 @@ class Session:
     def suspend(self, suspension: Suspension) -> NoReturn:
         self.suspension = suspension
         raise suspension
-
-
-def _attempts(prior: Entry | None) -> int:
-    """A wait that goes on is one attempt; one after a failure is another."""
-    if prior is None:
-        return 1
-    return prior.attempts + (1 if prior.failure else 0)
 
 
 def _bad_name(step_id: object) -> MisusedStep:

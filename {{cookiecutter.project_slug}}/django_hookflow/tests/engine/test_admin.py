@@ -58,7 +58,7 @@ def test_staff_who_may_change_dead_letters_replay_them(world: World) -> None:
     second = replay_in_admin(client, letter)
 
     assert "Replayed as" in first.content.decode()
-    assert "was replayed already" in second.content.decode()
+    assert "was already replayed" in second.content.decode()
     assert WorkflowRun.objects.count() == 2
 
 
