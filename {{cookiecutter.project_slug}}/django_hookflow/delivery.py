@@ -1,4 +1,4 @@
-"""The one thing that travels: a bell for one run."""
+"""The message that a transport carries: it asks to move one run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django_hookflow.exceptions import InvalidDelivery
 
 WIRE = ("run_id", "workflow_id", "token")
 
-# What reading JSON that is none, or not ours, or too deep, raises.
-NONSENSE = (ValueError, TypeError, LookupError, RecursionError)
+# Raised by reading text that is not JSON, has other keys, or is too deep.
+UNREADABLE = (ValueError, TypeError, LookupError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,32 +22,32 @@ class Delivery:
     workflow_id: str
     token: str  # the run's wake token when it was sent
     not_before: datetime | None = None  # aware; None is at once
-    ring: int = 0  # the sweeper numbers its bells, so that none is a duplicate
+    repeat: int = 0  # counts up when the sweeper sends the same token again
 
     def encode(self) -> bytes:
-        """Some 200 bytes, whatever the state of the run."""
+        """Return some 200 bytes, whatever the state of the run."""
         return json.dumps(
             {name: getattr(self, name) for name in WIRE}
         ).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> Delivery:
-        """The delivery in `body`; InvalidDelivery if it can never be one."""
+        """Return the delivery in `body`, or raise InvalidDelivery."""
         try:
             fields = json.loads(body)
             values: Any = {name: _text(fields[name]) for name in WIRE}
             return cls(**values)
-        except NONSENSE as error:
+        except UNREADABLE as error:
             raise InvalidDelivery(
-                f"The body is no delivery: {error!r}",
+                f"Invalid body of a delivery: {error!r}",
                 status=NON_RETRYABLE,
                 kind="malformed",
             ) from error
 
 
 def _text(value: Any) -> str:
-    """`value` if a database can look for it, else ValueError."""
+    """Return `value`, or raise ValueError if a database cannot find it."""
     if not isinstance(value, str) or "\0" in value:
-        raise ValueError(f"{value!r} is no text")
+        raise ValueError(f"{value!r} is not text without NUL")
     value.encode()  # UnicodeEncodeError, for half a surrogate pair
     return value

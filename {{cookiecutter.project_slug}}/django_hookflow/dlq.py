@@ -1,4 +1,4 @@
-"""Dead letters: what failed for good, and how to begin it again."""
+"""Dead letters: runs that have failed, and how to retry them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DeadLetterEntry(models.Model):
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The data of the run, and the results of its steps by their ids.
+        """Return the data of the run, and the results of its steps by id.
 
         Empty when the run was deleted.
         """

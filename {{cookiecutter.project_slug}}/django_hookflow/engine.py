@@ -1,4 +1,4 @@
-"""The machine: a delivery comes in, a run moves on, one verdict is written.
+"""Move runs: a delivery comes in, steps run, one verdict is written.
 
     claim → replay → settle → commit → send
 
@@ -56,12 +56,12 @@ def advance(delivery: Delivery) -> Advance:
     """Move the run that a message is for as far as it goes.
 
     Raises WorkflowNotFound when this process does not know its workflow, and
-    LeaseLost when nobody knows what was written: both mean "come again".
+    LeaseLost when it is unknown what was written: both mean "send again".
     """
     try:
         workflow = get_workflow(delivery.workflow_id)
     except WorkflowNotFound as error:
-        # The code of the run is not here, so its row says so.
+        # This process does not have the code of the run: its row says so.
         error.is_news = WorkflowPersistence.explain(
             delivery, Failure.of(error)
         )

@@ -43,7 +43,7 @@ def beating(run: WorkflowRun) -> Iterator[None]:
 
 
 def give_back(run_id: str, token: str, error: BaseException) -> None:
-    """End a lease because the database failed, so that it is no crash.
+    """End a lease because the database failed, which is not a crash.
 
     Where that cannot be written either, each beat tries again.
     """

@@ -1,4 +1,4 @@
-"""What a run has recorded: one entry for each of its steps."""
+"""The journal of a run: one entry for each of its steps."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class Entry(NamedTuple):
     wake_at: datetime | None = None  # when it is due again; None is never
     event_name: str = ""  # the event it waits for
     event_match: str = ""  # by this key; empty is by the run
-    is_kept: bool = False  # it has a row, which another entry may replace
+    has_row: bool = False  # it has a row, which another entry may replace
 
     @property
     def is_plain(self) -> bool:
-        """Whether it neither failed nor waits."""
+        """True if it neither failed nor waits."""
         return not (self.failure or self.wake_at or self.event_name)
 
     @property
@@ -89,7 +89,7 @@ class Entry(NamedTuple):
         result: str | None = None,
         failure: Failure | None = None,
     ) -> Entry:
-        """What it is for ever; by position, twice as quick as _replace."""
+        """Return the final entry; by position, twice as fast as _replace."""
         return Entry(
             self.step_id,
             self.kind,
@@ -104,11 +104,11 @@ class Entry(NamedTuple):
             None,
             self.event_name,
             self.event_match,
-            self.is_kept,
+            self.has_row,
         )
 
     def error(self) -> WorkflowError:
-        """The failure as the exception a workflow sees."""
+        """Return the failure as the exception that a workflow gets."""
         failure = self.failure or Failure(type="", message="")
         kind = FAILURES.get(failure.type, WorkflowError)
         return kind(self.step_id, failure.type, failure.message, self.attempts)
@@ -166,7 +166,7 @@ class Journal:
 
     @property
     def has_open_child(self) -> bool:
-        """Whether a step has started a run and not recorded its end."""
+        """True if a step has started a run and not recorded its end."""
         return any(
             entry.kind == INVOKE and not entry.is_recorded
             for entry in self._entries.values()
@@ -184,7 +184,7 @@ class Recorder(Protocol):
     """Writes to the journal of a run whose lease we hold.
 
     Every method raises LeaseLost when the lease is not ours any more, or when
-    the database's answer was lost, so that nobody knows.
+    the database's answer was lost, and the outcome is unknown.
     """
 
     def hold(self) -> None:
@@ -196,7 +196,7 @@ class Recorder(Protocol):
 
     @property
     def is_enclosed(self) -> bool:
-        """Whether the function has opened a transaction around its steps."""
+        """True if the function has opened a transaction around its steps."""
 
     def append(self, entry: Entry) -> None: ...
 
@@ -204,21 +204,21 @@ class Recorder(Protocol):
         """A transaction that the entries appended in it share."""
 
     def child(self, step_id: str) -> Child | None:
-        """The run that a step has started; None before it did."""
+        """Return the run that a step has started; None before it did."""
 
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""
 
 
 def _type_of(error: BaseException) -> str:
-    """The class of an error; for a failed step, of what the step raised."""
+    """Return the class name of an error; for a failed step, of its cause."""
     if isinstance(error, WorkflowError):
         return _fit(str(error.error_type))[:TYPE_LENGTH]
     return type(error).__name__[:TYPE_LENGTH]
 
 
 def _step_of(error: BaseException) -> str:
-    """The step whose failure this is, or was raised from."""
+    """Return the id of the step that failed, or "" for the function."""
     for origin in origins(error):
         if isinstance(origin, WorkflowError | MisusedStep):
             return _fit(str(origin.step_id))[:NAME_LENGTH]
@@ -226,7 +226,7 @@ def _step_of(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """What an error says, as any database can keep it."""
+    """Return the text of an error, as any database can keep it."""
     text = _said(error)
     if isinstance(error, BaseExceptionGroup):
         held = islice(members(error), MEMBERS_SHOWN)
@@ -237,7 +237,7 @@ def _text(error: BaseException) -> str:
 
 
 def _fit(text: str) -> str:
-    """Text that any database can keep, and any page show."""
+    """Return text that any database can keep, and any page show."""
     kept = text.replace("\0", "\\0")
     return kept.encode("utf-8", "backslashreplace").decode()
 

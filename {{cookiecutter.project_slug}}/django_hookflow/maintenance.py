@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from django_hookflow.conf import conf
-from django_hookflow.delivery import NONSENSE
+from django_hookflow.delivery import UNREADABLE
 from django_hookflow.endpoints import come_again
 from django_hookflow.endpoints import refused
 from django_hookflow.endpoints import signed_transport
@@ -89,7 +89,7 @@ class Task:
             given = {"every": usual.total_seconds()}
             given |= json.loads(body or b"{}")
             every = timedelta(seconds=given["every"])
-        except (*NONSENSE, OverflowError) as error:
+        except (*UNREADABLE, OverflowError) as error:
             raise _malformed(f"The body is not a task: {error!r}") from error
         _report_ignored(given)
         return cls(name, every)

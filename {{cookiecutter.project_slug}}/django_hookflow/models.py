@@ -61,11 +61,11 @@ class WorkflowRun(models.Model):
 
     # Names the one message that may move the run; rotated at every commit.
     wake_token = models.CharField(max_length=32)
-    # When that message is due; null while nothing is.
+    # When that message is due; null while none is.
     wake_at = models.DateTimeField(null=True, blank=True)
     # Names the delivery that may write; empty while there is none.
     lease_token = models.CharField(max_length=32, blank=True, default="")
-    # Until when nobody else may take over.
+    # Until when no other delivery may take over.
     lease_until = models.DateTimeField(null=True, blank=True)
     # From when the sweeper may act; null while nothing is due.
     sweep_at = models.DateTimeField(null=True, blank=True)
@@ -79,7 +79,7 @@ class WorkflowRun(models.Model):
     # Deliveries in a row that died without an answer, since a step was
     # recorded last.
     crashes = models.PositiveIntegerField(default=0)
-    # Deliveries that claimed the run, and messages sent to ring for them.
+    # Deliveries that claimed the run, and messages that asked for one.
     deliveries = models.PositiveIntegerField(default=0)
     messages = models.PositiveIntegerField(default=1)
     # JSON of what the tracers carry from its trigger to its deliveries.
@@ -225,7 +225,7 @@ class StepExecution(models.Model):
 
 
 class Event(models.Model):
-    """Something somebody told a run, or whoever waits for `match`."""
+    """A message to one run, or to a run that waits for `match`."""
 
     name = models.CharField(max_length=255)
     run = models.ForeignKey(

@@ -44,7 +44,7 @@ class StepStatus(models.TextChoices):
 
 
 class Request(models.TextChoices):
-    """What is asked of a run; it is done between two steps, never in one."""
+    """A request to a run, which it obeys between two steps."""
 
     NOTHING = ""
     CANCEL = "cancel"

@@ -1,4 +1,4 @@
-"""What can be done to runs: one file for each family of verbs.
+"""Operations on runs: one file for each family of verbs.
 
 Doors call these, and none of them runs code of a workflow: that is
 engine.advance, for which they send messages.

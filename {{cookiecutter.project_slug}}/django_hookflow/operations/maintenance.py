@@ -40,16 +40,16 @@ MONITORS = {SWEEP: "hookflow-sweep", CLEANUP: "cleanup-workflows"}
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did."""
+    """The result of one sweep."""
 
-    rung: int  # runs it rang for
+    rung: int  # runs it sent a message for
     left: int  # runs that are overdue beyond its limit or its time
     oldest: float  # seconds since the first of all was due
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What one cleanup deleted."""
+    """Numbers of deleted rows."""
 
     runs: int
     events: int
@@ -67,7 +67,7 @@ def sweep(limit: int = SWEEP_LIMIT) -> int:
     for message in messages:
         announce(signals.run_swept, message)
         send(message)
-    # What they were to take may be waiting for them in vain.
+    # Events that they were woken for may still be there, for other runs.
     late = [message.run_id for message in messages]
     for message in WorkflowPersistence.pass_over(late) if late else ():
         send(message)
@@ -147,7 +147,7 @@ def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
 
 def clear_backoff() -> None:
     """Let the next sweep send for all overdue runs, also those put off."""
-    WorkflowPersistence.hasten()
+    WorkflowPersistence.clear_backoff()
 
 
 def resend(run: WorkflowRun, not_before: datetime | None = None) -> None:

@@ -32,7 +32,7 @@ class WorkflowPersistence:
     retry = staticmethod(letters.retry)
     sweep = staticmethod(sweeping.sweep)
     look_again = staticmethod(sweeping.look_again)
-    hasten = staticmethod(sweeping.hasten)
+    clear_backoff = staticmethod(sweeping.clear_backoff)
     overdue_count = staticmethod(sweeping.overdue_count)
     overdue_seconds = staticmethod(sweeping.overdue_seconds)
     expired = staticmethod(retention.expired)

@@ -26,7 +26,7 @@ from django_hookflow.states import RunStatus
 
 @dataclass(slots=True)
 class Committed:
-    """What a verdict has brought about."""
+    """The messages to send after a commit, and the runs it started."""
 
     messages: list[Delivery] = field(default_factory=list)  # to be sent
     begun: list[WorkflowRun] = field(default_factory=list)

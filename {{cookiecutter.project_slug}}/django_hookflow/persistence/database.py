@@ -1,4 +1,4 @@
-"""The database of the runs, and what every query here needs of it."""
+"""The database of the runs, and helpers for all queries here."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ILL = (
 
 
 def using() -> str:
-    """The alias of the database that holds the runs."""
+    """Return the alias of the database that holds the runs."""
     return router.db_for_write(WorkflowRun)
 
 
@@ -56,7 +56,7 @@ def atomic() -> AbstractContextManager[None]:
 
 
 def is_ill(error: BaseException) -> bool:
-    """Whether one of our statements failed for the state of the database."""
+    """True if one of our statements failed for the state of the database."""
     if isinstance(error, InternalError):
         state = getattr(error.__cause__, "sqlstate", None) or ""
         return state.startswith((READ_ONLY, BROKEN))
@@ -83,7 +83,7 @@ def new_token() -> str:
 
 
 def overdue_after(due: datetime | None) -> datetime | None:
-    """When the sweeper may ring for what is due at `due`."""
+    """Return when the sweeper may act on what is due at `due`."""
     if due is None:
         return None
     try:

@@ -1,13 +1,12 @@
 """The statements of the hot path go to the driver, past Django.
 
-Django's cursor reads each statement anew and checks what has not changed,
-which takes longer than SQLite takes for an INSERT; psycopg's takes a third of
-a step on PostgreSQL. Where somebody watches Django's, as its debug cursor and
-its execute wrappers do, it is asked all the same.
+Django's cursor parses each statement every time, which takes longer than an
+INSERT of SQLite; psycopg's takes a third of a step on PostgreSQL. Where debug
+cursor or execute wrappers observe Django's cursor, that one is used.
 
-On PostgreSQL libpq is asked itself for what it has prepared. All of this may
-go when Django's own cursor takes less than a tenth of a commit: `make bench
-ONLY=steps` measures both, and what is here has one switch, Driver._can_pass.
+On PostgreSQL, prepared statements go to libpq directly. All of this may be
+deleted when Django's own cursor takes less than a tenth of a commit, which
+`make bench ONLY=steps` shows; its one switch is Driver._can_pass.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ Row: TypeAlias = Sequence[Any]
 
 
 def driver() -> Driver:
-    """The one for this thread's connection."""
+    """Return the driver for this thread's connection."""
     django = database.connection()
     if django.vendor == "postgresql":
         return PostgresDriver(django)
@@ -88,10 +87,10 @@ class Driver(ABC):
 
     @abstractmethod
     def _spelled(self, statement: str) -> str:
-        """A statement as the driver's own cursor takes it."""
+        """Return a statement in the style of the driver's own cursor."""
 
     def _can_pass(self) -> bool:
-        """Whether nobody watches Django's cursor; then ours is ready."""
+        """True if Django's cursor is not observed; then ours is open."""
         django = self._django
         if django.execute_wrappers or django.queries_logged:
             return False
@@ -101,7 +100,7 @@ class Driver(ABC):
         return True
 
     def _open(self) -> None:
-        """Anew when a step has closed the connection under the cursor."""
+        """Open the cursor, again if a step has closed the connection."""
         django = self._django
         django.close_if_health_check_failed()
         django.ensure_connection()
@@ -197,13 +196,13 @@ def _with_question_marks(statement: str) -> str:
 
 
 def _only(cursor: Any) -> tuple[Any, ...] | None:
-    """The one row, or none; SQLite commits when all have been asked for."""
+    """Return the one row, or None; SQLite commits after the last fetch."""
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows[0] if rows else None
 
 
 def prepared(raw: Any) -> Prepared:
-    """That of a psycopg connection, which a pool lends to many threads."""
+    """Return the prepared statements of a psycopg connection."""
     return _prepared.setdefault(raw, Prepared(raw))
 
 
@@ -217,11 +216,11 @@ class Prepared:
         self._names: dict[str, bytes] = {}
 
     def execute(self, statement: str, row: Sequence[Any]) -> int | None:
-        """How many rows it changed; None if a cursor has to execute it.
+        """Return the number of changed rows; None if a cursor must execute it.
 
-        That is so when it failed, too: the cursor meets the same failure and
-        knows its class, and what only this connection did not know of, such
-        as DEALLOCATE ALL, is none to it.
+        None on failure, too: the caller then uses psycopg's cursor, which
+        raises the right exception, or succeeds if only our prepared statement
+        was gone (DEALLOCATE ALL).
         """
         name = self._names.get(statement) or self._prepare(statement)
         if name is None:
@@ -248,20 +247,20 @@ class Prepared:
 
 
 def _name(statement: str) -> bytes:
-    """The same on all connections, and no other statement's on any."""
+    """Return a name that is the same on all connections."""
     digest = sha256(statement.encode()).hexdigest()
     return f"hookflow_{digest[:32]}".encode()
 
 
 def _numbered(statement: str) -> bytes:
-    """A statement with $1, $2, … where it has %s."""
+    """Return a statement with $1, $2, … in place of %s."""
     first, *rest = statement.split("%s")
     numbered = (f"${n}{text}" for n, text in enumerate(rest, 1))
     return "".join([first, *numbered]).encode()
 
 
 def _as_text(value: object) -> bytes | None:
-    """A value as PostgreSQL reads it from text, times with their offset."""
+    """Return a value as PostgreSQL's text format, times with offset."""
     return None if value is None else str(value).encode()
 
 

@@ -1,4 +1,4 @@
-"""Events: sent once, consumed once, found by whoever waits for them."""
+"""Events: sent once, and consumed by one wait."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from django_hookflow.states import StepStatus
 
 
 def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
-    """Keep an event for the run `run_id`, or for whoever waits for its match.
+    """Keep an event for the run `run_id`, or for one that waits for its match.
 
-    Returns whether it is new, and the messages that wake those who wait.
+    Returns whether it is new, and the messages that wake waiting runs.
     """
     with database.atomic():
         if run_id is None:
@@ -57,7 +57,7 @@ def pass_on(run: WorkflowRun, abandoned: list[Entry]) -> list[Delivery]:
 
 
 def addresses_of(run_ids: Collection[str]) -> list[tuple[str, str]]:
-    """What runs wait for by a match, where others may wait, too."""
+    """Return the name and match of events that these runs wait for."""
     waits = _waits().filter(workflow_run__run_id__in=run_ids)
     found = waits.exclude(event_match="").order_by("event_name", "event_match")
     return list(found.values_list("event_name", "event_match").distinct())
@@ -91,7 +91,7 @@ def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
 
 
 def has_come(run: WorkflowRun, entry: Entry) -> bool:
-    """Whether the event is there that a run is about to wait for.
+    """True if the event is there that a run is about to wait for.
 
     Ask in its turn. If it is not, its sender finds the run waiting once this
     transaction has committed.
@@ -100,12 +100,12 @@ def has_come(run: WorkflowRun, entry: Entry) -> bool:
 
 
 def next_for(run: WorkflowRun, entry: Entry) -> Event | None:
-    """The oldest event that a waiting step may consume."""
+    """Return the oldest event that a waiting step may consume."""
     return _unconsumed(run, entry).first()
 
 
 def consume(run: WorkflowRun, entry: Entry) -> Entry | None:
-    """`entry` completed with the next event, which nobody else gets then."""
+    """Return `entry` completed with the next event, which is consumed."""
     event = (
         _unconsumed(run, entry)
         .select_for_update(skip_locked=True, of=("self",))
@@ -124,10 +124,10 @@ def consume(run: WorkflowRun, entry: Entry) -> Entry | None:
 
 
 def hand_over(failed: WorkflowRun, replay: WorkflowRun) -> None:
-    """Let a replay have what the run before it did not consume.
+    """Give a retry the events that the failed run did not consume.
 
-    Whoever sends that one something now waits for this transaction, and then
-    finds its replay.
+    A sender of an event to the failed run waits for this transaction, and
+    then finds the retry.
     """
     _take_turns(_by_run(failed))
     _events().filter(run=failed, consumed_at=None).update(run=replay)
@@ -163,7 +163,7 @@ def _address(event: Event) -> tuple[str, str]:
 
 
 def _receiver(run_id: str) -> WorkflowRun:
-    """The run of this id, or the last that goes on for it; it is its turn.
+    """Return the run of this id, or the last that continues it, in its turn.
 
     Its row stays until the COMMIT, else that would fail for an event of none.
     """
@@ -196,7 +196,7 @@ def _is_held(run: WorkflowRun) -> bool:
 
 
 def _by_run(run: WorkflowRun) -> str:
-    """What senders and waiters must agree on to meet; here, all of a run."""
+    """Return the address of all events that are sent to one run."""
     return f"run {run.pk}"
 
 
@@ -223,9 +223,9 @@ def _take_turns(address: str) -> None:
 def _wake_next(name: str, match: str, most: int = 1) -> list[Delivery]:
     """Wake as many as there are events for, those that wait for longest.
 
-    Ask in the turn of the address, which keeps others from coming. The events
-    are counted before those who are awake: who consumes one meanwhile has
-    another woken in vain, and never leaves one asleep.
+    Ask in the turn of the address, which excludes others. Events are counted
+    before the runs that are awake: if one is consumed meanwhile, one run too
+    many is woken, and never one too few.
     """
     now = clock.now()
     due = Q(workflow_run__wake_at__lte=now)
@@ -271,7 +271,7 @@ def _waits() -> QuerySet[StepExecution]:
 
 
 def _waiting_at(run: WorkflowRun, name: str) -> QuerySet[WorkflowRun]:
-    """The run, if it waits for an event of this name."""
+    """Return the run, if it waits for an event of this name."""
     waits = _waits().filter(event_name=name)
     return runs.rows().filter(pk=run.pk, step_executions__in=waits)
 

@@ -51,15 +51,15 @@ class JournalWriter:
             raise LeaseLost
 
     def _statement(self, entry: Entry) -> tuple[str, tuple[Any, ...]]:
-        """What writes the entry, and the values of its columns."""
-        if entry.is_plain and not entry.is_kept:
+        """Return the statement that writes an entry, and its values."""
+        if entry.is_plain and not entry.has_row:
             return self._append_plain, self._plain(entry)
-        replace = sql.REPLACE if entry.is_kept else ""
+        replace = sql.REPLACE if entry.has_row else ""
         row = (*self._plain(entry), *self._others(entry))
         return self._append + replace, row
 
     def _plain(self, entry: Entry) -> tuple[Any, ...]:
-        """The values of STEP_COLUMNS up to PLAIN."""
+        """Return the values of STEP_COLUMNS up to PLAIN."""
         return (
             entry.step_id,
             entry.kind,

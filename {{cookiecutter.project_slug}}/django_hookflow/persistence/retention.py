@@ -32,7 +32,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What may be deleted; each attribute a queryset."""
+    """Querysets of rows that may be deleted."""
 
     runs: QuerySet[WorkflowRun]
     events: QuerySet[Event]
@@ -50,7 +50,7 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was deleted of a run and its replays; nothing if any is open."""
+    """Numbers of deleted rows of a run and its replays; 0 if any is open."""
 
     runs: int = 0
     steps: int = 0
@@ -60,11 +60,11 @@ class Erased:
 
 
 def expired(before: datetime) -> Expired:
-    """What ended before a time: an age is counted from the end.
+    """Return the rows that ended before a time.
 
-    A dead letter that nobody has replayed is kept with its run, whatever its
-    age. So is an event that an open run, triggered before it, may come to
-    wait for, and the result of a run whose parent has not ended.
+    A dead letter that is not replayed is kept with its run, whatever its age.
+    So is an event that an open run, triggered before it, may come to wait
+    for, and the result of a run whose parent has not ended.
     """
     alias = database.using()
     unclaimed = min(before, _oldest_open() or before)
@@ -103,7 +103,7 @@ def delete(rows: QuerySet[Any]) -> Iterator[int]:
 
 
 def _delete_batch(rows: QuerySet[Any]) -> int:
-    """How many it had.
+    """Delete one batch and return its size.
 
     They are held first, so that no event is sent to a run between the look
     for its events and its end; those that one is sent to are left out.
@@ -119,7 +119,7 @@ def _delete_batch(rows: QuerySet[Any]) -> int:
 def erase(run_id: str, *, and_open: bool, dry_run: bool) -> Erased:
     """Delete a run with its replays, whatever their age.
 
-    A message that still rings for one of them finds nothing, and a worker
+    A message that still comes for one of them finds nothing, and a worker
     that holds one has lost its lease.
     """
     family = _family(run_id).values_list("run_id", flat=True)
@@ -169,7 +169,7 @@ def _hold(rows: QuerySet[AnyModel]) -> list[AnyModel]:
 
 
 def _letters(run_id: str) -> QuerySet[DeadLetterEntry]:
-    """Those of a run and its replays, whose rows may be gone."""
+    """Return the letters of a run and its replays, whose rows may be gone."""
     letters = DeadLetterEntry.objects.using(database.using())
     return letters.filter(root_id__in=_roots(run_id))
 
@@ -180,7 +180,7 @@ def _family(run_id: str) -> QuerySet[WorkflowRun]:
 
 
 def _roots(run_id: str) -> set[str]:
-    """The first runs that a run, or one that had its id, is a replay of."""
+    """Return the ids of the first runs that this id is a replay of."""
     roots = {run_id}
     models: tuple[Any, ...] = (WorkflowRun, DeadLetterEntry)
     for model in models:

@@ -97,7 +97,7 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
 
 
 def claim(delivery: Delivery, lease_token: str) -> Claim | Stale | Busy:
-    """Take the lease of the run that `delivery` rings for."""
+    """Take the lease of the run that `delivery` is for."""
     now = clock.now()
     until = now + timedelta(seconds=conf.DJANGO_HOOKFLOW_LEASE)
     values = {
@@ -118,16 +118,16 @@ def claim(delivery: Delivery, lease_token: str) -> Claim | Stale | Busy:
 
 
 def _is_new(run: WorkflowRun) -> bool:
-    """Whether nobody can have recorded a step; a replay brings its own.
+    """True on a run's very first claim, when its journal must be empty.
 
-    A claim whose answer was lost has counted too, so this one is the second:
-    whoever is the first has the only token that ever was in the row.
+    A claim whose answer was lost still counts as a delivery, so the claim
+    after it reads 2. A run that continues another has a journal already.
     """
     return run.deliveries == 1 and run.origin_id is None
 
 
 def _run(row: tuple[Any, ...]) -> WorkflowRun:
-    """The run of a row that CLAIM returned."""
+    """Return the run of a row that CLAIM returned."""
     read_time = drivers.driver().read_time
     values = dict(zip(FIELDS, row, strict=True))
     for name in TIMES:
@@ -138,7 +138,7 @@ def _run(row: tuple[Any, ...]) -> WorkflowRun:
 
 
 def read(run: WorkflowRun) -> Iterator[Entry]:
-    """The journal of a run, in order.
+    """Return the journal of a run, in order.
 
     Results stay text: a replay decodes one when it comes to it.
     """
@@ -155,7 +155,7 @@ def _entry(row: tuple[Any, ...], read_time: ReadTime) -> Entry:
         started_at, executed_at, error_type, error_message, wake_at,
         event_name, event_match,
     ) = row  # fmt: skip
-    is_kept = True
+    has_row = True
     # By position, which takes half the time that names do.
     return Entry(
         step_id,
@@ -171,7 +171,7 @@ def _entry(row: tuple[Any, ...], read_time: ReadTime) -> Entry:
         read_time(wake_at),
         event_name,
         event_match,
-        is_kept,
+        has_row,
     )
 
 
@@ -238,7 +238,7 @@ def wake(run: WorkflowRun) -> Delivery | None:
 
 
 def is_due(run: WorkflowRun, now: datetime) -> bool:
-    """Whether the message of a run is on its way, or for the sweeper."""
+    """True if the message of a run is on its way, or for the sweeper."""
     return run.wake_at is not None and run.wake_at <= now
 
 

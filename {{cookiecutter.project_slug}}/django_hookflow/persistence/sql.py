@@ -6,8 +6,8 @@
     APPEND   an entry, while the lease is ours
     COMMIT   a verdict, which ends the lease
 
-Written out because the ORM takes longer to write them anew each time than
-the database takes to run them. A test compares the columns with the models.
+Written out because the ORM takes longer to build them each time than the
+database takes to run them. A test compares the columns with the models.
 """
 
 from __future__ import annotations

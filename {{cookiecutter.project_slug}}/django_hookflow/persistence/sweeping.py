@@ -1,4 +1,4 @@
-"""Finding the runs that nobody rings for any more."""
+"""Find the runs whose message was lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sweep(limit: int) -> list[Delivery]:
             .select_for_update(skip_locked=True)
             .order_by("sweep_at")[:limit]
         )
-        messages = [_ring(run, now) for run in overdue]
+        messages = [_again(run, now) for run in overdue]
     for child in children.overdue(limit - len(messages)):
         messages += children.after_end(child)
     return messages
@@ -62,8 +62,8 @@ def look_again(limit: int, before: datetime) -> list[Delivery]:
     return [delivery for delivery in woken if delivery is not None]
 
 
-def hasten() -> int:
-    """Let the next sweep ring for what was put off; returns how many runs."""
+def clear_backoff() -> int:
+    """Make backed-off runs due for the next sweep; return how many."""
     now = clock.now()
     late = now - timedelta(seconds=conf.DJANGO_HOOKFLOW_SWEEP_AFTER)
     return (
@@ -75,15 +75,14 @@ def hasten() -> int:
 
 
 def overdue_count() -> int:
-    """How many runs the sweeper would ring for now."""
+    """Return the number of runs the sweeper would send for now."""
     return _overdue(clock.now()).count()
 
 
 def overdue_seconds() -> float:
-    """For how long the run that waits longest has been due; 0 for none.
+    """Return the age in seconds of the most overdue run, or 0.
 
-    The sweeper puts off what it rang for by an hour at most, so that the
-    index of `sweep_at` leaves out all that will be due later.
+    Back-off is capped at one hour, so the index of `sweep_at` bounds the scan.
     """
     now = clock.now()
     due = Coalesce("lease_until", "wake_at")
@@ -98,16 +97,16 @@ def _overdue(now: datetime) -> QuerySet[WorkflowRun]:
 
 
 def _open_until(sweep_at: datetime) -> QuerySet[WorkflowRun]:
-    """Open runs that the sweeper would ring for until then."""
+    """Return open runs that the sweeper would send for until then."""
     return runs.rows().filter(sweep_at__lte=sweep_at, status__in=CLAIMABLE)
 
 
-def _ring(run: WorkflowRun, now: datetime) -> Delivery:
+def _again(run: WorkflowRun, now: datetime) -> Delivery:
     runs.rows().filter(pk=run.pk).update(
         sweep_at=now + _pause(run, now), messages=F("messages") + 1
     )
     delivery = runs.delivery_for(run, run.wake_token, now)
-    return replace(delivery, ring=run.messages)
+    return replace(delivery, repeat=run.messages)
 
 
 def _pause(run: WorkflowRun, now: datetime) -> timedelta:

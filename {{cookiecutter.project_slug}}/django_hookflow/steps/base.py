@@ -65,13 +65,13 @@ class Step(ABC):
 
     @staticmethod
     def _takers_of(option: str) -> str:
-        """The kinds that take an option, such as "run and call"."""
+        """Return the kinds that take an option, such as "run and call"."""
         kinds = [kind.kind for kind in Step.kinds if option in kind.takes]
         *others, last = dict.fromkeys(kinds)
         return f"{', '.join(others)} and {last}" if others else last
 
     def outcome(self) -> Any:
-        """The recorded result, or that of executing the step now.
+        """Return the recorded result, or that of executing the step now.
 
         Raises WorkflowError if the step failed, then and at every replay,
         and a Suspension if the run has to wait for it.
@@ -90,11 +90,11 @@ class Step(ABC):
         """Act, then return `answer()` of what was recorded, or suspend."""
 
     def is_early(self, prior: Entry) -> bool:
-        """Whether a waiting step is not due: its message came too soon."""
+        """True if a waiting step is not due: its message came too soon."""
         return prior.wake_at is not None and clock.now() < prior.wake_at
 
     def answer(self, entry: Entry, cause: BaseException | None = None) -> Any:
-        """What the workflow function gets for a recorded entry."""
+        """Return a recorded result to the workflow function, or raise."""
         if entry.status == StepStatus.COMPLETED:
             return loads(entry.result)
         if self.options.optional:
@@ -151,7 +151,7 @@ class Steps:
         atomic: bool | None = None,
         optional: bool | None = None,
     ) -> Self:
-        """How the step that follows behaves; what is left out stays.
+        """Set how the next step behaves; options left out keep their value.
 
         `retry`: its own policy. `atomic`: run it in a transaction that
         commits together with its journal entry, so it happens exactly once.

@@ -1,4 +1,4 @@
-"""What `ctx.step.options()` sets; each kind of step names those it takes."""
+"""The options of `ctx.step.options()`; each kind names those it takes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from django_hookflow.values import call_by_value
 P = ParamSpec("P")
 T = TypeVar("T")
 
-APART: AbstractContextManager[None] = nullcontext()
+SEPARATE: AbstractContextManager[None] = nullcontext()
 
 
 class Exited(Exception):
@@ -65,7 +65,7 @@ class RunStep(Step):
         return self.keep(done)
 
     def result(self) -> Any:
-        """What the function returns.
+        """Call the function and return its result.
 
         Raises Exited for what only looks as if it ended the process, such as
         the SystemExit of a library.
@@ -80,8 +80,10 @@ class RunStep(Step):
             raise Exited(error) from error
 
     def together(self) -> AbstractContextManager[None]:
-        """What the function's own writes and the entry commit in."""
-        return self.session.recorder.atomic() if self.options.atomic else APART
+        """Return the transaction of the function's writes and the entry."""
+        return (
+            self.session.recorder.atomic() if self.options.atomic else SEPARATE
+        )
 
     def retry(self, entry: Entry, error: BaseException) -> Any:
         """Suspend until the next attempt, or record the failure."""
@@ -121,6 +123,6 @@ class RunSteps(Steps):
 def _no_function(step_id: object, given: object) -> MisusedStep:
     return MisusedStep(
         str(step_id),
-        f"was given {given!r:.60}, which is no function",
+        f"was given {given!r:.60}, which is not a function",
         'Write ctx.step.run("id", fn, argument), without calling fn.',
     )

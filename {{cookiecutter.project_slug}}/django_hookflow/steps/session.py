@@ -34,7 +34,7 @@ PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """What the steps of one delivery share."""
+    """State that the steps of one delivery share."""
 
     journal: Journal
     recorder: Recorder
@@ -57,11 +57,11 @@ class Session:
     _asked: set[str] = field(default_factory=set)
 
     def ask(self, step_id: str, kind: str) -> Entry | None:
-        """What the journal says of a step the function has come to.
+        """Return the entry of a step that the function has come to, if any.
 
-        Raises MisusedStep when the question has no meaning, and the
-        suspension again when somebody swallowed it: a delivery that has
-        ended does nothing more, in `finally` blocks too.
+        Raises MisusedStep when the step breaks a rule, and the suspension
+        again when the function swallowed it: a delivery that has ended does
+        nothing more, in `finally` blocks too.
         """
         if self.suspension is not None:
             raise self.suspension
@@ -97,7 +97,7 @@ class Session:
             tell()
 
     def _find(self, step_id: str) -> Entry | None:
-        """The entry of a step; one that has none must have a good name."""
+        """Return the entry of a step; a new step must have a good name."""
         if not isinstance(step_id, str):
             raise _bad_name(step_id)
         entry = self.journal.get(step_id)
@@ -110,7 +110,7 @@ class Session:
         return quote(f"{self.idempotency_root}:{step_id}", PRINTABLE)
 
     def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
-        """The entry of a step that is executed now, as far as it is known."""
+        """Return the first version of the entry of a step that starts now."""
         if self.recorder.is_enclosed:
             raise _enclosed(step_id)
         crashes, self.crashes = self.crashes, 0
@@ -125,7 +125,7 @@ class Session:
             deliveries=(prior.deliveries if prior else 0) + 1 + crashes,
             started_at=(prior and prior.started_at) or clock.now(),
             wake_at=prior.wake_at if prior else None,
-            is_kept=prior is not None,
+            has_row=prior is not None,
         )
 
     def execute(self, entry: Entry, execute: Callable[[Entry], Any]) -> Any:
@@ -154,7 +154,7 @@ class Session:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the function has yet to come to where it was before."""
+        """True until the function comes to the step that it last reached."""
         last = self.journal.last_id
         return not (
             last is None or last in self._asked or self.work.step is not None

@@ -58,7 +58,7 @@ class SleepUntilStep(SleepStep):
         if not isinstance(self.when, datetime):
             raise TypeError(
                 f"Step {self.step_id!r} sleeps until {self.when!r}, which is "
-                "no datetime. Use django.utils.timezone, or "
+                "not a datetime. Use django.utils.timezone, or "
                 "ctx.step.sleep for a number of seconds."
             )
         if self.when.tzinfo is None:
@@ -80,7 +80,7 @@ class SleepSteps(Steps):
 
 
 def after(duration: Duration, step_id: str) -> datetime:
-    """The end of a duration that begins now; ValueError names the step."""
+    """Return the end of a duration that begins now."""
     try:
         return clock.now() + clock.duration(duration)
     except (TypeError, ValueError, OverflowError) as error:

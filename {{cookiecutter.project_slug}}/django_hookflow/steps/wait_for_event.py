@@ -1,4 +1,4 @@
-"""`ctx.step.wait_for_event`: until somebody calls send_event."""
+"""`ctx.step.wait_for_event`: wait until send_event is called."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class WaitForEventStep(Step):
         return self.wait(entry, deadline)
 
     def refuse_misuse(self) -> None:
-        """What send_event refuses to send can never come."""
+        """Refuse names that send_event refuses to send."""
         for text in (self.name, self.match or "any"):
             if not is_name(text):
                 raise MisusedStep(
@@ -88,7 +88,7 @@ class WaitForEventSteps(Steps):
         timeout: Duration | None = None,
         match: object = None,
     ) -> Any:
-        """The data of the event `name`, sent to this run or to `match`.
+        """Return the data of the event `name`, sent to this run or to `match`.
 
         An event is consumed by one wait, whether it came before or after.
         Raises EventTimeout when none came within `timeout`.

@@ -192,8 +192,8 @@ class TransportTests:
 
     def test_a_repeated_message_of_the_sweeper_arrives_too(self) -> None:
         self.send(delivery())
-        self.send(delivery(ring=1))
-        self.send(delivery(ring=2))
+        self.send(delivery(repeat=1))
+        self.send(delivery(repeat=2))
 
         assert len(self.arrivals()) == 3
 

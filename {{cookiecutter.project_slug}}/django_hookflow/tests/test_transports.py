@@ -180,7 +180,7 @@ class TestQStashTransport(SignedTransportTests, RemoteTransportTests):
         self.test_a_message_that_is_not_surely_sent_is_a_transport_error()
 
     def test_all_that_qstash_needs_is_published(self) -> None:
-        self.send(delivery(workflow_id="<a b>", ring=2))
+        self.send(delivery(workflow_id="<a b>", repeat=2))
 
         ((target, headers, body),) = self.seen
         assert target == (

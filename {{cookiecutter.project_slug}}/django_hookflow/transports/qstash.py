@@ -148,7 +148,7 @@ def _flow_control() -> FlowControl | None:
 
 
 def _deduplication_id(delivery: Delivery) -> str:
-    return f"{delivery.token}-{delivery.ring}"
+    return f"{delivery.token}-{delivery.repeat}"
 
 
 def _check_url() -> list[CheckMessage]:

@@ -1,4 +1,4 @@
-"""What a workflow function is given: `ctx` and its steps."""
+"""`ctx`, the argument of a workflow function, and its steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WorkflowContext:
     _session: Session
 
     def now(self) -> datetime:
-        """The time of the last step; the same at every replay."""
+        """Return the time of the last step; the same at every replay."""
         return self._session.now
 
     workflow_time = now
@@ -49,5 +49,5 @@ class WorkflowContext:
         return WorkflowLogger(self.workflow_id, self._session)
 
     def idempotency_key(self, step_id: str) -> str:
-        """The same for each attempt of a step, and for replayed letters."""
+        """Return a key that is the same for each attempt of a step."""
         return self._session.idempotency_key(step_id)

@@ -33,7 +33,7 @@ def unregister(workflow_id: str) -> None:
 
 
 def get_workflow(workflow_id: str) -> WorkflowWrapper:
-    """The workflow of this id; WorkflowNotFound names a close one."""
+    """Return the workflow of this id; WorkflowNotFound names a close one."""
     try:
         return _workflows[workflow_id]
     except KeyError:

@@ -16,8 +16,8 @@ from django_hookflow.workflows.context import WorkflowContext
 
 WorkflowFunction = Callable[[WorkflowContext], Any]
 
-# It stands in an address: anything but slashes, what cannot be seen, and the
-# dots that mean a folder and the one around it. Nobody finds a lambda by name.
+# Part of a URL, so without slashes, control characters, "." and "..". A lambda
+# has no name of its own.
 WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z|<lambda>\Z)[^/]{1,200}")
 
 
@@ -53,7 +53,7 @@ class WorkflowWrapper:
 
     @property
     def place(self) -> str:
-        """The file and line of the function, as editors open it."""
+        """Return the file and line of the function, as editors open it."""
         inner: Any = inspect.unwrap(self.function)
         function: Any = inner if inspect.isfunction(inner) else self.function
         code = function.__code__
@@ -110,17 +110,16 @@ def _checked_id(workflow_id: object) -> str:
     ):
         return workflow_id
     raise ValueError(
-        f"{workflow_id!r} is no workflow id. "
-        'Use up to 200 letters without "/", such as "process-order", '
-        'and more than "." or "..".'
+        f"Invalid workflow id {workflow_id!r}. Use 1 to 200 characters "
+        'without "/" (and not "." or ".."), for example "process-order".'
     )
 
 
 def _refuse_what_is_no_workflow(function: object) -> None:
     if not inspect.isfunction(function):
         raise TypeError(
-            f"{function!r} is no function, so it cannot be a workflow. Write "
-            "@workflow above a def; an id is given by its name, as in "
+            f"{function!r} is not a function, so it cannot be a workflow. "
+            "Write @workflow above a def; an id is given by its name, as in "
             '@workflow(workflow_id="process-order").'
         )
     _refuse_async(function)
@@ -146,7 +145,7 @@ def _refuse_async(function: WorkflowFunction) -> None:
         function
     ):
         raise TypeError(
-            f"{function.__qualname__} is no plain function, so the engine "
+            f"{function.__qualname__} is not a plain function, so the engine "
             "cannot replay it. Write `def`, without async and yield; inside "
             "a step, asgiref.sync.async_to_sync calls async code."
         )

@@ -83,14 +83,14 @@ def test_what_is_no_function_is_refused(thing: Any) -> None:
         declare(thing)
 
     assert str(caught.value) == (
-        f"{thing!r} is no function, so it cannot be a workflow. Write "
+        f"{thing!r} is not a function, so it cannot be a workflow. Write "
         "@workflow above a def; an id is given by its name, as in "
         '@workflow(workflow_id="process-order").'
     )
 
 
 def test_a_lambda_needs_an_id() -> None:
-    with pytest.raises(ValueError, match="'<lambda>' is no workflow id"):
+    with pytest.raises(ValueError, match="Invalid workflow id '<lambda>'"):
         workflow(lambda ctx: None)
 
     assert workflow(workflow_id="named")(lambda ctx: None)
@@ -157,7 +157,7 @@ async def colored() -> int:
         (
             4711,
             "MisusedStep",
-            "Step 'a' was given 4711, which is no function. Write "
+            "Step 'a' was given 4711, which is not a function. Write "
             'ctx.step.run("id", fn, argument), without calling fn.',
         ),
         (

@@ -264,9 +264,9 @@ def test_the_sweeper_sends_less_and_less_often(world: World) -> None:
     assert rung[:7] == [1, 2, 4, 8, 16, 32, 64]
     assert rung[7:] == [124, 184, 244]
     ids = {m.delivery.token for m in memory_transport().waiting}
-    rings = [m.delivery.ring for m in memory_transport().waiting]
+    repeats = [m.delivery.repeat for m in memory_transport().waiting]
     assert len(ids) == 1
-    assert len(set(rings)) == len(rings)
+    assert len(set(repeats)) == len(repeats)
 
 
 def test_the_sweeper_revives_a_run_whose_worker_died(every: World) -> None:

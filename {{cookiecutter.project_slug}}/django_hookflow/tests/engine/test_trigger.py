@@ -305,7 +305,7 @@ def test_two_workflows_of_one_id_are_refused() -> None:
     "workflow_id", ["a/b", "a\nb", "x" * 201, ".", "..", "", 3]
 )
 def test_an_id_that_fits_no_address_is_refused(workflow_id: Any) -> None:
-    with pytest.raises(ValueError, match="is no workflow id"):
+    with pytest.raises(ValueError, match="Invalid workflow id"):
 
         @workflow(workflow_id=workflow_id)
         def bad(ctx: WorkflowContext) -> None: ...
@@ -324,12 +324,12 @@ def test_odd_ids_arrive_all_the_same(every: World, workflow_id: str) -> None:
 
 
 def test_async_and_generator_functions_are_refused_at_import() -> None:
-    with pytest.raises(TypeError, match="is no plain function"):
+    with pytest.raises(TypeError, match="is not a plain function"):
 
         @workflow
         async def colored(ctx: WorkflowContext) -> None: ...
 
-    with pytest.raises(TypeError, match="is no plain function"):
+    with pytest.raises(TypeError, match="is not a plain function"):
 
         @workflow
         def yielding(ctx: WorkflowContext) -> Any:

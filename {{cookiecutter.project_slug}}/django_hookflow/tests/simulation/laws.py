@@ -1,4 +1,4 @@
-"""What must hold: at every moment, and when nothing is left to do."""
+"""The laws: they hold at every moment, and when nothing is left to do."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _judge_cancelled(run: WorkflowRun, ends: list[End]) -> None:
 
 
 def _judge_way(run: WorkflowRun, ends: list[End]) -> None:
-    """What a run recorded before it was ended is a beginning of its way."""
+    """Demand that the steps of a run that was ended are on its way."""
     steps = run.step_executions.filter(status__in=RECORDED)
     recorded = list(
         steps.order_by("position").values_list("step_id", flat=True)
@@ -379,7 +379,7 @@ def _judge_letters(runs: list[WorkflowRun]) -> None:
 
 
 def _judge_copies(replay: WorkflowRun) -> None:
-    """What had ended before is in the replay as it was, not done again."""
+    """Demand that a replay has the ended steps as they were."""
     failed = replay.origin
     assert failed is not None
     before = _ended_steps(failed)
@@ -408,7 +408,7 @@ def _ended_steps(run: WorkflowRun) -> Rows:
 
 
 def _judge_old_messages(world: World, runs: list[WorkflowRun]) -> None:
-    """Whatever was once sent for a run that ended is stale, and harmless."""
+    """Demand that old messages of an ended run are stale, and harmless."""
     witness = Witness()
     witness.look()
     with world.at_rest():

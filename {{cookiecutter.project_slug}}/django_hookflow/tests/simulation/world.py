@@ -89,7 +89,7 @@ class Fault:
 
 @dataclass
 class Notes:
-    """What the workflows saw, kept outside of the database."""
+    """Notes of the workflows, kept outside of the database."""
 
     tried: Counter[tuple[str, str]] = field(default_factory=Counter)
     reached: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class World:
             SimulatedTransport.network = None
 
     def _possible(self) -> list[Do]:
-        """What may happen next; the likely ones several times."""
+        """Return the possible actions; the likely ones several times."""
         actions: list[Do] = [self._pass_some_time]
         if self.network.waiting:
             actions += [self._pass_to_next] * 2
@@ -184,7 +184,7 @@ class World:
         return actions
 
     def _next(self) -> Do | None:
-        """What is to be done when nothing goes wrong any more."""
+        """Return the next action when nothing goes wrong any more."""
         self.patience -= 1
         if self.patience < 0:
             raise Violation("The history does not come to an end")
@@ -348,7 +348,7 @@ class World:
             self.jobs.append(job)
 
     def _plan_replay(self, run_id: str) -> None:
-        """Somebody mends it and replays the letter, or two do."""
+        """Replay the letter, as one person does, or two at once."""
         with unseen():
             letters = DeadLetterEntry.objects.filter(run_id=run_id)
             has_letter = letters.exists()
@@ -672,7 +672,7 @@ def changed(wait: Wait | Invoke, choices: Choices) -> Program:
 
 
 def available_to(run_id: str, wait: Wait) -> list[Event]:
-    """The events that nobody has consumed and this wait may."""
+    """Return the unconsumed events that this wait may consume."""
     return [
         event
         for event in Event.objects.filter(
