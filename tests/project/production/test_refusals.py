@@ -206,7 +206,9 @@ def test_a_signed_message_that_is_no_delivery_is_never_sent_again(
 
     assert answer.status_code == 489
     assert answer.headers["Upstash-NonRetryable-Error"] == "true"
-    assert site.wait_for_line(r"Invalid body of a delivery.*\(malformed\)", mark)
+    assert site.wait_for_line(
+        r"Invalid body of a delivery.*\(malformed\)", mark
+    )
 
 
 def test_no_refusal_tells_the_sender_why(
