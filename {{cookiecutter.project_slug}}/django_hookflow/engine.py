@@ -27,6 +27,7 @@ from django_hookflow.journal import Failure
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import State
 from django_hookflow.outcomes import Verdict
@@ -55,20 +56,11 @@ from django_hookflow.workflows.wrapper import WorkflowWrapper
 def advance(delivery: Delivery) -> Advance:
     """Move the run that a message is for as far as it goes.
 
-    Raises WorkflowNotFound when this process does not know its workflow, and
-    LeaseLost when it is unknown what was written: both mean "send again".
+    Raises LeaseLost when it is unknown what was written: send it again.
     """
-    try:
-        workflow = get_workflow(delivery.workflow_id)
-    except WorkflowNotFound as error:
-        # This process does not have the code of the run: its row says so.
-        error.is_news = WorkflowPersistence.explain(
-            delivery, Failure.of(error)
-        )
-        raise
     lease = new_token()
     try:
-        return in_its_own(_advance, workflow, delivery, lease)
+        return in_its_own(_advance, delivery, lease)
     except LeaseLost as lost:
         cause = lost.__cause__
         if cause is not None and is_ill(cause):
@@ -76,12 +68,16 @@ def advance(delivery: Delivery) -> Advance:
         raise
 
 
-def _advance(
-    workflow: WorkflowWrapper, delivery: Delivery, lease: str
-) -> Advance:
+def _advance(delivery: Delivery, lease: str) -> Advance:
     claim = WorkflowPersistence.claim(delivery, lease)
     if not isinstance(claim, Claim):
         return claim
+    try:
+        workflow = get_workflow(claim.run.workflow_id)
+    except WorkflowNotFound as unknown:
+        is_news = WorkflowPersistence.park(claim.run, Failure.of(unknown))
+        announce(signals.run_parked, claim.run, error=unknown, is_news=is_news)
+        return Parked()
     run = claim.run
     with tracing.delivery(run) as work:
         announce(signals.run_claimed, run, delivery=run.deliveries)

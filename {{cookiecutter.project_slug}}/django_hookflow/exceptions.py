@@ -83,8 +83,6 @@ class RetryableError(HookflowError):
 class WorkflowNotFound(HookflowError, LookupError):
     """No workflow is registered with this id."""
 
-    is_news = True  # False when this run's log has a line about it already
-
     def __init__(self, workflow_id: str, known: Iterable[str]) -> None:
         self.workflow_id = workflow_id
         close = get_close_matches(workflow_id, list(known), n=1)

@@ -68,6 +68,21 @@ def _committed(
     )
 
 
+@receiver(signals.run_parked)
+def _parked(
+    workflow_id: str, run_id: str, error: Exception, is_news: bool, **_: Any
+) -> None:
+    level = logging.ERROR if is_news else logging.WARNING
+    logger.log(
+        level,
+        "%s %s waits for its code: %s",
+        workflow_id,
+        run_id,
+        error,
+        extra=_ids(workflow_id, run_id),
+    )
+
+
 @receiver(signals.send_failed)
 def _send_failed(
     workflow_id: str, run_id: str, error: TransportError, **_: Any

@@ -94,5 +94,10 @@ class Busy:
     seconds: float  # until it ends
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """This process does not have the code of the run."""
+
+
 # What becomes of a delivery.
-Advance: TypeAlias = Verdict | Stale | Busy
+Advance: TypeAlias = Verdict | Stale | Busy | Parked

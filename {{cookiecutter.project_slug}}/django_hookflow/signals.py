@@ -43,6 +43,9 @@ step_recorded = Signal(use_caching=True)
 # A delivery ended. `verdict`: Verdict. `error`: the exception that the
 # function did not catch, or for which a step is tried again, or None.
 run_committed = Signal(use_caching=True)
+# A delivery came to a process without the code of the run: `error`, and
+# `is_news`, False when the run has said so before.
+run_parked = Signal(use_caching=True)
 # A message could not be sent; the sweeper will. `error`: TransportError.
 send_failed = Signal(use_caching=True)
 # The sweeper sent the message of an overdue run again.

@@ -20,15 +20,12 @@ from django_hookflow.endpoints import signed_transport
 from django_hookflow.endpoints import without_transaction
 from django_hookflow.exceptions import InvalidDelivery
 from django_hookflow.exceptions import LeaseLost
-from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Busy
+from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Stale
 
 logger = logging.getLogger("django_hookflow.webhook")
-
-# Until an old process has been replaced by one that knows the workflow.
-DEPLOY_SECONDS = 60
 
 
 @without_transaction
@@ -44,10 +41,6 @@ def workflow_webhook(request: HttpRequest, workflow_id: str) -> HttpResponse:
         return come_again("stopping", 1)
     try:
         return _answer(delivery, engine.advance(delivery))
-    except WorkflowNotFound as error:
-        level = logging.ERROR if error.is_news else logging.WARNING
-        logger.log(level, "%s", error)
-        return come_again("workflow not found", DEPLOY_SECONDS)
     except LeaseLost as error:
         logger.warning(
             "%s lost its lease: %r", delivery.run_id, error.__cause__
@@ -64,6 +57,8 @@ def _answer(delivery: Delivery, advance: Advance) -> HttpResponse:
                 delivery.run_id,
             )
             return _say("stale", run_id=delivery.run_id)
+        case Parked():
+            return _say("parked", run_id=delivery.run_id)
         case Busy(seconds):
             return come_again("busy", math.ceil(seconds) + 1, status=409)
         case verdict:

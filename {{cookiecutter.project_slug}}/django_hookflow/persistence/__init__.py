@@ -23,7 +23,7 @@ class WorkflowPersistence:
     delivery_for = staticmethod(runs.delivery_for)
     claim = staticmethod(runs.claim)
     give_back = staticmethod(runs.give_back)
-    explain = staticmethod(runs.explain)
+    park = staticmethod(runs.park)
     renew = staticmethod(runs.renew)
     commit = staticmethod(commits.commit)
     recorder = JournalRecorder

@@ -37,6 +37,7 @@ from django_hookflow.states import StepStatus
 FIELDS = ("id", *sql.RUN_COLUMNS)
 TIMES = [name for name in FIELDS if name in sql.TIMES]
 DATA = sql.RUN_COLUMNS.index("data")
+LONGEST_PAUSE = timedelta(hours=1)
 STATUSES = {status.value: status for status in StepStatus}
 
 ReadTime: TypeAlias = Callable[[str | None], datetime | None]
@@ -179,16 +180,36 @@ def _failure(kind: str, message: str) -> Failure | None:
     return Failure(type=kind, message=message) if kind else None
 
 
-def explain(delivery: Delivery, failure: Failure) -> bool:
-    """Let a run that cannot move say why; whether it had not said so yet."""
-    why = {"error_type": failure.type, "error_message": failure.message}
-    silent = rows().filter(
-        run_id=delivery.run_id,
-        wake_token=delivery.token,
-        status__in=CLAIMABLE,
+def park(run: WorkflowRun, failure: Failure) -> bool:
+    """End a lease without the code of the run; True if that is news.
+
+    The run stays due, and its row says why it does not move. The sweeper
+    sends its message again, after as long as it has been due.
+    """
+    now = clock.now()
+    pause = backoff(run.wake_at or now, now)
+    is_news = (run.error_type, run.error_message) != (
+        failure.type,
+        failure.message,
     )
     with database.fenced():
-        return silent.exclude(**why).update(**why) > 0
+        parked = _ours(run).update(
+            status=RunStatus.WAITING,
+            lease_token="",
+            lease_until=None,
+            sweep_at=now + pause,
+            error_type=failure.type,
+            error_message=failure.message,
+        )
+        if not parked:
+            raise LeaseLost
+    return is_news
+
+
+def backoff(due: datetime, now: datetime) -> timedelta:
+    """Return as long again as it has been due: 1, 2, 4, … up to 60 minutes."""
+    least = database.overdue_after(now) or now
+    return min(max(least - now, now - due), LONGEST_PAUSE)
 
 
 def renew(run: WorkflowRun) -> bool:

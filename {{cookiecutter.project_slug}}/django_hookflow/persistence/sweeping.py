@@ -22,8 +22,6 @@ from django_hookflow.persistence import runs
 from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RunStatus
 
-LONGEST_PAUSE = timedelta(hours=1)
-
 
 def sweep(limit: int) -> list[Delivery]:
     """Messages for the runs that are overdue, at most `limit`.
@@ -67,7 +65,7 @@ def clear_backoff() -> int:
     now = clock.now()
     late = now - timedelta(seconds=conf.DJANGO_HOOKFLOW_SWEEP_AFTER)
     return (
-        _open_until(now + LONGEST_PAUSE)
+        _open_until(now + runs.LONGEST_PAUSE)
         .filter(Q(lease_until=None) | Q(lease_until__lte=late))
         .filter(sweep_at__gt=now, wake_at__lte=late)
         .update(sweep_at=now)
@@ -86,7 +84,9 @@ def overdue_seconds() -> float:
     """
     now = clock.now()
     due = Coalesce("lease_until", "wake_at")
-    oldest = _open_until(now + LONGEST_PAUSE).aggregate(due=Min(due))["due"]
+    oldest = _open_until(now + runs.LONGEST_PAUSE).aggregate(due=Min(due))[
+        "due"
+    ]
     return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
 
 
@@ -102,15 +102,9 @@ def _open_until(sweep_at: datetime) -> QuerySet[WorkflowRun]:
 
 
 def _again(run: WorkflowRun, now: datetime) -> Delivery:
+    pause = runs.backoff(run.lease_until or run.wake_at or now, now)
     runs.rows().filter(pk=run.pk).update(
-        sweep_at=now + _pause(run, now), messages=F("messages") + 1
+        sweep_at=now + pause, messages=F("messages") + 1
     )
     delivery = runs.delivery_for(run, run.wake_token, now)
     return replace(delivery, repeat=run.messages)
-
-
-def _pause(run: WorkflowRun, now: datetime) -> timedelta:
-    """As long again as it has been due, up to an hour: 1, 2, 4, … minutes."""
-    due = run.lease_until or run.wake_at or now
-    least = database.overdue_after(now) or now
-    return min(max(least - now, now - due), LONGEST_PAUSE)

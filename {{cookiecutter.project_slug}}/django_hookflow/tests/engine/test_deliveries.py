@@ -281,18 +281,6 @@ def test_a_lost_connection_ends_the_delivery_without_another_write(
     assert every.finish(run_id).status == "completed"
 
 
-def test_an_unknown_workflow_is_kept_for_a_process_that_knows_it(
-    world: World, caplog: Any
-) -> None:
-    delivery = Delivery(run_id="r1", workflow_id="emtpy", token="t")
-
-    response = post(delivery)
-
-    assert response.status_code == 503
-    assert response.headers["Retry-After"] == "60"
-    assert "No workflow is registered as 'emtpy'." in caplog.text
-
-
 def test_workers_that_die_too_often_end_the_run(
     world: World, settings: Any
 ) -> None:
@@ -476,17 +464,15 @@ def test_an_answer_that_is_expected_is_no_error_in_the_log(
 
     @workflow
     def working(ctx: WorkflowContext) -> None:
-        ctx.step.run("ring", lambda: statuses.append(ring()))
+        ctx.step.run("again", lambda: statuses.append(send_again()))
 
-    def ring() -> int:
+    def send_again() -> int:
         return post(message).status_code
 
     working.trigger()
     message = memory_transport().waiting[0].delivery
     with caplog.at_level("INFO"):
         world.deliver()
-        unknown = Delivery(run_id="r1", workflow_id="emtpy", token="t")
-        statuses.append(post(unknown).status_code)
 
-    assert statuses == [409, 503]
+    assert statuses == [409]
     assert [r for r in caplog.records if r.name == "django.request"] == []

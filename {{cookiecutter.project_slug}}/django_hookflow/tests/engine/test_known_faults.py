@@ -100,7 +100,7 @@ FAULTS = {
     ],
     "B26 no autodiscovery": [
         "test_a_fresh_process_knows_every_workflow",
-        "test_an_unknown_workflow_is_kept_for_a_process_that_knows_it",
+        "test_a_run_waits_for_a_process_that_has_its_code",
     ],
     "B27 calls: text was an error, POST was repeated": [
         "test_an_answer_is_kept_and_asked_for_once",
