@@ -17,6 +17,8 @@ from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
 logger = logging.getLogger("django_hookflow")
+# Sentry gets the failures of runs from their tracer; this is of no run's code.
+webhook = logging.getLogger("django_hookflow.webhook")
 
 
 @receiver(signals.run_triggered)
@@ -72,9 +74,8 @@ def _committed(
 def _parked(
     workflow_id: str, run_id: str, error: Exception, is_news: bool, **_: Any
 ) -> None:
-    level = logging.ERROR if is_news else logging.WARNING
-    logger.log(
-        level,
+    webhook.log(
+        logging.ERROR if is_news else logging.WARNING,
         "%s %s waits for its code: %s",
         workflow_id,
         run_id,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
+from django_hookflow import engine
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import LeaseLost
 from django_hookflow.testing.world import World
 
 
 def test_the_sender_of_a_message_keeps_what_it_cannot_deliver(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.transport.send(
-        Delivery(run_id="r", workflow_id="unknown", token="t")
-    )
+    def lose_the_database(delivery: Delivery) -> None:
+        raise LeaseLost
+
+    monkeypatch.setattr(engine, "advance", lose_the_database)
+    world.transport.send(Delivery(run_id="r", workflow_id="w", token="t"))
     world.pass_time("1d")
 
     assert [m.retried for m in world.transport.dead] == [3]

@@ -118,7 +118,7 @@ def test_sleep_until_what_is_no_datetime_is_refused(
 
     assert (run.status, run.error_message) == (
         "failed",
-        f"Step 'noon' sleeps until {when!r}, which is no datetime. Use "
+        f"Step 'noon' sleeps until {when!r}, which is not a datetime. Use "
         "django.utils.timezone, or ctx.step.sleep for a number of seconds.",
     )
 
