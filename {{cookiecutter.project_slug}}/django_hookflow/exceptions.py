@@ -3,7 +3,8 @@
     Exception
     ├── HookflowError
     │   ├── WorkflowError            a step failed; workflows may catch it
-    │   │   └── EventTimeout         an event did not come in time
+    │   │   ├── EventTimeout         an event did not come in time
+    │   │   └── StepTimeout          a step was not satisfied in time
     │   ├── PermanentError           raise it in a step: do not retry
     │   ├── RetryableError           raise it in a step: do retry
     │   ├── WorkflowNotFound         no such workflow is registered
@@ -61,6 +62,10 @@ class WorkflowError(HookflowError):
 
 class EventTimeout(WorkflowError):
     """The event a step waited for did not come in time."""
+
+
+class StepTimeout(WorkflowError):
+    """A step was not satisfied within its timeout."""
 
 
 class PermanentError(HookflowError):

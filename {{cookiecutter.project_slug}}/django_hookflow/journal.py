@@ -12,6 +12,7 @@ from typing import Protocol
 
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import MisusedStep
+from django_hookflow.exceptions import StepTimeout
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import members
 from django_hookflow.exceptions import origins
@@ -21,7 +22,8 @@ from django_hookflow.states import StepStatus
 
 # Failures that a replay raises as their own class, not as WorkflowError.
 FAILURES: dict[str, type[WorkflowError]] = {
-    EventTimeout.__name__: EventTimeout
+    EventTimeout.__name__: EventTimeout,
+    StepTimeout.__name__: StepTimeout,
 }
 
 

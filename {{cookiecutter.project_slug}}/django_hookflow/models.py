@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import StepTimeout
 from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
 from django_hookflow.reading import RunManager
@@ -220,8 +221,8 @@ class StepExecution(models.Model):
 
     @property
     def timed_out(self) -> bool:
-        """True when it waited for an event that did not come in time."""
-        return self.error_type == EventTimeout.__name__
+        """True when it waited, and what it waited for did not come in time."""
+        return self.error_type in (EventTimeout.__name__, StepTimeout.__name__)
 
 
 class Event(models.Model):

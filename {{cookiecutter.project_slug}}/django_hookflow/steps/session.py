@@ -55,6 +55,8 @@ class Session:
     # Its database connection is that of the recorder, and no other thread's.
     _thread: int = field(default_factory=threading.get_ident)
     _asked: set[str] = field(default_factory=set)
+    _last_asked: str = ""
+    _seeds: int = 0  # made since that step
 
     def ask(self, step_id: str, kind: str) -> Entry | None:
         """Return the entry of a step that the function has come to, if any.
@@ -77,6 +79,7 @@ class Session:
         if entry is not None and entry.kind != kind:
             raise _changed_kind(entry, kind)
         self._asked.add(step_id)
+        self._last_asked, self._seeds = step_id, 0
         if self.held:
             self._decide_on_held(entry)
         return entry
@@ -108,6 +111,11 @@ class Session:
     def idempotency_key(self, step_id: str) -> str:
         """ASCII, since it goes into a header."""
         return quote(f"{self.idempotency_root}:{step_id}", PRINTABLE)
+
+    def seed(self) -> str:
+        """Return text that is another at each call, and at no replay."""
+        self._seeds += 1
+        return f"{self.idempotency_root}:{self._last_asked}:{self._seeds}"
 
     def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
         """Return the first version of the entry of a step that starts now."""

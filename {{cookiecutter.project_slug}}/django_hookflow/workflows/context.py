@@ -5,19 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
+from random import Random
 from typing import Any
+from uuid import UUID
 
 from django_hookflow.steps.call import CallSteps
 from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.run import RunSteps
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepSteps
+from django_hookflow.steps.until import UntilSteps
 from django_hookflow.steps.wait_for_event import WaitForEventSteps
 from django_hookflow.workflows.log import WorkflowLogger
 
 
 class StepManager(
-    RunSteps, SleepSteps, CallSteps, WaitForEventSteps, InvokeSteps
+    RunSteps,
+    SleepSteps,
+    CallSteps,
+    WaitForEventSteps,
+    InvokeSteps,
+    UntilSteps,
 ):
     """`ctx.step`: the durable operations. Each id names one step of a run."""
 
@@ -42,6 +50,18 @@ class WorkflowContext:
     def elapsed(self) -> timedelta:
         """Since the start of the run, by `now()`."""
         return self.now() - self.started_at
+
+    def random(self) -> Random:
+        """Return a source of random numbers, the same at every replay.
+
+        Its seed is made of the run, the step before the call, and how many
+        came since that step.
+        """
+        return Random(self._session.seed())  # noqa: S311  # not for secrets
+
+    def uuid4(self) -> UUID:
+        """Return a random UUID, the same at every replay."""
+        return UUID(int=self.random().getrandbits(128), version=4)
 
     @property
     def log(self) -> WorkflowLogger:

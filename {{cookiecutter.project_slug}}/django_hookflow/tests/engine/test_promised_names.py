@@ -54,7 +54,15 @@ def test_promised_fields_are_there(model: str) -> None:
 
 
 def test_promised_steps_are_there() -> None:
-    steps = {"run", "sleep", "sleep_until", "call", "wait_for_event", "invoke"}
+    steps = {
+        "run",
+        "sleep",
+        "sleep_until",
+        "call",
+        "wait_for_event",
+        "invoke",
+        "until",
+    }
 
     assert steps <= set(dir(StepManager))
 

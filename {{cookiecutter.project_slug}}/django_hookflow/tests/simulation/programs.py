@@ -63,6 +63,10 @@ class Stage(ABC):
         """Run the body of a step: write rows, and fail as often as told."""
 
     @abstractmethod
+    def poll(self, step: str, misses: int) -> Any:
+        """The body of a poll: true after so many calls."""
+
+    @abstractmethod
     def stumble(self, name: str, times: int) -> None:
         """Fail outside of any step, the first `times` times."""
 
@@ -116,6 +120,18 @@ class Work(Node):
                 atomic=self.atomic,
             )
         ]
+
+
+@dataclass(frozen=True)
+class Poll(Node):
+    """A step that asks until it is answered."""
+
+    misses: int = 0
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=PATIENT)
+        ask = partial(stage.poll, self.id, self.misses)
+        return [step.until(self.id, ask, every=600)]
 
 
 @dataclass(frozen=True)
@@ -279,7 +295,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 # How often each is written.
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
-    "stumble", "until", "fatal", "call", "invoke",
+    "stumble", "until", "fatal", "call", "invoke", "poll",
 )  # fmt: skip
 
 
@@ -313,6 +329,9 @@ class Author:
             atomic=self.choices.chance(50),
             failures=max(0, self.choices.below(5) - 2),
         )
+
+    def _poll(self, name: str, depth: int) -> Node:
+        return Poll(name, misses=self.choices.below(3))
 
     def _broken(self, name: str, depth: int) -> Node:
         return Broken(

@@ -19,6 +19,7 @@ from django_hookflow.tests.simulation.programs import Collapse
 from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
+from django_hookflow.tests.simulation.programs import Poll
 from django_hookflow.tests.simulation.programs import Program
 from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Spawn
@@ -100,6 +101,10 @@ class _Walk:
 
     @visit.register
     def _(self, node: Work) -> list[Any]:
+        return [f"{node.id} done"]
+
+    @visit.register
+    def _(self, node: Poll) -> list[Any]:
         return [f"{node.id} done"]
 
     @visit.register
