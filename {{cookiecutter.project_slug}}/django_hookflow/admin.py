@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from django_hookflow.exceptions import HookflowError
@@ -138,18 +139,20 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     # The run's own fields come first, then those of the engine.
     fieldsets = (
         (None, {"fields": (
-            "workflow_id", "run_id", "status", "error", "created",
-            "completed", "took", "next_message", "input", "output",
+            "workflow_id", "run_id", "belongs_to", "invoked", "status",
+            "error", "created", "completed", "took", "next_message", "input",
+            "output",
         )}),
         ("Machinery", {"classes": ("collapse",), "fields": (
-            "root_id", "deliveries", "messages", "attempts", "crashes",
-            "started", "claimed", "wake_token", "lease_token", "leased",
-            "swept", "trace",
+            "root_id", "depth", "requested", "error_step", "deliveries",
+            "messages", "attempts", "crashes", "started", "claimed",
+            "wake_token", "lease_token", "leased", "swept", "trace",
         )}),
     )  # fmt: skip
     readonly_fields = (
-        "error", "created", "completed", "took", "next_message", "input",
-        "output", "started", "claimed", "leased", "swept",
+        "belongs_to", "invoked", "error", "created", "completed", "took",
+        "next_message", "input", "output", "started", "claimed", "leased",
+        "swept",
     )  # fmt: skip
 
     @admin.display(ordering="created_at")
@@ -172,6 +175,27 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(ordering="wake_at")
     def next_message(self, run: WorkflowRun) -> str:
         return moment(run.wake_at)
+
+    def belongs_to(self, run: WorkflowRun) -> str:
+        """Show the run that waits for it, and the one that it continues."""
+        parts = []
+        if run.parent is not None:
+            link = run_link(run.parent.run_id)
+            parts.append(format_html("step {} of {}", run.parent_step, link))
+        if run.origin is not None:
+            link = run_link(run.origin.run_id)
+            parts.append(format_html("continues {}", link))
+        return (
+            format_html_join(", ", "{}", [[part] for part in parts]) or EMPTY
+        )
+
+    def invoked(self, run: WorkflowRun) -> str:
+        """Show the runs that its steps have started, and how they stand."""
+        children = [
+            (child.parent_step, run_link(child.run_id), child.status)
+            for child in run.children.order_by("pk")
+        ]
+        return format_html_join(", ", "{}: {} {}", children) or EMPTY
 
     def error(self, run: WorkflowRun) -> str:
         return failure(run) or EMPTY

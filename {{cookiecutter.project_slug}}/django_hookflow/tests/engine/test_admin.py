@@ -62,6 +62,38 @@ def test_staff_who_may_change_dead_letters_replay_them(world: World) -> None:
     assert WorkflowRun.objects.count() == 2
 
 
+def test_a_run_links_to_those_it_belongs_to(world: World) -> None:
+    broken = [True]
+
+    @workflow
+    def child(ctx: WorkflowContext) -> None:
+        if broken[0]:
+            raise ValueError("no")
+
+    @workflow
+    def parent(ctx: WorkflowContext) -> None:
+        ctx.step.invoke("delegate", child)
+
+    world.finish(parent.trigger(run_id="first"))
+    broken[0] = False
+    world.finish(DeadLetterEntry.objects.get().replay())
+    client = staff("view_workflowrun")
+
+    def page(run: WorkflowRun) -> str:
+        url = reverse(
+            "admin:django_hookflow_workflowrun_change", args=[run.pk]
+        )
+        return client.get(url).content.decode()
+
+    first, second = WorkflowRun.objects.filter(depth=0).order_by("pk")
+    begun = second.children.get()
+    assert f">{begun.run_id}</a> completed" in page(second)
+    assert 'continues <a href="' in page(second)
+    assert "step delegate of <a" in page(begun)
+    assert f">{second.run_id}</a>, continues <a" in page(begun)
+    assert "continues" not in page(first)
+
+
 def test_staff_who_may_only_look_cannot_start_runs(world: World) -> None:
     letter = dead_letter(world)
     client = staff("view_deadletterentry")
