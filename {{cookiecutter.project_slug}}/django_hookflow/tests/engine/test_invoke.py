@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
@@ -16,6 +18,7 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations.maintenance import look_again_at_all
 from django_hookflow.operations.maintenance import sweep
+from django_hookflow.testing.world import EPOCH
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import memory_transport
 
@@ -37,6 +40,11 @@ def failing(ctx: WorkflowContext) -> None:
 @workflow(workflow_id="invoked-waiting")
 def waiting(ctx: WorkflowContext) -> Any:
     return ctx.step.wait_for_event("answer", "answer")
+
+
+@workflow(workflow_id="invoked-quadrupling")
+def quadrupling(ctx: WorkflowContext) -> Any:
+    return 2 * ctx.step.invoke("double", doubling, {"number": 1})
 
 
 def children_of(run: WorkflowRun) -> list[WorkflowRun]:
@@ -269,6 +277,132 @@ def test_a_child_is_kept_while_its_parent_is_open(every: World) -> None:
 
     assert kept == 1
     assert not WorkflowRun.objects.exists()
+
+
+def test_a_child_that_is_cancelled_is_a_failure(every: World) -> None:
+    @workflow
+    def asking(ctx: WorkflowContext) -> Any:
+        try:
+            return ctx.step.invoke("ask", waiting)
+        except WorkflowError as error:
+            return [error.error_type, error.error]
+
+    run_id = asking.trigger()
+    every.deliver()
+    (child,) = children_of(every.run_of(run_id))
+    WorkflowRun.objects.filter(pk=child.pk).update(requested="cancel")
+    look_again_at_all()
+
+    said = f"run {child.run_id} was cancelled"
+    assert every.finish(run_id).result == ["RunCancelled", said]
+    assert every.run_of(child.run_id).status == "cancelled"
+
+
+def test_a_parent_that_looks_early_goes_on_waiting(every: World) -> None:
+    run_id = quadrupling.trigger()
+    every.deliver()
+    look_again_at_all()
+    every.deliver()
+    early = every.run_of(run_id)
+
+    assert (early.status, early.deliveries, early.wake_at) == (
+        "waiting",
+        2,
+        None,
+    )
+    assert every.finish(run_id).result == 4
+
+
+def test_a_child_that_ends_while_its_parent_looks_is_not_missed(
+    every: World,
+) -> None:
+    commits: list[str] = []
+
+    def end_before_commit(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        is_commit = "lease_until = NULL" in sql and params[0] == "waiting"
+        if is_commit and not commits:
+            commits.append(sql)
+            memory_transport().drain()  # the child's message
+        return execute(sql, params, many, context)
+
+    run_id = quadrupling.trigger()
+    every.deliver()
+    every.advance("30s")
+    look_again_at_all()
+    message = memory_transport().due()[0]
+    every.advance("30s")
+    with connection.execute_wrapper(end_before_commit):
+        memory_transport().deliver(message)
+
+    assert commits
+    assert every.run_of(run_id).status == "waiting"
+    (child,) = children_of(every.run_of(run_id))
+    assert (child.status, child.sweep_at) == ("completed", None)
+    every.deliver()
+    assert every.run_of(run_id).result == 4
+
+
+def test_a_child_that_ends_when_its_parent_is_due_wakes_it_once(
+    every: World,
+) -> None:
+    run_id = quadrupling.trigger()
+    every.deliver()
+    every.advance("60s")
+    look_again_at_all()
+    for message in memory_transport().due():
+        if message.delivery.run_id != run_id:
+            memory_transport().deliver(message)
+
+    (child,) = children_of(every.run_of(run_id))
+    assert (child.status, child.sweep_at) == ("completed", None)
+    run = every.finish(run_id)
+    assert (run.result, run.deliveries) == (4, 2)
+
+
+def test_a_child_that_its_parent_has_passed_by_ends_no_sleep_early(
+    every: World,
+) -> None:
+    passes: list[int] = []
+
+    @workflow
+    def parent(ctx: WorkflowContext) -> None:
+        passes.append(1)
+        if len(passes) == 1:  # a deploy removes the step
+            ctx.step.invoke("child", doubling, {"number": 1})
+        ctx.step.sleep("nap", "1h")
+
+    run_id = parent.trigger()
+    every.deliver()
+    look_again_at_all()
+    every.deliver()
+    every.pass_time("10m")
+
+    (child,) = children_of(every.run_of(run_id))
+    assert (child.status, child.sweep_at) == ("completed", None)
+    assert every.run_of(run_id).status == "waiting"
+    run = every.finish(run_id)
+    assert run.completed_at == EPOCH + timedelta(hours=1)
+
+
+def test_a_late_look_at_a_child_that_its_parent_knows_wakes_nothing(
+    every: World,
+) -> None:
+    @workflow
+    def parent(ctx: WorkflowContext) -> None:
+        ctx.step.invoke("child", doubling, {"number": 1})
+        ctx.step.sleep("nap", "1d")
+
+    run_id = parent.trigger()
+    every.pass_time("10m")
+    # As if the process had died after it woke the parent.
+    WorkflowRun.objects.filter(depth=1).update(sweep_at=every.now)
+    sweep()
+
+    (child,) = children_of(every.run_of(run_id))
+    assert child.sweep_at is None
+    assert every.run_of(run_id).deliveries == 2
 
 
 def test_a_workflow_that_invokes_itself_without_end_fails(

@@ -603,13 +603,13 @@ def test_a_database_that_becomes_read_only_in_a_step_is_no_crash(
 
 
 @contextmanager
-def refusing(result: str, error: Error) -> Iterator[None]:
-    """Make the database refuse a result, as an owner's constraint might."""
+def refusing(error: Error, result: str | None = None) -> Iterator[None]:
+    """Make the database refuse a result, or all, as a constraint might."""
 
     def execute(
         execute: Any, sql: str, params: Any, many: bool, context: Any
     ) -> Any:
-        if "completed_at =" in sql and result in params:
+        if "completed_at =" in sql and result in (None, *params):
             raise error
         return execute(sql, params, many, context)
 
@@ -632,7 +632,7 @@ def test_an_outcome_that_the_database_refuses_fails_the_run(
         ctx.step.run("work", calls.append, 1)
         return "refused"
 
-    with refusing('"refused"', error):
+    with refusing(error, '"refused"'):
         run = world.finish(working.trigger(run_id="order-1"))
 
     assert (run.status, run.crashes, len(calls)) == ("failed", 0, 1)
@@ -817,3 +817,22 @@ def test_an_append_that_found_no_lease_ends_the_delivery(
     assert post(message).status_code == 503
     assert executed == ["first", "first", "second"]
     assert world.run_of(run_id).status == "completed"
+
+
+def test_a_database_that_refuses_every_outcome_raises_its_own_error(
+    world: World,
+) -> None:
+    error = IntegrityError("check failed")
+
+    @workflow
+    def working(ctx: WorkflowContext) -> str:
+        return "refused"
+
+    working.trigger(run_id="order-1")
+    delivery = memory_transport().waiting[0].delivery
+    with refusing(error), pytest.raises(IntegrityError):
+        engine.advance(delivery)
+
+    assert world.run_of("order-1").status == "running"
+    world.advance(conf.DJANGO_HOOKFLOW_LEASE)
+    assert world.finish("order-1").result == "refused"
