@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+import pytest
+
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
@@ -17,6 +19,7 @@ ENGINE = Path(__file__).parents[2]
 FUNCTIONS, FILES = 114, 33
 
 
+@pytest.mark.sqlite  # PostgreSQL's driver has a few of its own
 def test_one_delivery_of_one_step_is_no_longer_a_walk_than_it_was(
     world: World,
 ) -> None:
