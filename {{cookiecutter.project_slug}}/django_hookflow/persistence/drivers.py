@@ -119,10 +119,7 @@ class SQLiteDriver(Driver):
     def time(self, value: datetime | None) -> str | None:
         if value is None:
             return None
-        try:
-            local = value.astimezone(self._django.timezone)
-        except OverflowError:
-            local = clock.in_zone(value, self._django.timezone)
+        local = clock.in_zone(value, self._django.timezone)
         # combine: replace() takes six times as long.
         return datetime.combine(local, local.time()).isoformat(" ")
 
