@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django_hookflow.tests.http.brake.workflows import STEPS
 from django_hookflow.tests.http.conftest import database
+from django_hookflow.tests.http.shop.shop import Shop
 from django_hookflow.tests.http.stack import DEADLINE
 from django_hookflow.tests.http.stack import HOST
 from django_hookflow.tests.http.stack import Stack
@@ -24,12 +25,10 @@ ALL_STEPS = [f"step-{number}" for number in range(STEPS)]
 
 
 @pytest.fixture
-def site(
-    tmp_path: Path, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Stack]:
+def site(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Shop]:
     """Yield the site and a run that is held in its first step."""
     with database(tmp_path) as url, django_db_blocker.unblock():
-        made = Stack(tmp_path, url, *free_ports(2))
+        made = Shop(tmp_path, url, *free_ports(2))
         made.prepare()
         try:
             made.start_qstash()
@@ -43,7 +42,7 @@ def site(
 
 
 def test_the_step_under_way_is_recorded_and_the_rest_goes_on_elsewhere(
-    site: Stack,
+    site: Shop,
 ) -> None:
     process = site.processes.pop("site")
     with idle_connection(site) as ended:
@@ -66,7 +65,7 @@ def test_the_step_under_way_is_recorded_and_the_rest_goes_on_elsewhere(
     assert executed(site) == ALL_STEPS
 
 
-def start_site(stack: Stack) -> None:
+def start_site(stack: Shop) -> None:
     """Start gunicorn as it is deployed, with one worker."""
     stack.start(
         "site", "-m", "gunicorn", "config.wsgi",

@@ -215,7 +215,7 @@ def test_the_steps_end_with_an_order_fulfilled(reader: Reader) -> None:
     ended = reader.wait_for(lambda: reader.fulfilled(order))
 
     said = re.search(
-        r"The sample order takes (\d+) messages", PAGE.read_text("utf-8")
+        r"A run that waits once takes (\d+) messages", PAGE.read_text("utf-8")
     )
     assert said is not None
     assert ended["run"]["messages"] == int(said[1])

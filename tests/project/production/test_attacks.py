@@ -31,7 +31,9 @@ def test_nobody_writes_a_line_of_their_own_into_the_log(
     )
 
     assert answer.status_code == 401
-    site.wait_for_line("is refused: It has no", mark)
+    site.wait_for_line(
+        "is refused: The header Upstash-Signature is missing", mark
+    )
     assert [
         line for line in site.said_since(mark) if line.startswith(mine)
     ] == []
@@ -70,7 +72,7 @@ def test_a_message_in_chunks_is_no_way_around_the_limit(
     )
 
     assert answer.status_code == 413
-    assert site.wait_for_line("DJANGO_HOOKFLOW_MAX_BODY lets", mark)
+    assert site.wait_for_line("DJANGO_HOOKFLOW_MAX_BODY allows", mark)
 
 
 def test_a_second_request_hidden_in_the_first_is_refused(
@@ -216,9 +218,9 @@ def test_the_page_names_tests_that_exist() -> None:
     written = {
         name
         for folder in (PROJECT, Path(__file__).parents[1])
-        for file in folder.rglob("test_*.py")
+        for file in folder.rglob("*.py")
         for name in re.findall(
-            r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE
+            r"^ *def (test_\w+)", file.read_text("utf-8"), re.MULTILINE
         )
     }
 
