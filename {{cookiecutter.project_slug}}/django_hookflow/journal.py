@@ -48,6 +48,10 @@ class Failure:
         )
 
 
+# In the place of a failure where there is none: what columns are then.
+NO_FAILURE = Failure(type="", message="")
+
+
 class Entry(NamedTuple):
     """A step in the journal. Immutable once its status is in RECORDED.
 
@@ -111,7 +115,7 @@ class Entry(NamedTuple):
 
     def error(self) -> WorkflowError:
         """Return the failure as the exception that a workflow gets."""
-        failure = self.failure or Failure(type="", message="")
+        failure = self.failure or NO_FAILURE
         kind = FAILURES.get(failure.type, WorkflowError)
         return kind(self.step_id, failure.type, failure.message, self.attempts)
 
@@ -120,7 +124,6 @@ class Entry(NamedTuple):
 class Child:
     """How the run stands that a step has started."""
 
-    run_id: str
     is_open: bool
     result: str | None = None  # JSON text
     failure: Failure | None = None

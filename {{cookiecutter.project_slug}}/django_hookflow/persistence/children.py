@@ -14,7 +14,7 @@ import json
 from collections.abc import Collection
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
@@ -40,11 +40,14 @@ def begin(parent: WorkflowRun, starts: Iterable[Start]) -> list[WorkflowRun]:
 
 
 def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
+    data = json.loads(start.data)
     earlier = _earlier(parent, start)
+    if earlier is not None and earlier.data != data:
+        earlier = None
     child = runs.new_run(
         run_id=database.new_token(),
         workflow_id=start.workflow_id,
-        data=json.loads(start.data),
+        data=data,
         origin=earlier,
     )
     child.parent, child.parent_step = parent, start.step_id
@@ -56,32 +59,26 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
 
 
 def _earlier(parent: WorkflowRun, start: Start) -> WorkflowRun | None:
-    """The child of the run that `parent` goes on for, if it is the same."""
+    """Return the child of the run that `parent` continues, if any."""
     if parent.origin_id is None:
         return None
-    earlier = (
-        runs.rows()
-        .filter(
-            parent=parent.origin_id,
-            parent_step=start.step_id,
-            workflow_id=start.workflow_id,
-        )
-        .first()
-    )
-    if earlier is None or earlier.data != json.loads(start.data):
-        return None
-    return earlier
+    earlier = _at(parent.origin_id, start.step_id)
+    return earlier.filter(workflow_id=start.workflow_id).first()
+
+
+def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:
+    """Return the run that a step has started, by the key of its parent."""
+    return runs.rows().filter(parent=parent, parent_step=step_id)
 
 
 def of_step(parent: WorkflowRun, step_id: str) -> Child | None:
-    """How the run stands that a step has started."""
-    found = runs.rows().filter(parent=parent, parent_step=step_id).first()
+    """Return the state of the run that a step has started."""
+    found = _at(parent.pk, step_id).first()
     if found is None:
         return None
-    if found.status not in TERMINAL:
-        return Child(run_id=found.run_id, is_open=True)
+    if not found.is_finished:
+        return Child(is_open=True)
     return Child(
-        run_id=found.run_id,
         is_open=False,
         result=json.dumps(found.result),
         failure=_failure(found),
@@ -105,26 +102,35 @@ def after_end(child: WorkflowRun) -> list[Delivery]:
     for it, or comes to look by itself.
     """
     parent = runs.rows().filter(children=child.pk).first()
-    if parent is None or parent.status in TERMINAL:
-        return _told(child)
-    waits = StepExecution.objects.using(database.using()).filter(
-        workflow_run=parent,
-        step_id=child.parent_step,
-        status=StepStatus.WAITING,
+    woken = None
+    if parent is not None and _waits(parent, child.parent_step):
+        woken = runs.wake(parent)
+        if woken is None and not _comes_to_look(parent):
+            later = database.overdue_after(clock.now())
+            runs.rows().filter(pk=child.pk).update(sweep_at=later)
+            return []
+    # Its parent knows, or never will.
+    runs.rows().filter(pk=child.pk).update(sweep_at=None)
+    return [] if woken is None else [woken]
+
+
+def _waits(parent: WorkflowRun, step_id: str) -> bool:
+    """True if a parent has not recorded the end of a step's run."""
+    steps = StepExecution.objects.using(database.using()).filter(
+        workflow_run=parent, step_id=step_id, status=StepStatus.WAITING
     )
-    if not waits.exists():
-        return _told(child)
-    woken = runs.wake(parent)
-    if woken is not None:
-        return [*_told(child), woken]
-    now = clock.now()
+    return not parent.is_finished and steps.exists()
+
+
+def _comes_to_look(parent: WorkflowRun) -> bool:
+    """True if a delivery that is yet to come finds the end of a child.
+
+    One that is at work may have looked before, and not yet begun to wait.
+    """
     parent.refresh_from_db(fields=["status", "wake_at"])
-    if parent.status == RunStatus.WAITING and runs.is_due(parent, now):
-        return _told(child)
-    # It may have looked before the end, and not yet have begun to wait.
-    later = database.overdue_after(now)
-    runs.rows().filter(pk=child.pk).update(sweep_at=later)
-    return []
+    return parent.status == RunStatus.WAITING and runs.is_due(
+        parent, clock.now()
+    )
 
 
 def after_wait(parent: WorkflowRun, entry: Entry) -> list[Delivery]:
@@ -132,21 +138,12 @@ def after_wait(parent: WorkflowRun, entry: Entry) -> list[Delivery]:
 
     Ask after the commit with which it began to wait in the step of `entry`.
     """
-    ended = runs.rows().filter(
-        parent=parent, parent_step=entry.step_id, status__in=TERMINAL
-    )
-    child = ended.first()
-    return after_end(child) if child is not None else []
-
-
-def _told(child: WorkflowRun) -> list[Delivery]:
-    """Take note that its parent knows, or never will."""
-    runs.rows().filter(pk=child.pk).update(sweep_at=None)
-    return []
+    ended = _at(parent.pk, entry.step_id).filter(status__in=TERMINAL).first()
+    return [] if ended is None else after_end(ended)
 
 
 def overdue(limit: int) -> list[WorkflowRun]:
-    """Runs that have ended and whose parents may not know it."""
+    """Return runs that have ended and whose parents may not know it."""
     ended = runs.rows().filter(sweep_at__lte=clock.now(), status__in=TERMINAL)
     return list(ended.order_by("sweep_at")[:limit])
 
@@ -154,21 +151,23 @@ def overdue(limit: int) -> list[WorkflowRun]:
 def cancel(parents: Collection[int]) -> None:
     """Cancel the open children of runs by their keys, and theirs.
 
-    Those at rest are cancelled at once, those at work when their step ends.
+    Those at rest are cancelled at once, those at work when their delivery
+    ends.
     """
     now = clock.now()
-    at_work = Q(lease_until__gt=now) & ~Q(lease_token="")
-    children = (
-        runs.rows()
-        .filter(parent__in=parents, status__in=CLAIMABLE)
-        .order_by("pk")
-    )
-    held = list(children.select_for_update().values_list("pk", flat=True))
-    if not held:
+    children = runs.rows().filter(parent__in=parents, status__in=CLAIMABLE)
+    held = children.order_by("pk").select_for_update()
+    leases = list(held.values_list("pk", "lease_token", "lease_until"))
+    if not leases:
         return
-    open_ = runs.rows().filter(pk__in=held)
-    open_.update(requested=Request.CANCEL)
-    resting = list(open_.exclude(at_work).values_list("pk", flat=True))
+    resting = [
+        key
+        for key, token, until in leases
+        if not (token and until and until > now)
+    ]
+    runs.rows().filter(pk__in=[key for key, *_ in leases]).update(
+        requested=Request.CANCEL
+    )
     runs.rows().filter(pk__in=resting).update(
         status=RunStatus.CANCELLED,
         wake_token=database.new_token(),

@@ -11,7 +11,6 @@ from dataclasses import replace
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
 from django_hookflow.journal import INVOKE
-from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
@@ -40,9 +39,10 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     """
     token = database.new_token()
     abandoned = journal.abandoned(verdict.entry)
+    leaves_child = verdict.is_final and journal.has_open_child
     done = Committed()
     with database.fenced():
-        with _together(verdict, journal, abandoned):
+        with _together(verdict, others=bool(abandoned) or leaves_child):
             waits = [*abandoned, *filter(None, [verdict.entry])]
             if waits:
                 events.take_turns_of(run, waits)
@@ -54,10 +54,12 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
             if verdict.entry is not None:
                 # The lease has just ended, and with it the token in the row.
                 JournalWriter(run, lease_token="").append(verdict.entry)
-            if verdict.starts:
                 done.begun += children.begin(run, verdict.starts)
-            if verdict.is_final:
-                _end(run, verdict, journal)
+            if leaves_child:
+                children.cancel([run.pk])
+            # A parent deals with the failure of its child, or fails with it.
+            if verdict.status == RunStatus.FAILED and run.parent_id is None:
+                letters.add(run, verdict)
         done.messages += _looks(run, verdict)
     done.messages += [
         runs.delivery_for(child, child.wake_token) for child in done.begun
@@ -65,14 +67,6 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     if verdict.wake_at is not None:
         done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
     return done
-
-
-def _end(run: WorkflowRun, verdict: Verdict, journal: Journal) -> None:
-    if journal.has_open_child:
-        children.cancel([run.pk])
-    # A parent deals with the failure of its child, or fails with it.
-    if verdict.status == RunStatus.FAILED and run.parent_id is None:
-        letters.add(run, verdict)
 
 
 def _looks(run: WorkflowRun, verdict: Verdict) -> list[Delivery]:
@@ -86,13 +80,11 @@ def _looks(run: WorkflowRun, verdict: Verdict) -> list[Delivery]:
 
 
 def _together(
-    verdict: Verdict, journal: Journal, abandoned: list[Entry]
+    verdict: Verdict, *, others: bool
 ) -> AbstractContextManager[None]:
-    """A transaction; none where one statement says all of the verdict."""
-    is_one = not (
-        verdict.entry
-        or verdict.status == RunStatus.FAILED
-        or abandoned
-        or (verdict.is_final and journal.has_open_child)
-    )
-    return nullcontext() if is_one else database.atomic()
+    """Return a transaction; none where one statement writes the verdict.
+
+    `others`: whether it changes what other runs wait for.
+    """
+    is_one = verdict.entry is None and verdict.status != RunStatus.FAILED
+    return nullcontext() if is_one and not others else database.atomic()

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django_hookflow import clock
 from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import RunNotFound
+from django_hookflow.journal import NO_FAILURE
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
@@ -21,14 +22,14 @@ def rows() -> QuerySet[DeadLetterEntry]:
 
 def add(run: WorkflowRun, verdict: Verdict) -> None:
     """Write the letter of a run that has failed."""
-    failure = verdict.failure
+    failure = verdict.failure or NO_FAILURE
     rows().create(
         workflow_run=run,
         workflow_id=run.workflow_id,
         run_id=run.run_id,
         root_id=run.root_id,
-        error_type=failure.type if failure else "",
-        error_message=failure.message if failure else "",
+        error_type=failure.type,
+        error_message=failure.message,
         created_at=clock.now(),
     )
 

@@ -11,9 +11,9 @@ from django.db import IntegrityError
 
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
+from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
-from django_hookflow.journal import Failure
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import children
 from django_hookflow.persistence import database
@@ -21,8 +21,6 @@ from django_hookflow.persistence import drivers
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sql
-
-NO_FAILURE = Failure(type="", message="")
 
 
 class JournalWriter:

@@ -20,6 +20,7 @@ from django_hookflow import tracing
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
+from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.journal import Journal
@@ -271,7 +272,7 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
     Raises LeaseLost if it is not ours, and RequestChanged if the verdict does
     not know what is asked of the run.
     """
-    failure = verdict.failure
+    failure = verdict.failure or NO_FAILURE
     now = clock.now()
     # Until its parent knows of its end, that is due.
     due = now if verdict.is_final and run.parent_id else verdict.wake_at
@@ -286,9 +287,9 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
         "attempts": verdict.attempts,
         "messages": 1 if verdict.wake_at else 0,
         "result": verdict.result,
-        "error_type": failure.type if failure else "",
-        "error_message": failure.message if failure else "",
-        "error_step": failure.step_id if failure else "",
+        "error_type": failure.type,
+        "error_message": failure.message,
+        "error_step": failure.step_id,
         "completed_at": now if verdict.is_final else None,
     }
     if drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):

@@ -19,8 +19,10 @@ from typing import Self
 
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
+from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
+from django_hookflow.outcomes import Start
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.retry import checked_policy
 from django_hookflow.serialization import RESULT
@@ -119,22 +121,34 @@ class Step(ABC):
         self.session.recorded(entry)
         return self.answer(entry, cause)
 
+    def late(
+        self, entry: Entry, error: type[WorkflowError], what: str
+    ) -> Entry:
+        """Return `entry` failed: `what` since the step was first reached."""
+        since = entry.started_at or clock.now()
+        message = f"{what} since {since:%Y-%m-%d %H:%M:%S}"
+        return self.failed(
+            entry, Failure(type=error.__name__, message=message)
+        )
+
     def wait(
         self,
         entry: Entry,
         until: datetime | None,
         error: BaseException | None = None,
+        starts: tuple[Start, ...] = (),
     ) -> NoReturn:
-        """Suspend the run until a time, an event or the next attempt.
+        """Suspend the run until a time, an event, a run or the next attempt.
 
-        `error`: what the last attempt failed of.
+        `error`: what the last attempt failed of. `starts`: runs that begin
+        meanwhile.
         """
         entry = entry._replace(
             status=StepStatus.WAITING,
             wake_at=until,
             failure=Failure.of(error) if error else None,
         )
-        self.session.wait(entry, error)
+        self.session.wait(entry, error, starts)
 
 
 class Steps:

@@ -50,8 +50,7 @@ class InvokeStep(Step):
     def execute(self, entry: Entry) -> Any:
         child = self.session.recorder.child(self.step_id)
         if child is None and not entry.has_row:
-            waits = entry._replace(status=StepStatus.WAITING)
-            self.session.wait(waits, starts=(self.start(),))
+            return self.wait(entry, None, starts=(self.start(),))
         if child is None:
             return self.record(self.failed(entry, self.deleted()))
         if child.is_open:

@@ -56,13 +56,17 @@ class RunStep(Step):
     def execute(self, entry: Entry) -> Any:
         try:
             with self.together():
-                done = self.completed(entry, self.result())
+                done = self.ended(entry)
                 self.session.recorder.append(done)
         except Exited as exited:
             return self.retry(entry, exited.error)
         except Exception as error:
             return self.retry(entry, error)
         return self.keep(done)
+
+    def ended(self, entry: Entry) -> Entry:
+        """Call the function, and return the entry that has its result."""
+        return self.completed(entry, self.result())
 
     def result(self) -> Any:
         """Call the function and return its result.
@@ -111,7 +115,7 @@ class RunSteps(Steps):
         Raises WorkflowError when it failed for good.
         """
         if not callable(fn):
-            raise _no_function(step_id, fn)
+            raise not_a_function(step_id, fn, 'run("id", fn, argument)')
         function: Callable[[], Any] = fn
         if args or kwargs:
             function = partial(call_by_value, fn, args, kwargs)
@@ -120,9 +124,10 @@ class RunSteps(Steps):
         return result
 
 
-def _no_function(step_id: object, given: object) -> MisusedStep:
+def not_a_function(step_id: object, given: object, usage: str) -> MisusedStep:
+    """Return the error of a step that was given nothing to call."""
     return MisusedStep(
         str(step_id),
         f"was given {given!r:.60}, which is not a function",
-        'Write ctx.step.run("id", fn, argument), without calling fn.',
+        f"Write ctx.step.{usage}, without calling fn.",
     )

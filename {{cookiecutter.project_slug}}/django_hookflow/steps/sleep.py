@@ -79,10 +79,12 @@ class SleepSteps(Steps):
         SleepUntilStep(self._session, step_id, self._options, when).outcome()
 
 
-def after(duration: Duration, step_id: str) -> datetime:
-    """Return the end of a duration that begins now."""
+def after(
+    duration: Duration, step_id: str, since: datetime | None = None
+) -> datetime:
+    """Return the end of a duration that begins now, or began at `since`."""
     try:
-        return clock.now() + clock.duration(duration)
+        return (since or clock.now()) + clock.duration(duration)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"Step {step_id!r} cannot wait for {duration!r}. Write seconds as "

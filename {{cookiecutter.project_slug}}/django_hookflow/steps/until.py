@@ -13,11 +13,10 @@ from django_hookflow.clock import Duration
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepTimeout
 from django_hookflow.journal import Entry
-from django_hookflow.journal import Failure
 from django_hookflow.steps.base import Steps
 from django_hookflow.steps.options import Options
-from django_hookflow.steps.run import Exited
 from django_hookflow.steps.run import RunStep
+from django_hookflow.steps.run import not_a_function
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import after
 
@@ -44,25 +43,21 @@ class UntilStep(RunStep):
         self.timeout = timeout
 
     def execute(self, entry: Entry) -> Any:
-        again, deadline = self.next_poll(), self.deadline(entry)
-        try:
-            value = self.result()
-            done = self.completed(entry, value) if value else None
-        except Exited as exited:
-            return self.retry(entry, exited.error)
-        except Exception as error:
-            return self.retry(entry, error)
-        if done is not None:
-            return self.record(done)
-        if deadline is None:
-            return self.poll_again(entry, again)
-        if clock.now() >= deadline:
-            return self.record(self.failed(entry, self.too_late(entry)))
-        return self.poll_again(entry, min(again, deadline))
+        # First, so that a bad duration calls nothing.
+        self.again, self.deadline = self.next_poll(), self.end(entry)
+        return super().execute(entry)
 
-    def poll_again(self, entry: Entry, at: datetime) -> Any:
+    def ended(self, entry: Entry) -> Entry:
+        """Call the function; suspend if it may yet be satisfied."""
+        if value := self.result():
+            return self.completed(entry, value)
+        again = self.again
+        if self.deadline is not None:
+            if clock.now() >= self.deadline:
+                return self.late(entry, StepTimeout, "not satisfied")
+            again = min(again, self.deadline)
         # It was answered, so the attempts of its failures start over.
-        return self.wait(entry._replace(attempts=1), at)
+        return self.wait(entry._replace(attempts=1), again)
 
     def next_poll(self) -> datetime:
         again = after(self.every, self.step_id)
@@ -74,20 +69,10 @@ class UntilStep(RunStep):
             )
         return again
 
-    def deadline(self, entry: Entry) -> datetime | None:
+    def end(self, entry: Entry) -> datetime | None:
         if self.timeout is None:
             return None
-        now = clock.now()
-        return after(self.timeout, self.step_id) - (
-            now - (entry.started_at or now)
-        )
-
-    def too_late(self, entry: Entry) -> Failure:
-        since = entry.started_at or clock.now()
-        return Failure(
-            type=StepTimeout.__name__,
-            message=f"not satisfied since {since:%Y-%m-%d %H:%M:%S}",
-        )
+        return after(self.timeout, self.step_id, entry.started_at)
 
 
 class UntilSteps(Steps):
@@ -107,11 +92,7 @@ class UntilSteps(Steps):
         retry policy, whose attempts start over with each call that returns.
         """
         if not callable(fn):
-            raise MisusedStep(
-                str(step_id),
-                f"was given {fn!r:.60}, which is not a function",
-                'Write ctx.step.until("id", fn), without calling fn.',
-            )
+            raise not_a_function(step_id, fn, 'until("id", fn)')
         return UntilStep(
             self._session, step_id, self._options, fn, every, timeout
         ).outcome()

@@ -11,7 +11,6 @@ from django_hookflow.clock import Duration
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.journal import Entry
-from django_hookflow.journal import Failure
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
 from django_hookflow.steps.base import Step
@@ -49,7 +48,8 @@ class WaitForEventStep(Step):
             return self.keep(received)
         deadline = entry.wake_at or self.deadline()
         if deadline is not None and clock.now() >= deadline:
-            return self.record(self.failed(entry, self.too_late(entry)))
+            what = f"no event {self.name!r}"
+            return self.record(self.late(entry, EventTimeout, what))
         return self.wait(entry, deadline)
 
     def refuse_misuse(self) -> None:
@@ -71,13 +71,6 @@ class WaitForEventStep(Step):
         if self.timeout is None:
             return None
         return after(self.timeout, self.step_id)
-
-    def too_late(self, entry: Entry) -> Failure:
-        since = entry.started_at or clock.now()
-        return Failure(
-            type=EventTimeout.__name__,
-            message=f"no event {self.name!r} since {since:%Y-%m-%d %H:%M:%S}",
-        )
 
 
 class WaitForEventSteps(Steps):

@@ -84,7 +84,7 @@ def test_the_failure_of_another_workflow_comes_back(every: World) -> None:
         "Step 'print' was tried once and failed: "
         "PermanentError: no more paper",
     ]
-    # The parent has dealt with it, so nobody else must.
+    # The parent has dealt with it, so there is nothing to retry.
     assert not DeadLetterEntry.objects.exists()
 
 

@@ -48,9 +48,9 @@ def test_a_delivery_ends_with_the_step_under_way(world: World) -> None:
     assert executed == ["first"]
     assert steps_of(run) == [("first", "completed")]
     assert (run.status, run.lease_token) == ("waiting", "")
-    rung = [message.delivery for message in memory_transport().waiting]
-    assert [delivery.run_id for delivery in rung] == ["r1"]
-    assert rung != [first.delivery]
+    sent = [message.delivery for message in memory_transport().waiting]
+    assert [delivery.run_id for delivery in sent] == ["r1"]
+    assert sent != [first.delivery]
 
 
 def test_another_process_continues_after_the_recorded_step(

@@ -149,3 +149,22 @@ def test_bad_arguments_are_refused_before_anything_is_asked(
     assert run.status == "failed"
     assert said in run.error_message
     assert asked == []
+
+
+def test_a_call_that_takes_longer_than_the_pause_is_not_too_late(
+    every: World,
+) -> None:
+    asked: list[int] = []
+
+    def look() -> bool:
+        asked.append(1)
+        every.advance("2m")
+        return len(asked) == 3
+
+    @workflow
+    def polling(ctx: WorkflowContext) -> Any:
+        return ctx.step.until("slow", look, every="1m", timeout="1h")
+
+    run = every.finish(polling.trigger())
+
+    assert (run.status, run.result, len(asked)) == ("completed", True, 3)
