@@ -309,6 +309,9 @@ class World:
 
     # In a worker.
 
+    def _overtaken(self, run_id: str) -> None:
+        """Its worker slept too long; this world knows, who sent it to bed."""
+
     def _deliver(self, message: Message) -> None:
         try:
             response = post(message.delivery, message.retried)
@@ -320,6 +323,8 @@ class World:
         if response.status_code in self.tried_again:
             pause = response.headers.get("Retry-After")
             self.network.again(message, float(pause) if pause else None)
+            if response.status_code == 503:
+                self._overtaken(message.delivery.run_id)
         elif response.status_code != 200:
             error = getattr(response, "exc_info", None)
             raise Violation(
