@@ -1,28 +1,40 @@
 """Durable workflows for Django: plain functions that survive crashes.
 
-`workflow` declares one, `send_event` speaks to a run that waits.
+`workflow` declares one, `send_event` speaks to a run that waits, and
+`cancel_run` stops one.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 from typing import Any
 
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.steps.compensation import Compensation
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import workflow
 
 if TYPE_CHECKING:
+    from django_hookflow.operations.control import cancel_run
     from django_hookflow.operations.events import send_event
 
-__all__ = ["RetryPolicy", "WorkflowContext", "send_event", "workflow"]
+__all__ = [
+    "Compensation",
+    "RetryPolicy",
+    "WorkflowContext",
+    "cancel_run",
+    "send_event",
+    "workflow",
+]
+
+# Operations need the models, and those need the app registry, which is still
+# loading when this package is first imported.
+OPERATIONS = {"cancel_run": "control", "send_event": "events"}
 
 
 def __getattr__(name: str) -> Any:
-    # Operations need the models, and those need the app registry, which is
-    # still loading when this package is first imported.
-    if name == "send_event":
-        from django_hookflow.operations.events import send_event
-
-        return send_event
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in OPERATIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"django_hookflow.operations.{OPERATIONS[name]}")
+    return getattr(module, name)

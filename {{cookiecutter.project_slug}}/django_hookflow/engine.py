@@ -24,6 +24,7 @@ from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
 from django_hookflow.heartbeat import give_back
 from django_hookflow.journal import Failure
+from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import Outcome
@@ -39,6 +40,7 @@ from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.runs import Claim
 from django_hookflow.persistence.runs import RequestChanged
 from django_hookflow.replay import replay
+from django_hookflow.replay import roll_back
 from django_hookflow.sending import announce
 from django_hookflow.sending import send
 from django_hookflow.serialization import loads
@@ -108,6 +110,8 @@ def _commit(
             status=RunStatus(run.status),
             attempts=run.attempts,
             requested=Request(run.requested),
+            has_undo=bool(claim.journal.to_undo()),
+            failure=_why(run),
         )
         verdict = settle(state, outcome, workflow.retry, clock.now())
         try:
@@ -127,7 +131,8 @@ def _commit(
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     run = claim.run
-    if run.requested == Request.CANCEL:
+    rolls_back = run.status == RunStatus.COMPENSATING
+    if run.requested == Request.CANCEL and not rolls_back:
         return Cancelled()
     if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
         last = claim.journal.last_recorded
@@ -163,4 +168,16 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         step=StepManager(session),
         _session=session,
     )
-    return replay(workflow.function, ctx, session)
+    move = roll_back if rolls_back else replay
+    return move(workflow.function, ctx, session)
+
+
+def _why(run: WorkflowRun) -> Failure | None:
+    """Return the failure for which a run is rolled back."""
+    if not run.error_type or run.status != RunStatus.COMPENSATING:
+        return None
+    return Failure(
+        type=run.error_type,
+        message=run.error_message,
+        step_id=run.error_step,
+    )

@@ -16,6 +16,9 @@
     │   ├── MisusedStep              the workflow function breaks a rule
     │   ├── WorkerCrashed            the run kills its workers
     │   ├── OutcomeRefused           the database does not take an outcome
+    │   ├── CompensationFailed       some steps could not be undone
+    │   ├── UndoNotFound             the code has no undo for a step any more
+    │   ├── RunNotOpen               the run has ended, or is rolling back
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
@@ -32,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 # QStash does not try again after this status:
@@ -184,6 +188,45 @@ class OutcomeRefused(HookflowError):
             f"{type(refusal).__name__}: {refusal}. Another attempt would be "
             "refused too, so the run has failed. Fix what the database "
             "names, and replay the dead letter."
+        )
+
+
+class CompensationFailed(HookflowError):
+    """A run was rolled back, and some of its steps could not be undone."""
+
+    def __init__(
+        self, why: str, undone: Iterable[str], failed: Mapping[str, str]
+    ) -> None:
+        problems = "; ".join(
+            f"{step!r}: {text}" for step, text in failed.items()
+        )
+        done = ", ".join(map(repr, undone)) or "nothing"
+        super().__init__(
+            f"Not undone: {problems}. Undone: {done}. It was rolled back "
+            f"because {why}. Fix the cause and retry the dead letter: "
+            "it goes on with the rollback."
+        )
+
+
+class UndoNotFound(HookflowError, LookupError):
+    """A step has to be undone by code that is not there."""
+
+    def __init__(self, step_id: str, undo: str) -> None:
+        where = "its workflow function" if undo == "body" else repr(undo)
+        super().__init__(
+            f"Step {step_id!r} was to be undone by {where}, which does not "
+            "say how any more. Deploy code in which the step has its "
+            "compensate= again; the rollback waits for it."
+        )
+
+
+class RunNotOpen(HookflowError):
+    """The run cannot be cancelled: it has ended, or is rolled back already."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        super().__init__(
+            f"Run {run_id!r} is {status}, so there is nothing to cancel. "
+            "Only pending, running and waiting runs can be."
         )
 
 

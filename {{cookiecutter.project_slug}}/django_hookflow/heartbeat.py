@@ -32,14 +32,15 @@ _thread: threading.Thread | None = None
 @contextmanager
 def beating(run: WorkflowRun) -> Iterator[None]:
     """Renew the lease of `run` for the length of the block."""
+    token = run.lease_token  # its name may change
     with _changed:
-        _held[run.lease_token] = run
+        _held[token] = run
         _ensure_thread()
     try:
         yield
     finally:
         with _changed:
-            _held.pop(run.lease_token, None)
+            _held.pop(token, None)
 
 
 def give_back(run_id: str, token: str, error: BaseException) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
@@ -28,8 +29,12 @@ FAILURES: dict[str, type[WorkflowError]] = {
 
 
 INVOKE = "invoke"  # the kind of a step that has a run of its own
+UNDO = "undo"  # the kind of a step that undoes another
+UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
+BODY = "body"  # how a step is undone: as the workflow function says
 TYPE_LENGTH = 255
 MESSAGE_LENGTH = 10_000
+LAST = datetime.max.replace(tzinfo=UTC)
 MEMBERS_SHOWN = 20  # of a group of errors
 
 
@@ -72,12 +77,15 @@ class Entry(NamedTuple):
     wake_at: datetime | None = None  # when it is due again; None is never
     event_name: str = ""  # the event it waits for
     event_match: str = ""  # by this key; empty is by the run
+    undo: str = ""  # how it is undone; empty is not
     has_row: bool = False  # it has a row, which another entry may replace
 
     @property
     def is_plain(self) -> bool:
-        """True if it neither failed nor waits."""
-        return not (self.failure or self.wake_at or self.event_name)
+        """True if it neither failed nor waits, and has nothing to undo."""
+        return not (
+            self.failure or self.wake_at or self.event_name or self.undo
+        )
 
     @property
     def address(self) -> tuple[str, str]:
@@ -110,8 +118,14 @@ class Entry(NamedTuple):
             None,
             self.event_name,
             self.event_match,
+            self.undo,
             self.has_row,
         )
+
+    @property
+    def undoes(self) -> str:
+        """Return the id of the step that an undo is for."""
+        return self.step_id.removesuffix(UNDO_SUFFIX)
 
     def error(self) -> WorkflowError:
         """Return the failure as the exception that a workflow gets."""
@@ -177,6 +191,22 @@ class Journal:
             for entry in self._entries.values()
         )
 
+    def of_kind(self, kind: str) -> list[Entry]:
+        return [e for e in self._entries.values() if e.kind == kind]
+
+    def to_undo(self) -> list[Entry]:
+        """Return the steps to undo: what ended last comes first.
+
+        A step whose end is not known comes before all.
+        """
+        found = [
+            entry
+            for entry in self._entries.values()
+            if entry.undo and entry.status != StepStatus.COMPENSATED
+        ]
+        found.sort(key=lambda e: (e.executed_at or LAST, e.position))
+        return found[::-1]
+
     @property
     def last_recorded(self) -> str:
         """The step recorded last; empty when there is none."""
@@ -210,6 +240,8 @@ class Recorder(Protocol):
 
     def child(self, step_id: str) -> Child | None:
         """Return the run that a step has started; None before it did."""
+
+    is_cancelled: bool  # the last write learned that the run is to stop
 
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import Q
 
 from django_hookflow.dlq import DeadLetterEntry
+from django_hookflow.exceptions import CompensationFailed
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import StepTimeout
 from django_hookflow.fields import JSONTextField
@@ -65,7 +66,7 @@ class WorkflowRun(models.Model):
     # When that message is due; null while none is.
     wake_at = models.DateTimeField(null=True, blank=True)
     # Names the delivery that may write; empty while there is none.
-    lease_token = models.CharField(max_length=32, blank=True, default="")
+    lease_token = models.CharField(max_length=40, blank=True, default="")
     # Until when no other delivery may take over.
     lease_until = models.DateTimeField(null=True, blank=True)
     # From when the sweeper may act; null while nothing is due.
@@ -138,6 +139,11 @@ class WorkflowRun(models.Model):
         return self.status in TERMINAL
 
     @property
+    def rollback_failed(self) -> bool:
+        """True when some of its steps could not be undone."""
+        return self.error_type == CompensationFailed.__name__
+
+    @property
     def duration(self) -> timedelta | None:
         """The time from the trigger to the end; None while it is open."""
         if self.completed_at is None:
@@ -175,6 +181,11 @@ class StepExecution(models.Model):
         max_length=255, blank=True, default="", db_default=""
     )
     event_match = models.CharField(
+        max_length=255, blank=True, default="", db_default=""
+    )
+    # How it is undone: "module:function", or "body" when only the workflow
+    # function can tell; empty when there is nothing to undo.
+    undo = models.CharField(
         max_length=255, blank=True, default="", db_default=""
     )
 

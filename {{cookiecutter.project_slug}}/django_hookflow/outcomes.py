@@ -53,7 +53,17 @@ class Cancelled:
     """The run was to be cancelled before its function was called."""
 
 
-Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget | Cancelled
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """Each step that had an undo was undone, or could not be."""
+
+    undone: tuple[str, ...]  # step ids, in order
+    failed: dict[str, str]  # step ids, and why
+
+
+Outcome: TypeAlias = (
+    Returned | Raised | Waiting | OutOfBudget | Cancelled | RolledBack
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +73,8 @@ class State:
     status: RunStatus
     attempts: int  # failures outside steps since one was recorded
     requested: Request
+    has_undo: bool = False  # a step of it has to be undone
+    failure: Failure | None = None  # why it is rolled back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

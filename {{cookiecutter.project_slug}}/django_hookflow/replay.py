@@ -8,13 +8,49 @@ from typing import Any
 from django_hookflow import stopping
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import Suspension
+from django_hookflow.journal import UNDO
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
+from django_hookflow.outcomes import RolledBack
 from django_hookflow.serialization import dumps
 from django_hookflow.steps.session import Session
+from django_hookflow.steps.undo import undo_all
 from django_hookflow.workflows.context import WorkflowContext
+
+
+def roll_back(
+    function: Callable[[WorkflowContext], Any],
+    ctx: WorkflowContext,
+    session: Session,
+) -> Outcome:
+    """Undo the steps of a run, and return what that has come to.
+
+    Raises what replay() does.
+    """
+
+    def look() -> None:
+        session.rolls_back = True
+        replay(function, ctx, session)
+        session.rolls_back = False
+        session.suspension = session.waiting = None
+
+    try:
+        undo_all(session, look)
+    except Suspension:
+        return _suspended(session)
+    undos = session.journal.of_kind(UNDO)
+    return RolledBack(
+        tuple(e.undoes for e in undos if e.failure is None),
+        {e.undoes: str(e.error()) for e in undos if e.failure is not None},
+    )
+
+
+def _suspended(session: Session) -> Outcome:
+    if isinstance(session.suspension, LeaseLost):
+        raise session.suspension
+    return session.waiting or OutOfBudget()
 
 
 def replay(
@@ -36,12 +72,10 @@ def replay(
         if stopping.stops(error):
             raise
         outcome = Raised(error, session.has_recorded)
+    if session.rolls_back:
+        session.held.clear()  # it is not going on
     session.tell_held()
     if session.ended_by is not None:
         raise session.ended_by
     # A suspension decides even when the function swallowed it.
-    if isinstance(session.suspension, LeaseLost):
-        raise session.suspension
-    if session.suspension is not None:
-        return session.waiting or OutOfBudget()
-    return outcome
+    return outcome if session.suspension is None else _suspended(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from datetime import timedelta
 
+from django_hookflow.exceptions import CompensationFailed
 from django_hookflow.exceptions import OutcomeRefused
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
@@ -14,6 +15,7 @@ from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
+from django_hookflow.outcomes import RolledBack
 from django_hookflow.outcomes import State
 from django_hookflow.outcomes import Verdict
 from django_hookflow.outcomes import Waiting
@@ -26,15 +28,26 @@ from django_hookflow.states import RunStatus
 # kills its workers is not asked for a policy, which may be why.
 FINAL = (WorkflowError, WorkerCrashed, OutcomeRefused)
 
+# A run that would end so is rolled back first, if it has something to undo.
+ENDS_IN_ROLLBACK = (RunStatus.FAILED, RunStatus.CANCELLED)
+
 
 def settle(
     state: State, outcome: Outcome, policy: RetryPolicy, now: datetime
 ) -> Verdict:
     """Return the verdict over an outcome: NEXT allows its status."""
     verdict = _verdict(state, outcome, policy, now)
+    if state.status == RunStatus.COMPENSATING:
+        return verdict
     # What is to be cancelled has come as far as it gets, unless it is done.
     if state.requested == Request.CANCEL and not isinstance(outcome, Returned):
         verdict = Verdict(status=RunStatus.CANCELLED, failure=verdict.failure)
+    if state.has_undo and verdict.status in ENDS_IN_ROLLBACK:
+        verdict = Verdict(
+            status=RunStatus.COMPENSATING,
+            wake_at=now,
+            failure=verdict.failure,
+        )
     assert verdict.status in NEXT[state.status], (state, verdict)
     return verdict
 
@@ -42,24 +55,42 @@ def settle(
 def _verdict(
     state: State, outcome: Outcome, policy: RetryPolicy, now: datetime
 ) -> Verdict:
+    rolls_back = state.status == RunStatus.COMPENSATING
+    waiting = RunStatus.COMPENSATING if rolls_back else RunStatus.WAITING
     match outcome:
         case Returned(result):
             return Verdict(status=RunStatus.COMPLETED, result=result)
         case Waiting(entry, _, starts):
             return Verdict(
-                status=RunStatus.WAITING,
+                status=waiting,
                 wake_at=entry.wake_at,
                 entry=entry,
-                failure=entry.failure,
+                failure=state.failure if rolls_back else entry.failure,
                 starts=starts,
             )
         case OutOfBudget():
-            return Verdict(status=RunStatus.WAITING, wake_at=now)
+            return Verdict(status=waiting, wake_at=now, failure=state.failure)
         case Cancelled():
             return Verdict(status=RunStatus.CANCELLED)
+        case RolledBack(undone, failed):
+            return _after_rollback(state, undone, failed)
         case Raised(error, has_recorded):  # pragma: no branch
+            if rolls_back:
+                said = f"{type(error).__name__}: {error}"
+                return _after_rollback(state, (), {"rollback": said})
             before = 0 if has_recorded else state.attempts
             return _after_error(error, before + 1, policy, now)
+
+
+def _after_rollback(
+    state: State, undone: tuple[str, ...], failed: dict[str, str]
+) -> Verdict:
+    why = state.failure
+    if not failed:
+        return Verdict(status=RunStatus.COMPENSATED, failure=why)
+    said = f"{why.type}: {why.message}" if why else "it was cancelled"
+    failure = Failure.of(CompensationFailed(said, undone, failed))
+    return Verdict(status=RunStatus.FAILED, failure=failure)
 
 
 def _after_error(

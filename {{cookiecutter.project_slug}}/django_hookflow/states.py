@@ -52,20 +52,25 @@ class Request(models.TextChoices):
 
 # Who may become what. A claim makes a run running, again when a worker died.
 NEXT: dict[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.PENDING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED}),
+    RunStatus.PENDING: frozenset(
+        {RunStatus.RUNNING, RunStatus.COMPENSATING, RunStatus.CANCELLED}
+    ),
     RunStatus.RUNNING: frozenset(
         {
             RunStatus.RUNNING,
             RunStatus.WAITING,
             RunStatus.COMPLETED,
             RunStatus.FAILED,
+            RunStatus.COMPENSATING,
             RunStatus.CANCELLED,
         }
     ),
-    RunStatus.WAITING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED}),
+    RunStatus.WAITING: frozenset(
+        {RunStatus.RUNNING, RunStatus.COMPENSATING, RunStatus.CANCELLED}
+    ),
     RunStatus.PAUSED: frozenset({RunStatus.WAITING, RunStatus.CANCELLED}),
     RunStatus.COMPENSATING: frozenset(
-        {RunStatus.COMPENSATED, RunStatus.FAILED}
+        {RunStatus.COMPENSATING, RunStatus.COMPENSATED, RunStatus.FAILED}
     ),
     RunStatus.COMPLETED: frozenset(),
     RunStatus.FAILED: frozenset(),
@@ -73,9 +78,11 @@ NEXT: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.COMPENSATED: frozenset(),
 }
 
-# A delivery may claim these.
+# A delivery may claim these. What it claims is running, or compensating still.
 CLAIMABLE = frozenset(
-    status for status, after in NEXT.items() if RunStatus.RUNNING in after
+    status
+    for status, after in NEXT.items()
+    if after & {RunStatus.RUNNING, RunStatus.COMPENSATING}
 )
 
 # Nothing moves these any more.
@@ -83,4 +90,4 @@ TERMINAL = frozenset(status for status, after in NEXT.items() if not after)
 
 # A step in one of these is never run again. No set: every replayed step is
 # looked up here, and the hash of an enum is slow.
-RECORDED = (StepStatus.COMPLETED, StepStatus.FAILED)
+RECORDED = (StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.COMPENSATED)

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('error_step', models.CharField(blank=True, default='', max_length=255)),
                 ('wake_token', models.CharField(max_length=32)),
                 ('wake_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_token', models.CharField(blank=True, default='', max_length=32)),
+                ('lease_token', models.CharField(blank=True, default='', max_length=40)),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
                 ('sweep_at', models.DateTimeField(blank=True, null=True)),
                 ('requested', models.CharField(blank=True, choices=[('', 'Nothing'), ('cancel', 'Cancel')], default='', max_length=16)),
@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ('wake_at', models.DateTimeField(blank=True, null=True)),
                 ('event_name', models.CharField(blank=True, db_default='', default='', max_length=255)),
                 ('event_match', models.CharField(blank=True, db_default='', default='', max_length=255)),
+                ('undo', models.CharField(blank=True, db_default='', default='', max_length=255)),
                 ('workflow_run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='step_executions', to='django_hookflow.workflowrun')),
             ],
             options={

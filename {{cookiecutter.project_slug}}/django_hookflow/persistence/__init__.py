@@ -7,6 +7,7 @@ parent, then a run, its steps.
 from __future__ import annotations
 
 from django_hookflow.persistence import commits
+from django_hookflow.persistence import controls
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
 from django_hookflow.persistence import retention
@@ -27,6 +28,7 @@ class WorkflowPersistence:
     renew = staticmethod(runs.renew)
     commit = staticmethod(commits.commit)
     recorder = JournalRecorder
+    cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
     pass_over = staticmethod(events.pass_over)
     retry = staticmethod(letters.retry)

@@ -1,4 +1,4 @@
-"""Runs that a step of another run waits for: begun, looked at, cancelled.
+"""Runs that a step of another run waits for: begun, and looked at.
 
 A child ends in a commit of its own. Only a statement after that commit looks
 whether its parent waits, and wakes it; a parent looks after the commit with
@@ -11,7 +11,6 @@ Lock order: a parent, then its children.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
@@ -27,9 +26,7 @@ from django_hookflow.outcomes import Start
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
-from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import TERMINAL
-from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
@@ -42,7 +39,9 @@ def begin(parent: WorkflowRun, starts: Iterable[Start]) -> list[WorkflowRun]:
 def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
     data = json.loads(start.data)
     earlier = _earlier(parent, start)
-    if earlier is not None and earlier.data != data:
+    if earlier is not None and (
+        earlier.data != data or earlier.status == RunStatus.COMPENSATED
+    ):
         earlier = None
     child = runs.new_run(
         run_id=database.new_token(),
@@ -88,7 +87,7 @@ def of_step(parent: WorkflowRun, step_id: str) -> Child | None:
 def _failure(child: WorkflowRun) -> Failure | None:
     if child.status == RunStatus.COMPLETED:
         return None
-    if child.status == RunStatus.FAILED:
+    if child.error_type:
         return Failure(type=child.error_type, message=child.error_message)
     return Failure(
         type="RunCancelled", message=f"run {child.run_id} was {child.status}"
@@ -146,35 +145,3 @@ def overdue(limit: int) -> list[WorkflowRun]:
     """Return runs that have ended and whose parents may not know it."""
     ended = runs.rows().filter(sweep_at__lte=clock.now(), status__in=TERMINAL)
     return list(ended.order_by("sweep_at")[:limit])
-
-
-def cancel(parents: Collection[int]) -> None:
-    """Cancel the open children of runs by their keys, and theirs.
-
-    Those at rest are cancelled at once, those at work when their delivery
-    ends.
-    """
-    now = clock.now()
-    children = runs.rows().filter(parent__in=parents, status__in=CLAIMABLE)
-    held = children.order_by("pk").select_for_update()
-    leases = list(held.values_list("pk", "lease_token", "lease_until"))
-    if not leases:
-        return
-    resting = [
-        key
-        for key, token, until in leases
-        if not (token and until and until > now)
-    ]
-    runs.rows().filter(pk__in=[key for key, *_ in leases]).update(
-        requested=Request.CANCEL
-    )
-    runs.rows().filter(pk__in=resting).update(
-        status=RunStatus.CANCELLED,
-        wake_token=database.new_token(),
-        wake_at=None,
-        lease_token="",
-        lease_until=None,
-        sweep_at=None,
-        completed_at=now,
-    )
-    cancel(resting)

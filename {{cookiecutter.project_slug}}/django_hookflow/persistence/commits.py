@@ -15,10 +15,12 @@ from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import children
+from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
 from django_hookflow.persistence import runs
+from django_hookflow.persistence.controls import Stopped
 from django_hookflow.persistence.recorder import JournalWriter
 from django_hookflow.states import RunStatus
 
@@ -39,7 +41,9 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     """
     token = database.new_token()
     abandoned = journal.abandoned(verdict.entry)
-    leaves_child = verdict.is_final and journal.has_open_child
+    goes_on = verdict.status == RunStatus.WAITING
+    leaves_child = not goes_on and journal.has_open_child
+    stopped: Stopped | None = None
     done = Committed()
     with database.fenced():
         with _together(verdict, others=bool(abandoned) or leaves_child):
@@ -56,11 +60,11 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
                 JournalWriter(run, lease_token="").append(verdict.entry)
                 done.begun += children.begin(run, verdict.starts)
             if leaves_child:
-                children.cancel([run.pk])
+                stopped = controls.cancel_children([run.pk])
             # A parent deals with the failure of its child, or fails with it.
             if verdict.status == RunStatus.FAILED and run.parent_id is None:
                 letters.add(run, verdict)
-        done.messages += _looks(run, verdict)
+        done.messages += _looks(run, verdict, stopped)
     done.messages += [
         runs.delivery_for(child, child.wake_token) for child in done.begun
     ]
@@ -69,14 +73,20 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     return done
 
 
-def _looks(run: WorkflowRun, verdict: Verdict) -> list[Delivery]:
-    """Look after a commit whether a parent and its child know each other."""
+def _looks(
+    run: WorkflowRun, verdict: Verdict, stopped: Stopped | None
+) -> list[Delivery]:
+    """Look after a commit whether a parent and its child know each other.
+
+    `stopped`: what the end of the run has stopped.
+    """
+    messages = stopped.follow_up() if stopped is not None else []
     if verdict.is_final and run.parent_id is not None:
-        return children.after_end(run)
+        messages += children.after_end(run)
     waits = verdict.entry
     if waits is not None and waits.kind == INVOKE and not verdict.starts:
-        return children.after_wait(run, waits)
-    return []
+        messages += children.after_wait(run, waits)
+    return messages
 
 
 def _together(

@@ -12,8 +12,10 @@ from django.db import IntegrityError
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import NO_FAILURE
+from django_hookflow.journal import UNDO
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
+from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import children
 from django_hookflow.persistence import database
@@ -21,6 +23,7 @@ from django_hookflow.persistence import drivers
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sql
+from django_hookflow.states import StepStatus
 
 
 class JournalWriter:
@@ -37,7 +40,10 @@ class JournalWriter:
 
     def append(self, entry: Entry) -> None:
         """Write it, or raise LeaseLost."""
-        statement, row = self._statement(entry)
+        statement, row = self._append_plain, self._plain(entry)
+        if entry.has_row or not entry.is_plain:
+            statement = self._append + (sql.REPLACE if entry.has_row else "")
+            row = (*row, *self._others(entry))
         try:
             appended = self._driver.execute(statement, row + self._fence)
         except Error as error:
@@ -47,14 +53,6 @@ class JournalWriter:
             raise
         if not appended:
             raise LeaseLost
-
-    def _statement(self, entry: Entry) -> tuple[str, tuple[Any, ...]]:
-        """Return the statement that writes an entry, and its values."""
-        if entry.is_plain and not entry.has_row:
-            return self._append_plain, self._plain(entry)
-        replace = sql.REPLACE if entry.has_row else ""
-        row = (*self._plain(entry), *self._others(entry))
-        return self._append + replace, row
 
     def _plain(self, entry: Entry) -> tuple[Any, ...]:
         """Return the values of STEP_COLUMNS up to PLAIN."""
@@ -78,6 +76,7 @@ class JournalWriter:
             self._driver.time(entry.wake_at),
             entry.event_name,
             entry.event_match,
+            entry.undo,
         )
 
 
@@ -86,6 +85,7 @@ class JournalRecorder:
 
     def __init__(self, run: WorkflowRun) -> None:
         self.run = run
+        self.is_cancelled = False
         self._writer = JournalWriter(run, run.lease_token)
         self._connection = database.connection()
         # Tests may begin in one.
@@ -104,7 +104,30 @@ class JournalRecorder:
                 raise LeaseLost
 
     def append(self, entry: Entry) -> None:
+        if entry.kind == UNDO:
+            self._append_undo(entry)
+            return
+        try:
+            self._writer.append(entry)
+        except LeaseLost as lost:
+            self._append_again(entry, lost)
+
+    def _append_again(self, entry: Entry, lost: LeaseLost) -> None:
+        """Write it if our lease has another name: it was asked to stop."""
+        if lost.__cause__ is not None or not runs.learn(self.run):
+            raise lost
+        self.is_cancelled = True
+        self._writer = JournalWriter(self.run, self.run.lease_token)
         self._writer.append(entry)
+
+    def _append_undo(self, entry: Entry) -> None:
+        """Write it together with the new status of what it has undone."""
+        with database.atomic():
+            self._writer.append(entry)
+            if entry.status == StepStatus.COMPLETED:
+                StepExecution.objects.using(database.using()).filter(
+                    workflow_run=self.run, step_id=entry.undoes
+                ).update(status=StepStatus.COMPENSATED)
 
     @contextmanager
     def atomic(self) -> Iterator[None]:

@@ -39,6 +39,9 @@ FIELDS = ("id", *sql.RUN_COLUMNS)
 TIMES = [name for name in FIELDS if name in sql.TIMES]
 DATA = sql.RUN_COLUMNS.index("data")
 LONGEST_PAUSE = timedelta(hours=1)
+# Added to the token of a lease when its run is asked for something: the next
+# write of its owner finds no lease of the old name, and looks why.
+ASKED = "+"
 STATUSES = {status.value: status for status in StepStatus}
 
 ReadTime: TypeAlias = Callable[[str | None], datetime | None]
@@ -65,10 +68,11 @@ def new_run(
 ) -> WorkflowRun:
     """Return a run that is due now, not written yet.
 
-    `origin`: the failed run that it goes on for.
+    `origin`: the failed run that it goes on for. Where that failed of its
+    rollback, it goes on with that.
     """
     now = clock.now()
-    return WorkflowRun(
+    run = WorkflowRun(
         run_id=run_id,
         workflow_id=workflow_id,
         root_id=origin.root_id if origin else run_id,
@@ -80,6 +84,11 @@ def new_run(
         trace=tracing.carried(),
         created_at=now,
     )
+    if origin is not None and origin.rollback_failed:
+        run.status = RunStatus.COMPENSATING
+        run.error_type = origin.error_type
+        run.error_message = origin.error_message
+    return run
 
 
 def create(run: WorkflowRun) -> WorkflowRun | None:
@@ -94,7 +103,9 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
     if run.origin is not None:
         run.pk = rows().get(run_id=run.run_id).pk
         before = run.origin
-        drivers.execute(sql.COPY, (run.pk, before.pk, before.error_step))
+        # A rollback tries none of its steps again.
+        again = "" if before.rollback_failed else before.error_step
+        drivers.execute(sql.COPY, (run.pk, before.pk, again))
     return None
 
 
@@ -116,16 +127,10 @@ def claim(delivery: Delivery, lease_token: str) -> Claim | Stale | Busy:
         if row is None:
             return _why_not(delivery, now)
         run = _run(row)
-        return Claim(run, Journal(() if _is_new(run) else read(run)))
-
-
-def _is_new(run: WorkflowRun) -> bool:
-    """True on a run's very first claim, when its journal must be empty.
-
-    A claim whose answer was lost still counts as a delivery, so the claim
-    after it reads 2. A run that continues another has a journal already.
-    """
-    return run.deliveries == 1 and run.origin_id is None
+        # The journal is empty at a run's very first claim, unless it goes on
+        # for another: a claim whose answer was lost is a delivery, too.
+        is_new = run.deliveries == 1 and run.origin_id is None
+        return Claim(run, Journal(() if is_new else read(run)))
 
 
 def _run(row: tuple[Any, ...]) -> WorkflowRun:
@@ -155,7 +160,7 @@ def _entry(row: tuple[Any, ...], read_time: ReadTime) -> Entry:
     (
         step_id, kind, status, position, result, attempts, deliveries,
         started_at, executed_at, error_type, error_message, wake_at,
-        event_name, event_match,
+        event_name, event_match, undo,
     ) = row  # fmt: skip
     has_row = True
     # By position, which takes half the time that names do.
@@ -173,6 +178,7 @@ def _entry(row: tuple[Any, ...], read_time: ReadTime) -> Entry:
         read_time(wake_at),
         event_name,
         event_match,
+        undo,
         has_row,
     )
 
@@ -193,14 +199,19 @@ def park(run: WorkflowRun, failure: Failure) -> bool:
         failure.type,
         failure.message,
     )
+    why = {
+        "status": RunStatus.WAITING,
+        "error_type": failure.type,
+        "error_message": failure.message,
+    }
+    if run.status == RunStatus.COMPENSATING:
+        why = {}  # it says why it is rolled back
     with database.fenced():
         _ours(run).update(
-            status=RunStatus.WAITING,
             lease_token="",
             lease_until=None,
             sweep_at=now + pause,
-            error_type=failure.type,
-            error_message=failure.message,
+            **why,
         )
     return is_news
 
@@ -231,7 +242,8 @@ def give_back(run_id: str, lease_token: str, failure: Failure | None) -> None:
     why = {}
     if failure is not None:
         why = {"error_type": failure.type, "error_message": failure.message}
-    lease = rows().filter(run_id=run_id, lease_token=lease_token)
+    tokens = names_of(lease_token)
+    lease = rows().filter(run_id=run_id, lease_token__in=tokens)
     lease.update(lease_token="", **why)
 
 
@@ -279,7 +291,6 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
     values = {
         "id": run.pk,
         "lease_token": run.lease_token,
-        "requested": run.requested,
         "status": verdict.status,
         "wake_token": token,
         "wake_at": verdict.wake_at,
@@ -294,11 +305,19 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
     }
     if drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):
         return
-    requested = _ours(run).values_list("requested", flat=True).first()
-    if requested is None or requested == run.requested:
+    if not learn(run):
         raise LeaseLost
-    run.requested = requested
     raise RequestChanged
+
+
+def learn(run: WorkflowRun) -> bool:
+    """Read what a claimed run was asked for since; False if nothing was."""
+    asked = _ours(run).exclude(lease_token=run.lease_token)
+    found = asked.values_list("lease_token", "requested").first()
+    if found is None:
+        return False
+    run.lease_token, run.requested = found
+    return True
 
 
 def delivery_for(
@@ -313,7 +332,13 @@ def delivery_for(
 
 
 def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:
-    return rows().filter(pk=run.pk, lease_token=run.lease_token)
+    names = names_of(run.lease_token)
+    return rows().filter(pk=run.pk, lease_token__in=names)
+
+
+def names_of(lease_token: str) -> tuple[str, str]:
+    """Return the names of a lease: its own, and that of one who is asked."""
+    return lease_token, lease_token + ASKED
 
 
 def _why_not(delivery: Delivery, now: datetime) -> Stale | Busy:

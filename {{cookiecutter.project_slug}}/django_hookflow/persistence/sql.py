@@ -72,6 +72,7 @@ STEP_COLUMNS = (
     "wake_at",
     "event_name",
     "event_match",
+    "undo",
 )
 TIMES = frozenset(
     name
@@ -126,7 +127,8 @@ LEFT = "(lease_token <> '' OR lease_until IS NOT NULL)"
 DIED = "CASE WHEN lease_token = '' THEN 0 ELSE 1 END"
 CLAIM = _named(f"""
 UPDATE {RUNS}
-SET status = 'running',
+SET status = CASE
+        WHEN status = 'compensating' THEN status ELSE 'running' END,
     crashes = CASE
         WHEN NOT {LEFT} THEN 0
         WHEN {PROGRESS} THEN {DIED}
@@ -177,11 +179,12 @@ REPLACE = (
 
 # A run that goes on for another begins with the steps that had ended there,
 # but for the one that it failed of: a step that failed and was caught stays.
+# Where it failed of its rollback, that is each undo that failed.
 COPY = (
     f"INSERT INTO {STEPS} (workflow_run_id, {', '.join(STEP_COLUMNS)})"  # noqa: S608
     f" SELECT %s, {', '.join(STEP_COLUMNS)} FROM {STEPS}"
     f" WHERE workflow_run_id = %s AND status IN ({_listed(RECORDED)})"
-    " AND NOT (status = 'failed' AND step_id = %s)"
+    " AND NOT (status = 'failed' AND (step_id = %s OR kind = 'undo'))"
 )
 
 COMMIT = _named(f"""
@@ -201,5 +204,4 @@ SET status = %(status)s,
     error_step = %(error_step)s,
     completed_at = %(completed_at)s
 WHERE id = %(id)s AND lease_token = %(lease_token)s
-  AND requested = %(requested)s
 """)  # noqa: S608

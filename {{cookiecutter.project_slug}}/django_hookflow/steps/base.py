@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import fields
 from dataclasses import replace
 from datetime import datetime
@@ -20,8 +21,10 @@ from typing import Self
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
+from django_hookflow.names import NAME_LENGTH
 from django_hookflow.outcomes import Start
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.retry import checked_policy
@@ -29,6 +32,8 @@ from django_hookflow.serialization import RESULT
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import loads
 from django_hookflow.states import StepStatus
+from django_hookflow.steps.compensation import Compensation
+from django_hookflow.steps.compensation import compensation
 from django_hookflow.steps.options import DEFAULTS
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
@@ -79,13 +84,29 @@ class Step(ABC):
         and a Suspension if the run has to wait for it.
         """
         prior = self.session.ask(self.step_id, self.kind)
+        if self.options.compensate is not None:
+            self.session.undos[self.step_id] = self.options.compensate
         if prior is not None and prior.is_recorded:
             self.session.replayed(prior)
             return self.answer(prior)
         if prior is not None and self.is_early(prior):
             self.session.wait(prior)
         entry = self.session.begin(self.step_id, self.kind, prior)
+        if self.options.compensate is not None:
+            entry = entry._replace(undo=self._undo())
         return self.session.execute(entry, self.execute)
+
+    def _undo(self) -> str:
+        """Return how the step is undone, for its entry."""
+        assert self.options.compensate is not None
+        if len(self.step_id) > NAME_LENGTH - len(UNDO_SUFFIX):
+            raise MisusedStep(
+                self.step_id,
+                f"has a name of {len(self.step_id)} characters",
+                "Use at most "
+                f"{NAME_LENGTH - len(UNDO_SUFFIX)} where it has compensate=.",
+            )
+        return self.options.compensate.path
 
     @abstractmethod
     def execute(self, entry: Entry) -> Any:
@@ -97,7 +118,7 @@ class Step(ABC):
 
     def answer(self, entry: Entry, cause: BaseException | None = None) -> Any:
         """Return a recorded result to the workflow function, or raise."""
-        if entry.status == StepStatus.COMPLETED:
+        if entry.failure is None:
             return loads(entry.result)
         if self.options.optional:
             return None
@@ -109,7 +130,18 @@ class Step(ABC):
         return entry.ended(StepStatus.COMPLETED, clock.now(), result)
 
     def failed(self, entry: Entry, failure: Failure) -> Entry:
-        return entry.ended(StepStatus.FAILED, clock.now(), failure=failure)
+        ended = entry.ended(StepStatus.FAILED, clock.now(), failure=failure)
+        return self.unfinished(ended)
+
+    def unfinished(self, entry: Entry) -> Entry:
+        """Return the entry of a step that did not complete.
+
+        There is nothing to undo, unless the author wants it undone anyway.
+        """
+        undo = self.options.compensate
+        if undo is None or undo.when == "attempted":
+            return entry
+        return entry._replace(undo="")
 
     def record(self, entry: Entry, cause: BaseException | None = None) -> Any:
         """Keep `entry` for ever and answer with it."""
@@ -143,7 +175,7 @@ class Step(ABC):
         `error`: what the last attempt failed of. `starts`: runs that begin
         meanwhile.
         """
-        entry = entry._replace(
+        entry = self.unfinished(entry)._replace(
             status=StepStatus.WAITING,
             wake_at=until,
             failure=Failure.of(error) if error else None,
@@ -164,17 +196,21 @@ class Steps:
         retry: RetryPolicy | None = None,
         atomic: bool | None = None,
         optional: bool | None = None,
+        compensate: Compensation | Callable[[Any], Any] | None = None,
     ) -> Self:
         """Set how the next step behaves; options left out keep their value.
 
         `retry`: its own policy. `atomic`: run it in a transaction that
         commits together with its journal entry, so it happens exactly once.
         `optional`: when it fails, record that and return None.
+        `compensate`: a function of the step's result that undoes it when the
+        run fails later or is cancelled, or a Compensation with details.
         """
         chosen = {
             "retry": checked_policy(retry),
             "atomic": atomic,
             "optional": optional,
+            "compensate": compensation(compensate),
         }
         given: Any = {k: v for k, v in chosen.items() if v is not None}
         return type(self)(self._session, replace(self._options, **given))

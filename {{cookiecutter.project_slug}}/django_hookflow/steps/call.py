@@ -20,7 +20,9 @@ class CallStep(RunStep):
     """Sends a key that is the same at each attempt, unless one is given."""
 
     kind: ClassVar[str] = "call"
-    takes: ClassVar[frozenset[str]] = frozenset({"retry", "optional"})
+    takes: ClassVar[frozenset[str]] = frozenset(
+        {"retry", "optional", "compensate"}
+    )
 
     def __init__(
         self, session: Session, step_id: str, options: Options, call: Call

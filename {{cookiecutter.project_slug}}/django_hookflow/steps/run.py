@@ -40,7 +40,7 @@ class Exited(Exception):
 class RunStep(Step):
     kind: ClassVar[str] = "run"
     takes: ClassVar[frozenset[str]] = frozenset(
-        {"retry", "atomic", "optional"}
+        {"retry", "atomic", "optional", "compensate"}
     )
 
     def __init__(
@@ -54,6 +54,8 @@ class RunStep(Step):
         self.function = function
 
     def execute(self, entry: Entry) -> Any:
+        if entry.undo and not entry.has_row:
+            entry = self.attempted(entry)
         try:
             with self.together():
                 done = self.ended(entry)
@@ -63,6 +65,17 @@ class RunStep(Step):
         except Exception as error:
             return self.retry(entry, error)
         return self.keep(done)
+
+    def attempted(self, entry: Entry) -> Entry:
+        """Record that the step begins, if that has to be undone.
+
+        Its process may die in it, and its run be cancelled then.
+        """
+        started = self.unfinished(entry)
+        if not started.undo:
+            return entry
+        self.session.recorder.append(started)
+        return started._replace(has_row=True)
 
     def ended(self, entry: Entry) -> Entry:
         """Call the function, and return the entry that has its result."""

@@ -18,6 +18,7 @@ from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
+from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
@@ -27,6 +28,7 @@ from django_hookflow.outcomes import Start
 from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.states import StepStatus
+from django_hookflow.steps.compensation import Compensation
 from django_hookflow.tracing import Work
 
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
@@ -46,6 +48,8 @@ class Session:
     now: datetime  # the workflow's own time: that of its last recorded step
     work: Work  # where log records and tracers look what we are doing
     on_record: Callable[[Entry], None] = lambda entry: None
+    rolls_back: bool = False  # nothing new begins
+    undos: dict[str, Compensation] = field(default_factory=dict)
     suspension: Suspension | None = None
     waiting: Waiting | None = None  # for what, when that is why it suspends
     ended_by: BaseException | None = None  # what stops the process
@@ -106,6 +110,8 @@ class Session:
         entry = self.journal.get(step_id)
         if entry is None and not is_name(step_id):
             raise _bad_name(step_id)
+        if step_id.endswith(UNDO_SUFFIX):
+            raise _reserved(step_id)
         return entry
 
     def idempotency_key(self, step_id: str) -> str:
@@ -119,6 +125,8 @@ class Session:
 
     def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
         """Return the first version of the entry of a step that starts now."""
+        if self.rolls_back:
+            self.suspend(StepCompleted())
         if self.recorder.is_enclosed:
             raise _enclosed(step_id)
         crashes, self.crashes = self.crashes, 0
@@ -175,7 +183,11 @@ class Session:
         self.replayed(entry)
         self.on_record(entry)
         now = entry.executed_at or clock.now()
-        if now >= self.deadline or stopping.is_stopping():
+        if (
+            now >= self.deadline
+            or self.recorder.is_cancelled
+            or stopping.is_stopping()
+        ):
             self.suspend(StepCompleted())
 
     def replayed(self, entry: Entry) -> None:
@@ -215,6 +227,15 @@ def _bad_name(step_id: object) -> MisusedStep:
         step_id,
         "has a control character or a line break in its name",
         "Leave it out; letters of all languages are fine.",
+    )
+
+
+def _reserved(step_id: str) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        f"ends with {UNDO_SUFFIX!r}",
+        "That is how the step is named that undoes another: choose another "
+        "name.",
     )
 
 

@@ -27,7 +27,9 @@ class UntilStep(RunStep):
     """Has one row, whatever the number of polls."""
 
     kind: ClassVar[str] = "until"
-    takes: ClassVar[frozenset[str]] = frozenset({"retry", "optional"})
+    takes: ClassVar[frozenset[str]] = frozenset(
+        {"retry", "optional", "compensate"}
+    )
 
     def __init__(
         self,

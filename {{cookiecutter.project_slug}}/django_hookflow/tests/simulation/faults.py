@@ -171,10 +171,24 @@ def last_one_first(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def undo_not_marked(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('UPDATE "django_hookflow_stepexecution" SET "status"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def rollback_forgotten(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+        kept = "WHEN status = 'compensating' THEN status"
+        sql = replace(sql, kept, kept.replace("THEN status", "THEN 'running'"))
+    return sql, params
+
+
 WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
 FAILS = ("work", "fatal", "work")
+SAGAS = ("saga", "fatal", "work")
 LEAVES = ("invoke", "wait")  # a deploy removes the one, and the other waits
 INVOKES = ("work", "invoke", "fatal", "wait")
 WAITS = ("wait", "tell", "work")
@@ -198,6 +212,8 @@ FAULTS = (
     Fault("crash counted often", crash_counted_often, WORK),
     Fault("exit under another name", exit_under_another_name, BROKEN),
     Fault("lease of the ill left", lease_of_the_ill_left, WORK),
+    Fault("undo that is not marked", undo_not_marked, SAGAS),
+    Fault("rollback that is forgotten", rollback_forgotten, SAGAS),
     Fault("deploy that is not looked at", deploy_unseen, WORK),
     Fault("event for the last of a queue", last_one_first, WORK),
     Fault("renewal without its fence", renewal_without_fence, WORK),

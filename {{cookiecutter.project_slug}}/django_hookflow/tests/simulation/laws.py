@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 
 from django_hookflow.conf import conf
+from django_hookflow.journal import LAST
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -18,6 +19,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RECORDED
 from django_hookflow.states import TERMINAL
+from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 from django_hookflow.tests.simulation.programs import BRIEF
@@ -50,6 +52,7 @@ LEGAL = {str(status) for status in CLAIMABLE} | {
     "completed",
     "failed",
     "cancelled",
+    "compensated",
 }
 WAITS = ("wait_for_event", "invoke")
 
@@ -124,8 +127,13 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     _judge_attempts(world, run, nodes)
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
-    if run.status == RunStatus.CANCELLED:
-        _judge_cancelled(run, ends)
+    _judge_undone(run, entries)
+    if run.status == RunStatus.CANCELLED or run.requested == Request.CANCEL:
+        _judge_cancelled(world, run, ends)
+        return
+    if run.status == RunStatus.COMPENSATED or run.rollback_failed:
+        # It failed as its program says, or of its crashes.
+        _judge_way(run, ends)
         return
     if run.error_type == "WorkerCrashed" and not run.error_step:
         _judge_crashed(world, run, ends)
@@ -175,20 +183,66 @@ def _judge_crashed(world: World, run: WorkflowRun, ends: list[End]) -> None:
     _judge_way(run, ends)
 
 
-def _judge_cancelled(run: WorkflowRun, ends: list[End]) -> None:
-    """Only a run whose parent has ended is cancelled."""
+def _judge_cancelled(world: World, run: WorkflowRun, ends: list[End]) -> None:
+    """Only a run that was to be is cancelled, or whose parent has ended."""
+    left = run.parent is not None and run.parent.status in TERMINAL
     demand(
-        run.parent is not None and run.parent.status in TERMINAL,
+        left or run.run_id in world.notes.cancelled,
         f"{run} was cancelled, and its parent {run.parent} has not ended",
     )
-    _judge_way(run, ends)
+    demand(run.status in TERMINAL, f"{run} was cancelled, and goes on")
+    if run.status != RunStatus.COMPLETED:
+        _judge_way(run, ends)
+
+
+def _judge_undone(run: WorkflowRun, entries: dict[str, StepExecution]) -> None:
+    """Demand that a rollback undid each step once, the last one first."""
+    undos = [entry for entry in entries.values() if entry.kind == "undo"]
+    undos.sort(key=lambda entry: entry.position)
+    undone = [entries[entry.step_id.removesuffix("~undo")] for entry in undos]
+    for entry, undo in zip(undone, undos, strict=True):
+        demand(
+            (undo.status, entry.status == "compensated")
+            in {("completed", True), ("failed", False)},
+            f"{run} has {entry} {entry.status}, and {undo} {undo.status}",
+        )
+    left = [
+        entry
+        for entry in entries.values()
+        if entry.undo and entry.status != "compensated"
+    ]
+    rolled_back = run.status == RunStatus.COMPENSATED or run.rollback_failed
+    if rolled_back:
+        failed = [entry for entry in undone if entry in left]
+        demand(left == failed, f"{run} did not undo {left}, only {undone}")
+        demand(
+            bool(failed) == run.rollback_failed,
+            f"{run} is {run.status}, and could not undo {failed}",
+        )
+    else:
+        demand(not undos, f"{run} is {run.status}, and undid {undone}")
+        demand(
+            run.status not in {RunStatus.FAILED, RunStatus.CANCELLED}
+            or not left,
+            f"{run} is {run.status}, and did not undo {left}",
+        )
+    # Only what waits to be tried again, or died, was not executed.
+    order = [(entry.executed_at or LAST, entry.position) for entry in undone]
+    if run.origin is None:  # else it goes on with those that had failed
+        demand(
+            order == sorted(order, reverse=True),
+            f"{run} undid {undone}, which ended at {order}",
+        )
 
 
 def _judge_way(run: WorkflowRun, ends: list[End]) -> None:
     """Demand that the steps of a run that was ended are on its way."""
     steps = run.step_executions.filter(status__in=RECORDED)
     recorded = list(
-        steps.order_by("position").values_list("step_id", flat=True)
+        steps.exclude(kind="undo")
+        .exclude(executed_at=None)  # it may have happened, and was undone
+        .order_by("position")
+        .values_list("step_id", flat=True)
     )
     demand(
         len(ends) > 1 or recorded == list(ends[0].steps[: len(recorded)]),
@@ -292,6 +346,9 @@ def _judge_rows(
     """Atomic steps left exactly their row, the others at least one."""
     rows = _ledger(run.root_id)
     for name in recorded:
+        if name.endswith("~undo"):
+            demand(rows[name] >= 1, f"{run} never did {name}")
+            continue
         node = nodes[name]
         if isinstance(node, Spawn | Tell) or (
             isinstance(node, Work) and node.atomic
@@ -303,6 +360,8 @@ def _judge_rows(
             asked = Provider.asked[f"{run.root_id}:{name}"]
             demand(asked > node.failures, f"{run} called {name} {asked} times")
     for name in rows.keys() - _recorded_in_all(run.root_id):
+        if name.endswith("~undo"):
+            continue
         node = nodes[name]
         atomic = isinstance(node, Spawn | Tell) or getattr(
             node, "atomic", False
@@ -384,6 +443,8 @@ def _judge_copies(replay: WorkflowRun) -> None:
     assert failed is not None
     before = _ended_steps(failed)
     before.pop(failed.error_step, None)  # what it failed of is tried again
+    if failed.rollback_failed:
+        before = {k: v for k, v in before.items() if not _failed_undo(k, v)}
     there = _ended_steps(replay)
     demand(
         failed.root_id == replay.root_id and before.items() <= there.items(),
@@ -392,10 +453,9 @@ def _judge_copies(replay: WorkflowRun) -> None:
 
 
 def _ended_steps(run: WorkflowRun) -> Rows:
-    ended = run.step_executions.filter(status__in=RECORDED)
+    ended = run.step_executions.filter(executed_at__isnull=False)
     return {
         step.step_id: (
-            step.status,
             step.result,
             step.error_type,
             step.error_message,
@@ -405,6 +465,10 @@ def _ended_steps(run: WorkflowRun) -> Rows:
         )
         for step in ended
     }
+
+
+def _failed_undo(step_id: str, row: tuple[Any, ...]) -> bool:
+    return step_id.endswith("~undo") and bool(row[1])
 
 
 def _judge_old_messages(world: World, runs: list[WorkflowRun]) -> None:
@@ -450,9 +514,9 @@ def _ended_runs() -> Rows:
 
 def _recorded_entries() -> Rows:
     rows = _select(
-        "SELECT workflow_run_id, step_id, status, result, error_type, "
+        "SELECT workflow_run_id, step_id, result, error_type, "
         "executed_at, position FROM django_hookflow_stepexecution "
-        "WHERE status IN ('completed', 'failed')"
+        "WHERE executed_at IS NOT NULL"
     )
     return {row[:2]: row[2:] for row in rows}
 
@@ -462,7 +526,7 @@ def _asked_in_recorded_calls() -> Rows:
     rows = _select(
         "SELECT r.root_id, e.step_id FROM django_hookflow_stepexecution e "
         "JOIN django_hookflow_workflowrun r ON r.id = e.workflow_run_id "
-        "WHERE e.kind = 'call' AND e.status IN ('completed', 'failed')"
+        "WHERE e.kind = 'call' AND e.executed_at IS NOT NULL"
     )
     return {row: (Provider.asked[":".join(row)],) for row in rows}
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from typing import TypeAlias
 
+from django_hookflow import Compensation
 from django_hookflow import RetryPolicy
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import WorkflowError
@@ -63,6 +64,10 @@ class Stage(ABC):
         """Run the body of a step: write rows, and fail as often as told."""
 
     @abstractmethod
+    def undo(self, work: Work, result: Any) -> Any:
+        """Undo a step: write a row, and fail as often as told."""
+
+    @abstractmethod
     def poll(self, step: str, misses: int) -> Any:
         """The body of a poll: true after so many calls."""
 
@@ -108,9 +113,18 @@ class Work(Node):
 
     atomic: bool = False
     failures: int = 0
+    undo: str = ""  # when it has to be undone
+    undo_fails: int = 0  # so many times, or for good when below 0
 
     def perform(self, stage: Stage) -> list[Any]:
-        step = stage.ctx.step.options(retry=PATIENT, atomic=self.atomic)
+        undo = None
+        if self.undo:
+            undo = Compensation(
+                partial(stage.undo, self), when=self.undo, retry=PATIENT
+            )
+        step = stage.ctx.step.options(
+            retry=PATIENT, atomic=self.atomic, compensate=undo
+        )
         return [
             step.run(
                 self.id,
@@ -295,7 +309,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 # How often each is written.
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
-    "stumble", "until", "fatal", "call", "invoke", "poll",
+    "stumble", "until", "fatal", "call", "invoke", "poll", "saga",
 )  # fmt: skip
 
 
@@ -328,6 +342,15 @@ class Author:
             name,
             atomic=self.choices.chance(50),
             failures=max(0, self.choices.below(5) - 2),
+        )
+
+    def _saga(self, name: str, depth: int) -> Node:
+        return Work(
+            name,
+            atomic=self.choices.chance(30),
+            failures=max(0, self.choices.below(5) - 2),
+            undo=self.choices.pick(("completed", "completed", "attempted")),
+            undo_fails=self.choices.pick((0, 0, 0, 1, 2, -1)),
         )
 
     def _poll(self, name: str, depth: int) -> Node:

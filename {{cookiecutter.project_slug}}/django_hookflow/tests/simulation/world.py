@@ -20,6 +20,7 @@ from django.db import OperationalError
 from django.db import connection
 from django.db import transaction
 
+from django_hookflow import cancel_run
 from django_hookflow import clock
 from django_hookflow import send_event
 from django_hookflow import stopping
@@ -27,6 +28,7 @@ from django_hookflow import workflow
 from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import RunNotFound
+from django_hookflow.exceptions import RunNotOpen
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -56,6 +58,7 @@ from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Stage
 from django_hookflow.tests.simulation.programs import Tell
 from django_hookflow.tests.simulation.programs import Wait
+from django_hookflow.tests.simulation.programs import Work
 from django_hookflow.tests.simulation.programs import perform
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows.context import WorkflowContext
@@ -97,6 +100,7 @@ class Notes:
     told: dict[str, int] = field(default_factory=dict)
     moments: Iterator[int] = field(default_factory=lambda: count(1))
     triggered: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
     # By run: deliveries that died or fell asleep, and writes that failed.
     interrupted: Counter[str] = field(default_factory=Counter)
     unwritten: Counter[str] = field(default_factory=Counter)
@@ -369,6 +373,14 @@ class World:
         except AlreadyReplayed as error:
             self.say(f"   {error}")
 
+    def _cancel(self, run_id: str) -> None:
+        try:
+            cancel_run(run_id)
+        except RunNotOpen as error:
+            self.say(f"   {error}")
+        else:
+            self.notes.cancelled.add(run_id)
+
     def _sweep(self) -> None:
         swept = maintenance.sweep()
         self.say(f"   {swept} swept")
@@ -468,6 +480,9 @@ class World:
             jobs += self._plan_queue(self.crowd - 1)
         if self.choices.chance(10):
             jobs.append(partial(self.deploy))
+        if self.choices.chance(30):
+            number = 1 + self.choices.below(len(self.programs) - 1)
+            jobs.append(partial(self._cancel, f"run-{number}"))
         for number in range(self.choices.below(6)):
             job = self._plan_event(f"event-{number}")
             jobs += [job] * (1 + self.choices.chance(30))
@@ -547,6 +562,23 @@ class Pass(Stage):
             raise ConnectionError(f"{step} is not there yet")
         return f"{step} done"
 
+    def undo(self, work: Work, result: Any) -> str:
+        step = f"{work.id}~undo"
+        expected = (None, f"{work.id} done")
+        entry = self._entry(work.id)
+        if entry is None or entry.status == "compensated":
+            raise Violation(f"{self.ctx.run_id} undid {work.id} again")
+        if result != expected[entry.status == "completed"]:
+            raise Violation(f"{work.id} was undone with {result}")
+        self._begin(step, atomic=False)
+        self._write(step)
+        self._boundary(f"in {step}", atomic=False)
+        if work.undo_fails < 0:
+            raise KeyError(f"{work.id} cannot be undone")
+        if self.world.notes.tried[self.ctx.run_id, step] <= work.undo_fails:
+            raise ConnectionError(f"{work.id} cannot be undone yet")
+        return f"{work.id} undone"
+
     def poll(self, step: str, misses: int) -> str | None:
         self._begin(step, atomic=False)
         self._boundary(f"in {step}", atomic=False)
@@ -602,6 +634,11 @@ class Pass(Stage):
     def _begin(self, step: str, atomic: bool) -> None:
         """The moment in which a step that is recorded must not begin."""
         entry = self._entry(step)
+        rolls_back = self._rolls_back()
+        if self.world.is_exact and rolls_back != step.endswith("~undo"):
+            raise Violation(
+                f"{self.ctx.run_id} began {step}, rolled back: {rolls_back}"
+            )
         if self.world.is_exact and entry and entry.status in RECORDED:
             raise Violation(
                 f"{self.ctx.run_id} began {step} again after it was recorded"
@@ -638,6 +675,12 @@ class Pass(Stage):
             return StepExecution.objects.filter(
                 workflow_run__run_id=self.ctx.run_id, step_id=step
             ).first()
+
+    def _rolls_back(self) -> bool:
+        with unseen():
+            return WorkflowRun.objects.filter(
+                run_id=self.ctx.run_id, status="compensating"
+            ).exists()
 
     def _ended_before(self, step: str) -> bool:
         """Whether a run that this one replays has recorded a step.
