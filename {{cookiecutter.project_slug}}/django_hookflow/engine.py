@@ -73,7 +73,7 @@ def _advance(delivery: Delivery, lease: str) -> Advance:
     if not isinstance(claim, Claim):
         return claim
     try:
-        workflow = get_workflow(claim.run.workflow_id)
+        workflow = get_workflow(claim.run.workflow_id, claim.run.version)
     except WorkflowNotFound as unknown:
         is_news = WorkflowPersistence.park(claim.run, Failure.of(unknown))
         announce(signals.run_parked, claim.run, error=unknown, is_news=is_news)

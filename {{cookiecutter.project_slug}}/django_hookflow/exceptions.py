@@ -7,7 +7,7 @@
     │   │   └── StepTimeout          a step was not satisfied in time
     │   ├── PermanentError           raise it in a step: do not retry
     │   ├── RetryableError           raise it in a step: do retry
-    │   ├── WorkflowNotFound         no such workflow is registered
+    │   ├── WorkflowNotFound         no such workflow, or version of it
     │   ├── RunNotFound              no such run
     │   ├── RunConflict              the run_id belongs to another run
     │   ├── EventConflict            the event_id was sent to another address
@@ -86,10 +86,25 @@ class RetryableError(HookflowError):
 
 
 class WorkflowNotFound(HookflowError, LookupError):
-    """No workflow is registered with this id."""
+    """No workflow is registered with this id, or not in this version."""
 
-    def __init__(self, workflow_id: str, known: Iterable[str]) -> None:
+    def __init__(
+        self,
+        workflow_id: str,
+        known: Iterable[str],
+        version: int | None = None,
+        versions: Iterable[int] = (),
+    ) -> None:
         self.workflow_id = workflow_id
+        self.version = version
+        deployed = ", ".join(map(str, sorted(versions)))
+        if deployed:
+            super().__init__(
+                f"Workflow {workflow_id!r} has no version {version!r} here. "
+                f"Deployed are: {deployed}. Keep the code of a version beside "
+                "the newer ones until its last run has ended."
+            )
+            return
         close = get_close_matches(workflow_id, list(known), n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(

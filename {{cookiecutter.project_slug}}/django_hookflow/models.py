@@ -35,6 +35,8 @@ class WorkflowRun(models.Model):
 
     run_id = models.CharField(max_length=255)
     workflow_id = models.CharField(max_length=255)
+    # Of its workflow: the one that it began with.
+    version = models.PositiveIntegerField(default=1)
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
     # The failed run that this one goes on for.

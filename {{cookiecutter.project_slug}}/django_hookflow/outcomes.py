@@ -22,6 +22,7 @@ class Start:
 
     step_id: str
     workflow_id: str
+    version: int
     data: str  # JSON text
 
 

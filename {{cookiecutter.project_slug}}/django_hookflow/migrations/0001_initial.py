@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('run_id', models.CharField(max_length=255)),
                 ('workflow_id', models.CharField(max_length=255)),
+                ('version', models.PositiveIntegerField(default=1)),
                 ('root_id', models.CharField(max_length=255)),
                 ('parent_step', models.CharField(blank=True, default='', max_length=255)),
                 ('depth', models.PositiveSmallIntegerField(default=0)),

@@ -66,5 +66,6 @@ def _new_run(
     return WorkflowPersistence.new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,
+        version=workflow.version,
         data=json.loads(text),
     )

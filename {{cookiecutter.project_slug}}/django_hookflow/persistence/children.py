@@ -47,6 +47,7 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
     child = runs.new_run(
         run_id=database.new_token(),
         workflow_id=start.workflow_id,
+        version=earlier.version if earlier else start.version,
         data=data,
         origin=earlier,
     )

@@ -49,6 +49,7 @@ def retry(key: int) -> WorkflowRun:
         run = runs.new_run(
             run_id=database.new_token(),
             workflow_id=failed.workflow_id,
+            version=failed.version,
             data=failed.data,
             origin=failed,
         )

@@ -60,6 +60,7 @@ def new_run(
     *,
     run_id: str,
     workflow_id: str,
+    version: int,
     data: Any,
     origin: WorkflowRun | None = None,
 ) -> WorkflowRun:
@@ -71,6 +72,7 @@ def new_run(
     return WorkflowRun(
         run_id=run_id,
         workflow_id=workflow_id,
+        version=version,
         root_id=origin.root_id if origin else run_id,
         origin=origin,
         data=data,

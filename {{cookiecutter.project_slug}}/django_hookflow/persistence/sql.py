@@ -29,6 +29,7 @@ STEPS = "django_hookflow_stepexecution"
 RUN_COLUMNS = (
     "run_id",
     "workflow_id",
+    "version",
     "root_id",
     "origin_id",
     "parent_id",

@@ -28,6 +28,8 @@ class Invocable(Protocol):
     @property
     def workflow_id(self) -> str: ...
 
+    version: int
+
 
 class InvokeStep(Step):
     """Waits for a run of its own, which begins in the same commit."""
@@ -83,7 +85,12 @@ class InvokeStep(Step):
                 "should stop it.",
             )
         text = dumps(self.data or {}, f"The data of step {self.step_id!r}")
-        return Start(step_id=self.step_id, workflow_id=workflow_id, data=text)
+        return Start(
+            step_id=self.step_id,
+            workflow_id=workflow_id,
+            version=self.workflow.version,
+            data=text,
+        )
 
     def deleted(self) -> Failure:
         return Failure(

@@ -297,7 +297,8 @@ def test_two_workflows_of_one_id_are_refused() -> None:
         f"Two workflows are called 'noop': {__name__}.noop {here} and "
         f"{__name__}.{name} {here}. Give the one that has no runs yet "
         "another id, for example "
-        '@workflow(workflow_id="test_trigger-noop").'
+        '@workflow(workflow_id="test_trigger-noop"), or, if it is to follow '
+        "the other, another version: version=2."
     )
 
 
