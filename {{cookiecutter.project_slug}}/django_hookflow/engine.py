@@ -26,6 +26,7 @@ from django_hookflow.heartbeat import give_back
 from django_hookflow.journal import Failure
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
+from django_hookflow.outcomes import NotYet
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Raised
@@ -133,6 +134,8 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         last = claim.journal.last_recorded
         return Raised(WorkerCrashed(run.crashes, last))
     started_at = run.started_at or clock.now()
+    if started_at > clock.now():
+        return NotYet(started_at)
     budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
     session = Session(
         journal=claim.journal,
@@ -158,6 +161,8 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     ctx = WorkflowContext(
         run_id=run.run_id,
         workflow_id=run.workflow_id,
+        version=run.version,
+        owner=run.owner,
         data=data,
         started_at=started_at,
         step=StepManager(session),

@@ -124,12 +124,12 @@ class RunNotFound(HookflowError, LookupError):
 
 
 class RunConflict(HookflowError):
-    """The run_id belongs to a run with another workflow or other data."""
+    """The run_id is that of a run with another workflow, data or owner."""
 
     def __init__(self, run_id: str, what: str) -> None:
         super().__init__(
             f"Run {run_id!r} already exists with {what}. "
-            "Use another run_id, or the same workflow and data."
+            "Use another run_id, or the same workflow, data and owner."
         )
 
 

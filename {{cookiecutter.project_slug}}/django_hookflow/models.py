@@ -37,6 +37,8 @@ class WorkflowRun(models.Model):
     workflow_id = models.CharField(max_length=255)
     # Of its workflow: the one that it began with.
     version = models.PositiveIntegerField(default=1)
+    # Whose run it is: the key of a user, as text; empty is none.
+    owner = models.CharField(max_length=255, blank=True, default="")
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
     # The failed run that this one goes on for.
@@ -113,6 +115,7 @@ class WorkflowRun(models.Model):
             models.Index(fields=["-created_at", "-id"]),
             models.Index(fields=["workflow_id", "status"]),
             models.Index(fields=["status", "completed_at"]),
+            models.Index(name="hookflow_of_owner", fields=["owner", "-id"]),
             models.Index(
                 name="hookflow_overdue",
                 fields=["sweep_at"],

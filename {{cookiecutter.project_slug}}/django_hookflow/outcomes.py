@@ -45,6 +45,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """A message came before the run was due to begin."""
+
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutOfBudget:
     """There are more steps; the next delivery goes on with them."""
 
@@ -54,7 +61,9 @@ class Cancelled:
     """The run was to be cancelled before its function was called."""
 
 
-Outcome: TypeAlias = Returned | Raised | Waiting | OutOfBudget | Cancelled
+Outcome: TypeAlias = (
+    Returned | Raised | Waiting | NotYet | OutOfBudget | Cancelled
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Failure
 from django_hookflow.outcomes import Cancelled
+from django_hookflow.outcomes import NotYet
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Raised
@@ -53,6 +54,8 @@ def _verdict(
                 failure=entry.failure,
                 starts=starts,
             )
+        case NotYet(due):
+            return Verdict(status=RunStatus.WAITING, wake_at=due)
         case OutOfBudget():
             return Verdict(status=RunStatus.WAITING, wake_at=now)
         case Cancelled():

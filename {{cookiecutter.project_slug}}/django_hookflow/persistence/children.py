@@ -48,6 +48,7 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
         run_id=database.new_token(),
         workflow_id=start.workflow_id,
         version=earlier.version if earlier else start.version,
+        owner=parent.owner,
         data=data,
         origin=earlier,
     )

@@ -50,6 +50,7 @@ def retry(key: int) -> WorkflowRun:
             run_id=database.new_token(),
             workflow_id=failed.workflow_id,
             version=failed.version,
+            owner=failed.owner,
             data=failed.data,
             origin=failed,
         )

@@ -38,6 +38,7 @@ from django_hookflow.states import StepStatus
 FIELDS = ("id", *sql.RUN_COLUMNS)
 TIMES = [name for name in FIELDS if name in sql.TIMES]
 DATA = sql.RUN_COLUMNS.index("data")
+NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
 STATUSES = {status.value: status for status in StepStatus}
 
@@ -61,24 +62,28 @@ def new_run(
     run_id: str,
     workflow_id: str,
     version: int,
+    owner: str,
     data: Any,
     origin: WorkflowRun | None = None,
+    delay: timedelta = NO_DELAY,
 ) -> WorkflowRun:
-    """Return a run that is due now, not written yet.
+    """Return a run that is due after a delay, not written yet.
 
     `origin`: the failed run that it goes on for.
     """
     now = clock.now()
+    due = clock.later(now, delay)
     return WorkflowRun(
         run_id=run_id,
         workflow_id=workflow_id,
         version=version,
+        owner=owner,
         root_id=origin.root_id if origin else run_id,
         origin=origin,
         data=data,
         wake_token=database.new_token(),
-        wake_at=now,
-        sweep_at=database.overdue_after(now),
+        wake_at=due,
+        sweep_at=database.overdue_after(due),
         trace=tracing.carried(),
         created_at=now,
     )

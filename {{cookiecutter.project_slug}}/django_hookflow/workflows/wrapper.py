@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Protocol
 
+from django_hookflow.clock import Duration
 from django_hookflow.names import is_name
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.retry import checked_policy
@@ -98,7 +99,12 @@ class WorkflowWrapper:
         return self.function(ctx)
 
     def trigger(
-        self, data: dict[str, Any] | None = None, run_id: str | None = None
+        self,
+        data: dict[str, Any] | None = None,
+        run_id: str | None = None,
+        *,
+        delay: Duration = 0,
+        owner: object = None,
     ) -> str:
         """Start a run of this version and return its id at once.
 
@@ -107,6 +113,8 @@ class WorkflowWrapper:
         same run; with other data it raises RunConflict. `data` must be plain
         or of a type the journal knows, else SerializationError. QStash being
         slow or away does not fail it: the sweeper sends what could not be.
+        `delay`: seconds, a timedelta or text such as "7d" until it begins.
+        `owner`: a saved user, kept by its key as text, or a text.
         """
         # The one import that points up: authors call workflows, and what
         # runs them stands above everything that authors touch.
@@ -114,7 +122,9 @@ class WorkflowWrapper:
 
         if self.deprecated:
             self._warn()
-        return trigger(self, data=data, run_id=run_id)
+        return trigger(
+            self, data=data, run_id=run_id, delay=delay, owner=owner
+        )
 
     def _warn(self) -> None:
         text = (

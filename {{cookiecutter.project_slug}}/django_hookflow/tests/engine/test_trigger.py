@@ -58,7 +58,7 @@ def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
 
     assert str(caught.value) == (
         "Run 'order-1' already exists with other data. Use another run_id, "
-        "or the same workflow and data."
+        "or the same workflow, data and owner."
     )
 
 
