@@ -8,6 +8,7 @@ What else can be done to runs is in operations/.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow import clock
@@ -19,11 +20,14 @@ from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import OutcomeRefused
+from django_hookflow.exceptions import RunTimeout
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
 from django_hookflow.heartbeat import give_back
 from django_hookflow.journal import Failure
+from django_hookflow.journal import Journal
+from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import NotYet
@@ -109,6 +113,7 @@ def _commit(
             status=RunStatus(run.status),
             attempts=run.attempts,
             requested=Request(run.requested),
+            deadline=run.deadline_at,
         )
         verdict = settle(state, outcome, workflow.retry, clock.now())
         try:
@@ -128,22 +133,17 @@ def _commit(
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     run = claim.run
-    if run.requested == Request.CANCEL:
-        return Cancelled()
-    if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
-        last = claim.journal.last_recorded
-        return Raised(WorkerCrashed(run.crashes, last))
+    over = _over(run, claim.journal)
+    if over is not None:
+        return over
     started_at = run.started_at or clock.now()
-    if started_at > clock.now():
-        return NotYet(started_at)
-    budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
     session = Session(
         journal=claim.journal,
         recorder=WorkflowPersistence.recorder(run),
         policy=workflow.retry,
         idempotency_root=run.root_id,
         depth=run.depth,
-        deadline=clock.now() + budget,
+        deadline=_end_of_budget(run),
         crashes=run.crashes,
         now=started_at,
         work=work,
@@ -169,3 +169,24 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         _session=session,
     )
     return replay(workflow.function, ctx, session)
+
+
+def _over(run: WorkflowRun, journal: Journal) -> Outcome | None:
+    """Return the outcome of a run whose function is not to be called."""
+    now = clock.now()
+    if run.requested == Request.CANCEL:
+        return Cancelled()
+    if run.deadline_at is not None and now >= run.deadline_at:
+        return Raised(RunTimeout(run.deadline_at))
+    if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
+        return Raised(WorkerCrashed(run.crashes, journal.last_recorded))
+    if run.started_at is not None and run.started_at > now:
+        return NotYet(run.started_at)
+    return None
+
+
+def _end_of_budget(run: WorkflowRun) -> datetime:
+    """Return when this delivery begins no more steps."""
+    budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
+    end = clock.now() + budget
+    return min(end, run.deadline_at) if run.deadline_at else end

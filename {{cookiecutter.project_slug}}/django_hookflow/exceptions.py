@@ -14,6 +14,7 @@
     │   ├── AlreadyReplayed          the dead letter has been replayed
     │   ├── SerializationError       a value does not fit the journal
     │   ├── MisusedStep              the workflow function breaks a rule
+    │   ├── RunTimeout               the run did not end in time
     │   ├── WorkerCrashed            the run kills its workers
     │   ├── OutcomeRefused           the database does not take an outcome
     │   ├── TransportError           a message could not be sent
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from datetime import datetime
 from difflib import get_close_matches
 
 # QStash does not try again after this status:
@@ -176,6 +178,17 @@ class MisusedStep(HookflowError):
     def __init__(self, step_id: str, problem: str, cure: str) -> None:
         self.step_id = step_id
         super().__init__(f"Step {step_id!r} {problem}. {cure}")
+
+
+class RunTimeout(HookflowError):
+    """The run had not ended when the timeout of its workflow was over."""
+
+    def __init__(self, deadline: datetime) -> None:
+        super().__init__(
+            f"The run had not ended at {deadline:%Y-%m-%d %H:%M:%S} UTC, when "
+            "the timeout of its workflow was over. Replay its dead letter, "
+            "which has as long again, or give the workflow a longer timeout."
+        )
 
 
 class WorkerCrashed(HookflowError):

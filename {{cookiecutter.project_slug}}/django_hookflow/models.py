@@ -11,6 +11,7 @@ from typing import ClassVar
 from typing import Self
 
 from django.db import models
+from django.db.models import F
 from django.db.models import Q
 
 from django_hookflow.dlq import DeadLetterEntry
@@ -26,6 +27,9 @@ from django_hookflow.states import StepStatus
 
 # Statuses of a step whose column `executed_at` is NULL.
 NOT_YET = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
+
+# A run that waits until it is woken, or its deadline ends it.
+ENDLESS = Q(wake_at=None) | Q(wake_at=F("deadline_at"))
 
 __all__ = ["DeadLetterEntry", "Event", "StepExecution", "WorkflowRun"]
 
@@ -68,6 +72,8 @@ class WorkflowRun(models.Model):
     wake_token = models.CharField(max_length=32)
     # When that message is due; null while none is.
     wake_at = models.DateTimeField(null=True, blank=True)
+    # When it fails if it has not ended; null is never.
+    deadline_at = models.DateTimeField(null=True, blank=True)
     # Names the delivery that may write; empty while there is none.
     lease_token = models.CharField(max_length=32, blank=True, default="")
     # Until when no other delivery may take over.
@@ -130,7 +136,7 @@ class WorkflowRun(models.Model):
             models.Index(
                 name="hookflow_timeless",
                 fields=["claimed_at"],
-                condition=Q(status=RunStatus.WAITING, wake_at=None),
+                condition=Q(ENDLESS, status=RunStatus.WAITING),
             ),
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from datetime import timedelta
 from typing import TypeAlias
 
 from django_hookflow.journal import Entry
@@ -23,6 +24,7 @@ class Start:
     step_id: str
     workflow_id: str
     version: int
+    timeout: timedelta | None  # how long it may last; None is for ever
     data: str  # JSON text
 
 
@@ -73,6 +75,7 @@ class State:
     status: RunStatus
     attempts: int  # failures outside steps since one was recorded
     requested: Request
+    deadline: datetime | None = None  # when it fails; None is never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow.exceptions import OutcomeRefused
+from django_hookflow.exceptions import RunTimeout
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Failure
@@ -25,17 +27,25 @@ from django_hookflow.states import RunStatus
 
 # A failed step has had its retries, and is recorded: it cannot change. What
 # kills its workers is not asked for a policy, which may be why.
-FINAL = (WorkflowError, WorkerCrashed, OutcomeRefused)
+FINAL = (WorkflowError, RunTimeout, WorkerCrashed, OutcomeRefused)
 
 
 def settle(
     state: State, outcome: Outcome, policy: RetryPolicy, now: datetime
 ) -> Verdict:
-    """Return the verdict over an outcome: NEXT allows its status."""
+    """Return the verdict over an outcome: NEXT allows its status.
+
+    A run that waits is woken at its deadline, if nothing is due before.
+    """
     verdict = _verdict(state, outcome, policy, now)
     # What is to be cancelled has come as far as it gets, unless it is done.
     if state.requested == Request.CANCEL and not isinstance(outcome, Returned):
         verdict = Verdict(status=RunStatus.CANCELLED, failure=verdict.failure)
+    if state.deadline and verdict.status == RunStatus.WAITING:
+        verdict = replace(
+            verdict,
+            wake_at=min(verdict.wake_at or state.deadline, state.deadline),
+        )
     assert verdict.status in NEXT[state.status], (state, verdict)
     return verdict
 

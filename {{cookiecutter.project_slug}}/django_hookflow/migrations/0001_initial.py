@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ('error_step', models.CharField(blank=True, default='', max_length=255)),
                 ('wake_token', models.CharField(max_length=32)),
                 ('wake_at', models.DateTimeField(blank=True, null=True)),
+                ('deadline_at', models.DateTimeField(blank=True, null=True)),
                 ('lease_token', models.CharField(blank=True, default='', max_length=32)),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
                 ('sweep_at', models.DateTimeField(blank=True, null=True)),
@@ -50,7 +51,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-created_at', '-id'),
-                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(('status', 'waiting'), ('wake_at', None)), fields=['claimed_at'], name='hookflow_timeless')],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(models.Q(('wake_at', None), ('wake_at', models.F('deadline_at')), _connector='OR'), ('status', 'waiting')), fields=['claimed_at'], name='hookflow_timeless')],
                 'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id'), models.UniqueConstraint(condition=models.Q(('parent__isnull', False)), fields=('parent', 'parent_step'), name='hookflow_one_child_per_step')],
             },
         ),

@@ -84,6 +84,7 @@ def _new_run(
         owner=_checked_owner(owner),
         data=json.loads(text),
         delay=clock.checked("delay", delay),
+        timeout=workflow.timeout,
     )
 
 

@@ -51,6 +51,7 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
         owner=parent.owner,
         data=data,
         origin=earlier,
+        timeout=start.timeout,
     )
     child.parent, child.parent_step = parent, start.step_id
     child.depth = parent.depth + 1

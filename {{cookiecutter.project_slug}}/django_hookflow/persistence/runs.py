@@ -66,10 +66,12 @@ def new_run(
     data: Any,
     origin: WorkflowRun | None = None,
     delay: timedelta = NO_DELAY,
+    timeout: timedelta | None = None,
 ) -> WorkflowRun:
     """Return a run that is due after a delay, not written yet.
 
-    `origin`: the failed run that it goes on for.
+    `origin`: the failed run that it goes on for. `timeout`: how long it may
+    last from when it is due; None is for ever.
     """
     now = clock.now()
     due = clock.later(now, delay)
@@ -83,6 +85,7 @@ def new_run(
         data=data,
         wake_token=database.new_token(),
         wake_at=due,
+        deadline_at=None if timeout is None else clock.later(due, timeout),
         sweep_at=database.overdue_after(due),
         trace=tracing.carried(),
         created_at=now,

@@ -44,6 +44,7 @@ RUN_COLUMNS = (
     "error_step",
     "wake_token",
     "wake_at",
+    "deadline_at",
     "lease_token",
     "lease_until",
     "sweep_at",

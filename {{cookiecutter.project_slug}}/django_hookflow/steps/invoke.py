@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from typing import ClassVar
 from typing import Protocol
@@ -29,6 +30,7 @@ class Invocable(Protocol):
     def workflow_id(self) -> str: ...
 
     version: int
+    timeout: timedelta | None
 
 
 class InvokeStep(Step):
@@ -89,6 +91,7 @@ class InvokeStep(Step):
             step_id=self.step_id,
             workflow_id=workflow_id,
             version=self.workflow.version,
+            timeout=self.workflow.timeout,
             data=text,
         )
 

@@ -9,9 +9,11 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from typing import Protocol
 
+from django_hookflow import clock
 from django_hookflow.clock import Duration
 from django_hookflow.names import is_name
 from django_hookflow.retry import RetryPolicy
@@ -35,6 +37,7 @@ class WorkflowInfo:
 
     name: str  # its workflow_id
     version: int
+    timeout: timedelta | None  # how long a run may last; None is for ever
     deprecated: bool
 
 
@@ -56,6 +59,7 @@ class WorkflowWrapper:
         retry: RetryPolicy | None = None,
         *,
         version: int = 1,
+        timeout: Duration | None = None,
         deprecated: bool = False,
     ) -> None:
         _refuse_what_is_no_workflow(function)
@@ -66,6 +70,11 @@ class WorkflowWrapper:
         )
         self.retry = checked_policy(retry) or RetryPolicy()
         self.version = _checked_version(version)
+        self.timeout = (
+            None
+            if timeout is None
+            else clock.checked("timeout", timeout, least=1)
+        )
         self.deprecated = deprecated
 
     @property
@@ -73,6 +82,7 @@ class WorkflowWrapper:
         return WorkflowInfo(
             name=self.workflow_id,
             version=self.version,
+            timeout=self.timeout,
             deprecated=self.deprecated,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -204,14 +205,19 @@ def test_a_deprecated_version_still_runs_and_warns(
 
 
 def test_what_there_is_can_be_listed() -> None:
-    version(2)
+    version(2, timeout="24h")
     version(1, deprecated=True)
 
     infos = [info for info in get_workflow_infos() if info.name == "bill"]
 
     assert infos == [
-        WorkflowInfo(name="bill", version=1, deprecated=True),
-        WorkflowInfo(name="bill", version=2, deprecated=False),
+        WorkflowInfo(name="bill", version=1, timeout=None, deprecated=True),
+        WorkflowInfo(
+            name="bill",
+            version=2,
+            timeout=timedelta(days=1),
+            deprecated=False,
+        ),
     ]
 
 
