@@ -139,9 +139,9 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     # The run's own fields come first, then those of the engine.
     fieldsets = (
         (None, {"fields": (
-            "workflow_id", "run_id", "belongs_to", "invoked", "status",
-            "error", "created", "completed", "took", "next_message", "input",
-            "output",
+            "workflow_id", "version", "run_id", "owner", "belongs_to",
+            "invoked", "status", "error", "created", "completed", "took",
+            "next_message", "deadline", "input", "output",
         )}),
         ("Machinery", {"classes": ("collapse",), "fields": (
             "root_id", "depth", "requested", "error_step", "deliveries",
@@ -151,8 +151,8 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     )  # fmt: skip
     readonly_fields = (
         "belongs_to", "invoked", "error", "created", "completed", "took",
-        "next_message", "input", "output", "started", "claimed", "leased",
-        "swept",
+        "next_message", "deadline", "input", "output", "started", "claimed",
+        "leased", "swept",
     )  # fmt: skip
 
     @admin.display(ordering="created_at")
@@ -175,6 +175,9 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(ordering="wake_at")
     def next_message(self, run: WorkflowRun) -> str:
         return moment(run.wake_at)
+
+    def deadline(self, run: WorkflowRun) -> str:
+        return moment(run.deadline_at)
 
     def belongs_to(self, run: WorkflowRun) -> str:
         """Show the run that waits for it, and the one that it continues."""

@@ -58,6 +58,34 @@ def duration(value: Duration) -> timedelta:
     return timedelta(seconds=value)
 
 
+def checked(what: str, value: Duration, least: float = 0) -> timedelta:
+    """Return a duration of `least` seconds or more, or raise ValueError.
+
+    The error names it as `what`. It ends before the year 10000.
+    """
+    try:
+        length = duration(value)
+        now() + length
+        is_right = length >= timedelta(seconds=least)
+    except (TypeError, ValueError, OverflowError):
+        is_right = False
+    if not is_right:
+        raise ValueError(
+            f"Invalid {what} {value!r}, expected {least:g} seconds or more, "
+            'as a number, a timedelta, or text such as "30s", "5m", "1h" or '
+            '"7d", that end before the year 10000.'
+        )
+    return length
+
+
+def later(moment: datetime, length: timedelta) -> datetime:
+    """Return the time so long after another; at most the end of all time."""
+    try:
+        return moment + length
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
 def _parse(text: str) -> timedelta:
     parts = DURATION.findall(text)
     if not parts or "".join(map("".join, parts)) != text:

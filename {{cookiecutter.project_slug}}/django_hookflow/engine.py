@@ -8,6 +8,8 @@ What else can be done to runs is in operations/.
 from __future__ import annotations
 
 import json
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow import clock
@@ -19,6 +21,7 @@ from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import OutcomeRefused
+from django_hookflow.exceptions import RunTimeout
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.heartbeat import beating
@@ -27,6 +30,7 @@ from django_hookflow.journal import Failure
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
+from django_hookflow.outcomes import NotYet
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Raised
@@ -54,6 +58,8 @@ from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.registry import get_workflow
 from django_hookflow.workflows.wrapper import WorkflowWrapper
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+
 
 def advance(delivery: Delivery) -> Advance:
     """Move the run that a message is for as far as it goes.
@@ -75,7 +81,7 @@ def _advance(delivery: Delivery, lease: str) -> Advance:
     if not isinstance(claim, Claim):
         return claim
     try:
-        workflow = get_workflow(claim.run.workflow_id)
+        workflow = get_workflow(claim.run.workflow_id, claim.run.version)
     except WorkflowNotFound as unknown:
         is_news = WorkflowPersistence.park(claim.run, Failure.of(unknown))
         announce(signals.run_parked, claim.run, error=unknown, is_news=is_news)
@@ -112,6 +118,7 @@ def _commit(
             requested=Request(run.requested),
             has_undo=bool(claim.journal.to_undo()),
             failure=_why(run),
+            deadline=run.deadline_at,
         )
         verdict = settle(state, outcome, workflow.retry, clock.now())
         try:
@@ -130,14 +137,20 @@ def _commit(
 
 
 def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
-    run = claim.run
+    run, now = claim.run, clock.now()
     rolls_back = run.status == RunStatus.COMPENSATING
     if run.requested == Request.CANCEL and not rolls_back:
         return Cancelled()
+    # A rollback has no deadline.
+    must_end_at = (not rolls_back and run.deadline_at) or NEVER
+    if now >= must_end_at:
+        return Raised(RunTimeout(must_end_at))
     if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:
         last = claim.journal.last_recorded
         return Raised(WorkerCrashed(run.crashes, last))
-    started_at = run.started_at or clock.now()
+    if run.started_at is not None and run.started_at > now:
+        return NotYet(run.started_at)
+    started_at = run.started_at or now
     budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
     session = Session(
         journal=claim.journal,
@@ -145,7 +158,7 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         policy=workflow.retry,
         idempotency_root=run.root_id,
         depth=run.depth,
-        deadline=clock.now() + budget,
+        deadline=min(now + budget, must_end_at),
         crashes=run.crashes,
         now=started_at,
         work=work,
@@ -163,6 +176,8 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     ctx = WorkflowContext(
         run_id=run.run_id,
         workflow_id=run.workflow_id,
+        version=run.version,
+        owner=run.owner,
         data=data,
         started_at=started_at,
         step=StepManager(session),

@@ -7,13 +7,14 @@
     │   │   └── StepTimeout          a step was not satisfied in time
     │   ├── PermanentError           raise it in a step: do not retry
     │   ├── RetryableError           raise it in a step: do retry
-    │   ├── WorkflowNotFound         no such workflow is registered
+    │   ├── WorkflowNotFound         no such workflow, or version of it
     │   ├── RunNotFound              no such run
     │   ├── RunConflict              the run_id belongs to another run
     │   ├── EventConflict            the event_id was sent to another address
     │   ├── AlreadyReplayed          the dead letter has been replayed
     │   ├── SerializationError       a value does not fit the journal
     │   ├── MisusedStep              the workflow function breaks a rule
+    │   ├── RunTimeout               the run did not end in time
     │   ├── WorkerCrashed            the run kills its workers
     │   ├── OutcomeRefused           the database does not take an outcome
     │   ├── CompensationFailed       some steps could not be undone
@@ -36,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from datetime import datetime
 from difflib import get_close_matches
 
 # QStash does not try again after this status:
@@ -90,10 +92,25 @@ class RetryableError(HookflowError):
 
 
 class WorkflowNotFound(HookflowError, LookupError):
-    """No workflow is registered with this id."""
+    """No workflow is registered with this id, or not in this version."""
 
-    def __init__(self, workflow_id: str, known: Iterable[str]) -> None:
+    def __init__(
+        self,
+        workflow_id: str,
+        known: Iterable[str],
+        version: int | None = None,
+        versions: Iterable[int] = (),
+    ) -> None:
         self.workflow_id = workflow_id
+        self.version = version
+        deployed = ", ".join(map(str, sorted(versions)))
+        if deployed:
+            super().__init__(
+                f"Workflow {workflow_id!r} has no version {version!r} here. "
+                f"Deployed are: {deployed}. Keep the code of a version beside "
+                "the newer ones until its last run has ended."
+            )
+            return
         close = get_close_matches(workflow_id, list(known), n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(
@@ -113,12 +130,12 @@ class RunNotFound(HookflowError, LookupError):
 
 
 class RunConflict(HookflowError):
-    """The run_id belongs to a run with another workflow or other data."""
+    """The run_id is that of a run with another workflow, data or owner."""
 
     def __init__(self, run_id: str, what: str) -> None:
         super().__init__(
             f"Run {run_id!r} already exists with {what}. "
-            "Use another run_id, or the same workflow and data."
+            "Use another run_id, or the same workflow, data and owner."
         )
 
 
@@ -165,6 +182,17 @@ class MisusedStep(HookflowError):
     def __init__(self, step_id: str, problem: str, cure: str) -> None:
         self.step_id = step_id
         super().__init__(f"Step {step_id!r} {problem}. {cure}")
+
+
+class RunTimeout(HookflowError):
+    """The run had not ended when the timeout of its workflow was over."""
+
+    def __init__(self, deadline: datetime) -> None:
+        super().__init__(
+            f"The run had not ended at {deadline:%Y-%m-%d %H:%M:%S} UTC, when "
+            "the timeout of its workflow was over. Replay its dead letter, "
+            "which has as long again, or give the workflow a longer timeout."
+        )
 
 
 class WorkerCrashed(HookflowError):

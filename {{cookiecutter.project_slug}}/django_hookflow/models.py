@@ -11,6 +11,7 @@ from typing import ClassVar
 from typing import Self
 
 from django.db import models
+from django.db.models import F
 from django.db.models import Q
 
 from django_hookflow.dlq import DeadLetterEntry
@@ -28,6 +29,9 @@ from django_hookflow.states import StepStatus
 # Statuses of a step whose column `executed_at` is NULL.
 NOT_YET = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
 
+# A run that waits until it is woken, or its deadline ends it.
+ENDLESS = Q(wake_at=None) | Q(wake_at=F("deadline_at"))
+
 __all__ = ["DeadLetterEntry", "Event", "StepExecution", "WorkflowRun"]
 
 
@@ -36,6 +40,10 @@ class WorkflowRun(models.Model):
 
     run_id = models.CharField(max_length=255)
     workflow_id = models.CharField(max_length=255)
+    # Of its workflow: the one that it began with.
+    version = models.PositiveIntegerField(default=1)
+    # Whose run it is: the key of a user, as text; empty is none.
+    owner = models.CharField(max_length=255, blank=True, default="")
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
     # The failed run that this one goes on for.
@@ -65,6 +73,8 @@ class WorkflowRun(models.Model):
     wake_token = models.CharField(max_length=32)
     # When that message is due; null while none is.
     wake_at = models.DateTimeField(null=True, blank=True)
+    # When it fails if it has not ended; null is never.
+    deadline_at = models.DateTimeField(null=True, blank=True)
     # Names the delivery that may write; empty while there is none.
     lease_token = models.CharField(max_length=40, blank=True, default="")
     # Until when no other delivery may take over.
@@ -112,6 +122,7 @@ class WorkflowRun(models.Model):
             models.Index(fields=["-created_at", "-id"]),
             models.Index(fields=["workflow_id", "status"]),
             models.Index(fields=["status", "completed_at"]),
+            models.Index(name="hookflow_of_owner", fields=["owner", "-id"]),
             models.Index(
                 name="hookflow_overdue",
                 fields=["sweep_at"],
@@ -126,7 +137,7 @@ class WorkflowRun(models.Model):
             models.Index(
                 name="hookflow_timeless",
                 fields=["claimed_at"],
-                condition=Q(status=RunStatus.WAITING, wake_at=None),
+                condition=Q(ENDLESS, status=RunStatus.WAITING),
             ),
         )
 

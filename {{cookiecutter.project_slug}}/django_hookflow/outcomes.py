@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from datetime import timedelta
 from typing import TypeAlias
 
 from django_hookflow.journal import Entry
@@ -22,6 +23,8 @@ class Start:
 
     step_id: str
     workflow_id: str
+    version: int
+    timeout: timedelta | None  # how long it may last; None is for ever
     data: str  # JSON text
 
 
@@ -44,6 +47,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """A message came before the run was due to begin."""
+
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutOfBudget:
     """There are more steps; the next delivery goes on with them."""
 
@@ -62,7 +72,7 @@ class RolledBack:
 
 
 Outcome: TypeAlias = (
-    Returned | Raised | Waiting | OutOfBudget | Cancelled | RolledBack
+    Returned | Raised | Waiting | NotYet | OutOfBudget | Cancelled | RolledBack
 )
 
 
@@ -75,6 +85,7 @@ class State:
     requested: Request
     has_undo: bool = False  # a step of it has to be undone
     failure: Failure | None = None  # why it is rolled back
+    deadline: datetime | None = None  # when it fails; None is never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

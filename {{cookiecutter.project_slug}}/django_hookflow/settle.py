@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow.exceptions import CompensationFailed
 from django_hookflow.exceptions import OutcomeRefused
+from django_hookflow.exceptions import RunTimeout
 from django_hookflow.exceptions import WorkerCrashed
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.journal import Failure
 from django_hookflow.outcomes import Cancelled
+from django_hookflow.outcomes import NotYet
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Raised
@@ -26,7 +29,7 @@ from django_hookflow.states import RunStatus
 
 # A failed step has had its retries, and is recorded: it cannot change. What
 # kills its workers is not asked for a policy, which may be why.
-FINAL = (WorkflowError, WorkerCrashed, OutcomeRefused)
+FINAL = (WorkflowError, RunTimeout, WorkerCrashed, OutcomeRefused)
 
 # A run that would end so is rolled back first, if it has something to undo.
 ENDS_IN_ROLLBACK = (RunStatus.FAILED, RunStatus.CANCELLED)
@@ -35,7 +38,10 @@ ENDS_IN_ROLLBACK = (RunStatus.FAILED, RunStatus.CANCELLED)
 def settle(
     state: State, outcome: Outcome, policy: RetryPolicy, now: datetime
 ) -> Verdict:
-    """Return the verdict over an outcome: NEXT allows its status."""
+    """Return the verdict over an outcome: NEXT allows its status.
+
+    A run that waits is woken at its deadline, if nothing is due before.
+    """
     verdict = _verdict(state, outcome, policy, now)
     if state.status == RunStatus.COMPENSATING:
         return verdict
@@ -47,6 +53,11 @@ def settle(
             status=RunStatus.COMPENSATING,
             wake_at=now,
             failure=verdict.failure,
+        )
+    if state.deadline and verdict.status == RunStatus.WAITING:
+        verdict = replace(
+            verdict,
+            wake_at=min(verdict.wake_at or state.deadline, state.deadline),
         )
     assert verdict.status in NEXT[state.status], (state, verdict)
     return verdict
@@ -68,18 +79,16 @@ def _verdict(
                 failure=state.failure if rolls_back else entry.failure,
                 starts=starts,
             )
+        case NotYet(due):
+            return Verdict(status=RunStatus.WAITING, wake_at=due)
         case OutOfBudget():
             return Verdict(status=waiting, wake_at=now, failure=state.failure)
         case Cancelled():
             return Verdict(status=RunStatus.CANCELLED)
         case RolledBack(undone, failed):
             return _after_rollback(state, undone, failed)
-        case Raised(error, has_recorded):  # pragma: no branch
-            if rolls_back:
-                said = f"{type(error).__name__}: {error}"
-                return _after_rollback(state, (), {"rollback": said})
-            before = 0 if has_recorded else state.attempts
-            return _after_error(error, before + 1, policy, now)
+        case Raised():  # pragma: no branch
+            return _after_error(state, outcome, policy, now)
 
 
 def _after_rollback(
@@ -94,8 +103,13 @@ def _after_rollback(
 
 
 def _after_error(
-    error: BaseException, attempts: int, policy: RetryPolicy, now: datetime
+    state: State, outcome: Raised, policy: RetryPolicy, now: datetime
 ) -> Verdict:
+    error = outcome.error
+    if state.status == RunStatus.COMPENSATING:
+        said = f"{type(error).__name__}: {error}"
+        return _after_rollback(state, (), {"rollback": said})
+    attempts = 1 + (0 if outcome.has_recorded else state.attempts)
     failure = Failure.of(error)
     delay = None
     if not isinstance(error, FINAL):

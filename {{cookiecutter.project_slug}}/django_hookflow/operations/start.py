@@ -8,8 +8,11 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 
+from django_hookflow import clock
 from django_hookflow import signals
+from django_hookflow.clock import Duration
 from django_hookflow.exceptions import RunConflict
 from django_hookflow.models import WorkflowRun
 from django_hookflow.names import checked_name
@@ -27,17 +30,21 @@ def trigger(
     *,
     data: dict[str, Any] | None = None,
     run_id: str | None = None,
+    delay: Duration = 0,
+    owner: object = None,
 ) -> str:
     """Write a run; its message is sent when the caller's transaction commits.
 
     Raises RunConflict when the id is that of another run.
     """
-    run = _new_run(workflow, data, run_id)
+    run = _new_run(workflow, data, run_id, delay, owner)
     existing = WorkflowPersistence.create(run)
     if existing is None:
         begin(run)
     elif existing.workflow_id != run.workflow_id:
         raise RunConflict(run.run_id, "another workflow")
+    elif existing.owner != run.owner:
+        raise RunConflict(run.run_id, "another owner")
     elif not is_same(existing.data, run.data):
         raise RunConflict(run.run_id, "other data")
     return run.run_id
@@ -48,11 +55,18 @@ def begin(run: WorkflowRun) -> None:
     transaction.on_commit(
         partial(announce, signals.run_triggered, run), using()
     )
-    send_after_commit([WorkflowPersistence.delivery_for(run, run.wake_token)])
+    due = run.wake_at if run.wake_at != run.created_at else None
+    send_after_commit(
+        [WorkflowPersistence.delivery_for(run, run.wake_token, due)]
+    )
 
 
 def _new_run(
-    workflow: WorkflowWrapper, data: dict[str, Any] | None, run_id: str | None
+    workflow: WorkflowWrapper,
+    data: dict[str, Any] | None,
+    run_id: str | None,
+    delay: Duration,
+    owner: object,
 ) -> WorkflowRun:
     if data is not None and not isinstance(data, dict):
         raise TypeError(
@@ -66,5 +80,24 @@ def _new_run(
     return WorkflowPersistence.new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,
+        version=workflow.version,
+        owner=_checked_owner(owner),
         data=json.loads(text),
+        delay=clock.checked("delay", delay),
+        timeout=workflow.timeout,
     )
+
+
+def _checked_owner(owner: object) -> str:
+    """Return the key of a saved user, or a text; None is no owner."""
+    if owner is None or owner == "":
+        return ""
+    if isinstance(owner, Model) and owner.pk is not None:
+        owner = str(owner.pk)
+    if not isinstance(owner, str):
+        raise TypeError(
+            f"Invalid owner {owner!r}, expected a saved user or a text. "
+            "Write owner=request.user, of a user who is logged in, or "
+            "owner=str(key)."
+        )
+    return checked_name("owner", owner)

@@ -46,8 +46,11 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
     child = runs.new_run(
         run_id=database.new_token(),
         workflow_id=start.workflow_id,
+        version=earlier.version if earlier else start.version,
+        owner=parent.owner,
         data=data,
         origin=earlier,
+        timeout=start.timeout,
     )
     child.parent, child.parent_step = parent, start.step_id
     child.depth = parent.depth + 1

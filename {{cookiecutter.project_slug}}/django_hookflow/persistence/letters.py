@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 from django.db.models import QuerySet
 
 from django_hookflow import clock
@@ -34,10 +37,13 @@ def add(run: WorkflowRun, verdict: Verdict) -> None:
     )
 
 
-def retry(key: int) -> WorkflowRun:
+def retry(
+    key: int, timeout_of: Callable[[WorkflowRun], timedelta | None]
+) -> WorkflowRun:
     """Create a run that goes on behind the ended steps of a failed one.
 
-    The step that it failed of is tried again.
+    The step that it failed of is tried again. `timeout_of`: how long a run
+    that goes on for another may last.
     """
     with database.atomic():
         letter = rows().select_for_update().get(pk=key)
@@ -49,8 +55,11 @@ def retry(key: int) -> WorkflowRun:
         run = runs.new_run(
             run_id=database.new_token(),
             workflow_id=failed.workflow_id,
+            version=failed.version,
+            owner=failed.owner,
             data=failed.data,
             origin=failed,
+            timeout=timeout_of(failed),
         )
         runs.create(run)
         events.hand_over(failed, run)

@@ -38,6 +38,7 @@ from django_hookflow.states import StepStatus
 FIELDS = ("id", *sql.RUN_COLUMNS)
 TIMES = [name for name in FIELDS if name in sql.TIMES]
 DATA = sql.RUN_COLUMNS.index("data")
+NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
 # Added to the token of a lease when its run is asked for something: the next
 # write of its owner finds no lease of the old name, and looks why.
@@ -63,24 +64,33 @@ def new_run(
     *,
     run_id: str,
     workflow_id: str,
+    version: int,
+    owner: str,
     data: Any,
     origin: WorkflowRun | None = None,
+    delay: timedelta = NO_DELAY,
+    timeout: timedelta | None = None,
 ) -> WorkflowRun:
-    """Return a run that is due now, not written yet.
+    """Return a run that is due after a delay, not written yet.
 
     `origin`: the failed run that it goes on for. Where that failed of its
-    rollback, it goes on with that.
+    rollback, it goes on with that. `timeout`: how long it may last from when
+    it is due; None is for ever.
     """
     now = clock.now()
+    due = clock.later(now, delay)
     run = WorkflowRun(
         run_id=run_id,
         workflow_id=workflow_id,
+        version=version,
+        owner=owner,
         root_id=origin.root_id if origin else run_id,
         origin=origin,
         data=data,
         wake_token=database.new_token(),
-        wake_at=now,
-        sweep_at=database.overdue_after(now),
+        wake_at=due,
+        deadline_at=None if timeout is None else clock.later(due, timeout),
+        sweep_at=database.overdue_after(due),
         trace=tracing.carried(),
         created_at=now,
     )

@@ -29,6 +29,8 @@ STEPS = "django_hookflow_stepexecution"
 RUN_COLUMNS = (
     "run_id",
     "workflow_id",
+    "version",
+    "owner",
     "root_id",
     "origin_id",
     "parent_id",
@@ -42,6 +44,7 @@ RUN_COLUMNS = (
     "error_step",
     "wake_token",
     "wake_at",
+    "deadline_at",
     "lease_token",
     "lease_until",
     "sweep_at",
@@ -118,7 +121,8 @@ def _listed(statuses: Iterable[RunStatus | StepStatus]) -> str:
 # wake token stays: it is the message that carries it which revives the run
 # if this worker dies. A leftover lease means that its worker died, or, without
 # its token, that the database failed it. If a step was recorded under it, the
-# run made progress, and the counts of crashes and failures restart.
+# run made progress, and the counts of crashes and failures restart. A run that
+# was triggered with a delay does not start before that is over.
 PROGRESS = (
     f"EXISTS (SELECT 1 FROM {STEPS} WHERE workflow_run_id = {RUNS}.id"  # noqa: S608
     f" AND executed_at >= {RUNS}.claimed_at)"
@@ -139,7 +143,9 @@ SET status = CASE
     lease_token = %(lease_token)s,
     lease_until = %(lease_until)s,
     sweep_at = %(sweep_at)s,
-    started_at = COALESCE(started_at, %(now)s),
+    started_at = COALESCE(started_at, CASE
+        WHEN wake_at > created_at AND wake_at > %(now)s THEN wake_at
+        ELSE %(now)s END),
     claimed_at = %(now)s,
     deliveries = deliveries + 1
 WHERE run_id = %(run_id)s

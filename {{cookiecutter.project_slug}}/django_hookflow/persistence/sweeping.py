@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
+from django_hookflow.models import ENDLESS
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import children
 from django_hookflow.persistence import database
@@ -51,7 +52,7 @@ def look_again(limit: int, before: datetime) -> list[Delivery]:
     with database.atomic():
         timeless = (
             runs.rows()
-            .filter(status=RunStatus.WAITING, wake_at=None)
+            .filter(ENDLESS, status=RunStatus.WAITING)
             .filter(claimed_at__lte=before)
             .select_for_update(skip_locked=True)
             .order_by("claimed_at")[:limit]

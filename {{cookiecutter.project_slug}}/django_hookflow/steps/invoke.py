@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from typing import ClassVar
 from typing import Protocol
@@ -27,6 +28,9 @@ class Invocable(Protocol):
 
     @property
     def workflow_id(self) -> str: ...
+
+    version: int
+    timeout: timedelta | None
 
 
 class InvokeStep(Step):
@@ -83,7 +87,13 @@ class InvokeStep(Step):
                 "should stop it.",
             )
         text = dumps(self.data or {}, f"The data of step {self.step_id!r}")
-        return Start(step_id=self.step_id, workflow_id=workflow_id, data=text)
+        return Start(
+            step_id=self.step_id,
+            workflow_id=workflow_id,
+            version=self.workflow.version,
+            timeout=self.workflow.timeout,
+            data=text,
+        )
 
     def deleted(self) -> Failure:
         return Failure(

@@ -36,10 +36,16 @@ class WorkflowContext:
 
     run_id: str
     workflow_id: str
+    version: int  # of the workflow, with which the run began
+    owner: str  # the key of a user, as text; empty is none
     data: dict[str, Any]
-    started_at: datetime  # when the first delivery came
+    started_at: datetime  # when the first delivery came, or was due
     step: StepManager
     _session: Session
+
+    @property
+    def workflow_name(self) -> str:
+        return self.workflow_id
 
     def now(self) -> datetime:
         """Return the time of the last step; the same at every replay."""

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import re
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from typing import Protocol
 
+from django_hookflow import clock
+from django_hookflow.clock import Duration
 from django_hookflow.names import is_name
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.retry import checked_policy
 from django_hookflow.workflows.context import WorkflowContext
+
+logger = logging.getLogger("django_hookflow")
 
 WorkflowFunction = Callable[[WorkflowContext], Any]
 
 # Part of a URL, so without slashes, control characters, "." and "..". A lambda
 # has no name of its own.
 WORKFLOW_ID = re.compile(r"(?!\.{1,2}\Z|<lambda>\Z)[^/]{1,200}")
+
+NEWEST = 2**31 - 1  # version that a database keeps as an integer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowInfo:
+    """The facts of one version of a workflow."""
+
+    name: str  # its workflow_id
+    version: int
+    timeout: timedelta | None  # how long a run may last; None is for ever
+    deprecated: bool
 
 
 class Letter(Protocol):
@@ -37,6 +57,10 @@ class WorkflowWrapper:
         function: WorkflowFunction,
         workflow_id: str | None = None,
         retry: RetryPolicy | None = None,
+        *,
+        version: int = 1,
+        timeout: Duration | None = None,
+        deprecated: bool = False,
     ) -> None:
         _refuse_what_is_no_workflow(function)
         functools.update_wrapper(self, function)
@@ -45,6 +69,22 @@ class WorkflowWrapper:
             function.__name__ if workflow_id is None else workflow_id
         )
         self.retry = checked_policy(retry) or RetryPolicy()
+        self.version = _checked_version(version)
+        self.timeout = (
+            None
+            if timeout is None
+            else clock.checked("timeout", timeout, least=1)
+        )
+        self.deprecated = deprecated
+
+    @property
+    def info(self) -> WorkflowInfo:
+        return WorkflowInfo(
+            name=self.workflow_id,
+            version=self.version,
+            timeout=self.timeout,
+            deprecated=self.deprecated,
+        )
 
     @property
     def name(self) -> str:
@@ -69,21 +109,41 @@ class WorkflowWrapper:
         return self.function(ctx)
 
     def trigger(
-        self, data: dict[str, Any] | None = None, run_id: str | None = None
+        self,
+        data: dict[str, Any] | None = None,
+        run_id: str | None = None,
+        *,
+        delay: Duration = 0,
+        owner: object = None,
     ) -> str:
-        """Start a run and return its id at once.
+        """Start a run of this version and return its id at once.
 
         The run is a row of the caller's transaction: it starts when that
         commits, and never if it rolls back. The same `run_id` again is the
         same run; with other data it raises RunConflict. `data` must be plain
         or of a type the journal knows, else SerializationError. QStash being
         slow or away does not fail it: the sweeper sends what could not be.
+        `delay`: seconds, a timedelta or text such as "7d" until it begins.
+        `owner`: a saved user, kept by its key as text, or a text.
         """
         # The one import that points up: authors call workflows, and what
         # runs them stands above everything that authors touch.
         from django_hookflow.operations.start import trigger
 
-        return trigger(self, data=data, run_id=run_id)
+        if self.deprecated:
+            self._warn()
+        return trigger(
+            self, data=data, run_id=run_id, delay=delay, owner=owner
+        )
+
+    def _warn(self) -> None:
+        text = (
+            f"Version {self.version} of workflow {self.workflow_id!r} is "
+            f"deprecated, and {self.name} has started another run of it. "
+            f"Start the latest: get_workflow({self.workflow_id!r}).trigger()."
+        )
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
+        logger.warning(text)
 
     def replay(self, letter: Letter) -> str:
         """Begin the run of a dead letter again behind its completed steps.
@@ -100,6 +160,15 @@ class WorkflowWrapper:
         from django_hookflow.operations.letters import retry
 
         return retry(letter.pk)
+
+
+def _checked_version(version: object) -> int:
+    if type(version) is int and 1 <= version <= NEWEST:
+        return version
+    raise ValueError(
+        f"Invalid version {version!r}, expected a whole number from 1 to "
+        f"{NEWEST:,}. Write @workflow(version=2)."
+    )
 
 
 def _checked_id(workflow_id: object) -> str:

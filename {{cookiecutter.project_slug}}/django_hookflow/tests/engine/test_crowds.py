@@ -203,7 +203,7 @@ def test_an_event_goes_on_to_the_next_when_the_code_of_its_run_is_gone(
     gone.trigger(run_id="gone")
     world.deliver()
     crowd(world, 2)
-    registry._workflows.pop("gone")
+    registry.unregister("gone")
 
     put(1)
     world.deliver()

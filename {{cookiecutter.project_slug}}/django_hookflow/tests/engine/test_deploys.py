@@ -185,14 +185,14 @@ def test_code_that_comes_back_is_noticed_at_once_after_its_deploy(
 ) -> None:
     deploy(lambda ctx: ctx.step.run("ship", lambda: "shipped"))
     run_id = get_workflow("order").trigger()
-    known = registry.get_all_workflows()
-    registry._workflows.clear()
+    known = get_workflow("order")
+    registry.unregister("order")
     for _ in range(12):
         world.advance("1h")
         maintenance.sweep()
         world.deliver()
 
-    registry._workflows.update(known)
+    registry.register(known)
     memory_transport().reset()
     world.advance("2m")
     put_off = maintenance.sweep()

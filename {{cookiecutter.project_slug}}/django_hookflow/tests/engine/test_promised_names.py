@@ -21,7 +21,11 @@ PROMISED = {
     "django_hookflow.urls": ["urlpatterns"],
     "django_hookflow.workflows.decorator": ["workflow", "WorkflowWrapper"],
     "django_hookflow.workflows.context": ["WorkflowContext", "StepManager"],
-    "django_hookflow.workflows.registry": ["get_workflow"],
+    "django_hookflow.workflows.registry": [
+        "get_workflow",
+        "get_workflow_infos",
+    ],
+    "django_hookflow.workflows.wrapper": ["WorkflowInfo", "WorkflowWrapper"],
     "django_hookflow.workflows.handlers": [
         "publish_next_step",
         "verify_qstash_signature",

@@ -58,7 +58,7 @@ def test_the_same_run_id_with_other_data_is_an_error(world: World) -> None:
 
     assert str(caught.value) == (
         "Run 'order-1' already exists with other data. Use another run_id, "
-        "or the same workflow and data."
+        "or the same workflow, data and owner."
     )
 
 
@@ -297,7 +297,8 @@ def test_two_workflows_of_one_id_are_refused() -> None:
         f"Two workflows are called 'noop': {__name__}.noop {here} and "
         f"{__name__}.{name} {here}. Give the one that has no runs yet "
         "another id, for example "
-        '@workflow(workflow_id="test_trigger-noop").'
+        '@workflow(workflow_id="test_trigger-noop"), or, if it is to follow '
+        "the other, another version: version=2."
     )
 
 
