@@ -122,8 +122,13 @@ class Session:
         if self.recorder.is_enclosed:
             raise _enclosed(step_id)
         crashes, self.crashes = self.crashes, 0
-        # A wait that goes on is one attempt; one after a failure is another.
-        attempts = prior.attempts + bool(prior.failure) if prior else 1
+        attempts = 1
+        if prior is not None:
+            # A wait that goes on is one attempt; one after a failure is
+            # another, and so is one after a start, whose row counts it.
+            is_started = prior.status == StepStatus.RUNNING
+            attempts = prior.attempts + (is_started or bool(prior.failure))
+            crashes = 0 if is_started else crashes
         return Entry(
             step_id=step_id,
             kind=kind,
