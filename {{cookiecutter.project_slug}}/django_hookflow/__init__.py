@@ -1,6 +1,7 @@
 """Durable workflows for Django: plain functions that survive crashes.
 
-`workflow` declares one, `send_event` speaks to a run that waits.
+`workflow` declares one, `step` how a function behaves as a step of it;
+`send_event` speaks to a run that waits.
 """
 
 from __future__ import annotations
@@ -9,13 +10,20 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.steps.decorator import step
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import workflow
 
 if TYPE_CHECKING:
     from django_hookflow.operations.events import send_event
 
-__all__ = ["RetryPolicy", "WorkflowContext", "send_event", "workflow"]
+__all__ = [
+    "RetryPolicy",
+    "WorkflowContext",
+    "send_event",
+    "step",
+    "workflow",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -77,6 +77,7 @@ class Given(TypedDict, total=False):
 
 
 DEFAULTS = Options()
+DECLARED = "_hookflow_options"  # the attribute of a function with @step
 
 
 def _is_some_time(timeout: Duration) -> bool:

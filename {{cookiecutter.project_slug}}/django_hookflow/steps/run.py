@@ -22,6 +22,7 @@ from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
+from django_hookflow.steps.options import DECLARED
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 from django_hookflow.values import call_by_value
@@ -173,7 +174,11 @@ class RunSteps(Steps):
         function: Callable[[], Any] = fn
         if args or kwargs:
             function = partial(call_by_value, fn, args, kwargs)
-        step = RunStep(self._session, step_id, self._options, function)
+        options = self._options
+        declared = getattr(fn, DECLARED, None)
+        if isinstance(declared, Options):
+            options = options.over(declared)
+        step = RunStep(self._session, step_id, options, function)
         result: T = step.outcome()
         return result
 

@@ -50,6 +50,7 @@ class Session:
     waiting: Waiting | None = None  # for what, when that is why it suspends
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
+    unrun: str | None = None  # the step that was built, not run yet
     # Log lines since the last known step, while the function is replayed.
     held: list[Callable[[], None]] = field(default_factory=list)
     # Its database connection is that of the recorder, and no other thread's.
@@ -61,21 +62,16 @@ class Session:
     def ask(self, step_id: str, kind: str) -> Entry | None:
         """Return the entry of a step that the function has come to, if any.
 
-        Raises MisusedStep when the step breaks a rule, and the suspension
-        again when the function swallowed it: a delivery that has ended does
-        nothing more, in `finally` blocks too.
+        Raises MisusedStep when the step breaks a rule.
         """
-        if self.suspension is not None:
-            raise self.suspension
-        if self.ended_by is not None:
-            raise self.ended_by
-        entry = self._find(step_id)
-        if self.work.step is not None:
-            raise _inside(step_id, self.work.step)
+        self.enter(step_id)
+        if not isinstance(step_id, str):
+            raise _bad_name(step_id)
+        entry = self.journal.get(step_id)
+        if entry is None and not is_name(step_id):
+            raise _bad_name(step_id)
         if step_id in self._asked:
             raise _asked_twice(step_id)
-        if threading.get_ident() != self._thread:
-            raise _elsewhere(step_id)
         if entry is not None and entry.kind != kind:
             raise _changed_kind(entry, kind)
         self._asked.add(step_id)
@@ -99,14 +95,28 @@ class Session:
         for tell in held:
             tell()
 
-    def _find(self, step_id: str) -> Entry | None:
-        """Return the entry of a step; a new step must have a good name."""
-        if not isinstance(step_id, str):
-            raise _bad_name(step_id)
-        entry = self.journal.get(step_id)
-        if entry is None and not is_name(step_id):
-            raise _bad_name(step_id)
-        return entry
+    def enter(self, step_id: str) -> None:
+        """Refuse a step here and now, whatever it does.
+
+        Raises the suspension again when the function swallowed it: a delivery
+        that has ended does nothing more, in `finally` blocks too.
+        """
+        if self.suspension is not None:
+            raise self.suspension
+        if self.ended_by is not None:
+            raise self.ended_by
+        if self.unrun is not None:
+            raise never_run(self.unrun)
+        if self.work.step is not None:
+            raise _inside(step_id, self.work.step)
+        if threading.get_ident() != self._thread:
+            raise _elsewhere(step_id)
+
+    def build(self, step_id: str) -> None:
+        """Take note of a step that is to be run before the next one."""
+        if self.unrun is not None:
+            raise never_run(self.unrun)
+        self.unrun = str(step_id)
 
     def idempotency_key(self, step_id: str) -> str:
         """ASCII, since it goes into a header."""
@@ -203,6 +213,15 @@ class Session:
     def suspend(self, suspension: Suspension) -> NoReturn:
         self.suspension = suspension
         raise suspension
+
+
+def never_run(step_id: str) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        "was built by ctx.step(…) and not run",
+        "End it with .run(), which returns its result, before the next step "
+        "begins.",
+    )
 
 
 def _bad_name(step_id: object) -> MisusedStep:

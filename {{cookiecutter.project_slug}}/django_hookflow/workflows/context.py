@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from django_hookflow.steps.call import CallSteps
+from django_hookflow.steps.fluent import FluentSteps
 from django_hookflow.steps.invoke import InvokeSteps
-from django_hookflow.steps.run import RunSteps
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepSteps
 from django_hookflow.steps.until import UntilSteps
@@ -20,7 +20,7 @@ from django_hookflow.workflows.log import WorkflowLogger
 
 
 class StepManager(
-    RunSteps,
+    FluentSteps,
     SleepSteps,
     CallSteps,
     WaitForEventSteps,

@@ -12,7 +12,7 @@ from django_hookflow.exceptions import StepCompleted
 from django_hookflow.workflows.context import StepManager
 
 PROMISED = {
-    "django_hookflow": ["workflow", "send_event", "RetryPolicy"],
+    "django_hookflow": ["workflow", "step", "send_event", "RetryPolicy"],
     "django_hookflow.exceptions": ["WorkflowError", "StepCompleted"],
     "django_hookflow.models": ["WorkflowRun", "StepExecution"],
     "django_hookflow.dlq": ["DeadLetterEntry"],
