@@ -14,7 +14,6 @@ from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
 from django_hookflow.serialization import dumps
 from django_hookflow.steps.session import Session
-from django_hookflow.steps.session import never_run
 from django_hookflow.workflows.context import WorkflowContext
 
 
@@ -30,8 +29,8 @@ def replay(
     outcome: Outcome = OutOfBudget()
     try:
         result = function(ctx)
-        if session.unrun is not None:
-            raise never_run(session.unrun)
+        if session.unrun is not None or session.started:
+            raise session.left_open
         outcome = Returned(dumps(result, f"The result of run {ctx.run_id!r}"))
     except Suspension:
         pass

@@ -51,11 +51,13 @@ class Session:
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
     unrun: str | None = None  # the step that was built, not run yet
+    started: dict[str, Entry] = field(default_factory=dict)  # by hand
     # Log lines since the last known step, while the function is replayed.
     held: list[Callable[[], None]] = field(default_factory=list)
     # Its database connection is that of the recorder, and no other thread's.
     _thread: int = field(default_factory=threading.get_ident)
     _asked: set[str] = field(default_factory=set)
+    _passed: set[str] = field(default_factory=set)  # without asking for them
     _last_asked: str = ""
     _seeds: int = 0  # made since that step
 
@@ -112,6 +114,52 @@ class Session:
         if threading.get_ident() != self._thread:
             raise _elsewhere(step_id)
 
+    def pass_by(self, entry: Entry) -> None:
+        """Take note that the function goes past a step that is recorded."""
+        step_id = entry.step_id
+        if step_id in self._asked or step_id in self._passed:
+            return
+        self._passed.add(step_id)
+        self._draw_behind(step_id)
+        if self.held:
+            self._decide_on_held(entry)
+        self.replayed(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Write to the journal; losing the lease in it ends the delivery."""
+        try:
+            self.recorder.hold()
+            self.recorder.append(entry)
+        except LeaseLost as lost:
+            self.suspension = lost
+            raise
+
+    def start(self, entry: Entry) -> None:
+        """Take note of a step that the function itself will end."""
+        self.journal.add(entry)
+        self.started[entry.step_id] = entry
+
+    def end(self, entry: Entry) -> None:
+        """Take note of its end, which is committed."""
+        del self.started[entry.step_id]
+        self._draw_behind(entry.step_id)
+        self.recorded(entry)
+
+    def _draw_behind(self, step_id: str) -> None:
+        """Draw other random numbers than between its start and its end."""
+        self._last_asked, self._seeds = f"{step_id}:end", 0
+
+    @property
+    def left_open(self) -> MisusedStep:
+        """The error of a function that returns in the middle of a step."""
+        if self.unrun is not None:
+            return never_run(self.unrun)
+        return MisusedStep(
+            next(iter(self.started)),
+            "was begun and not ended when the function returned",
+            "Call ctx.record_step_complete or ctx.record_step_failure.",
+        )
+
     def build(self, step_id: str) -> None:
         """Take note of a step that is to be run before the next one."""
         if self.unrun is not None:
@@ -130,7 +178,7 @@ class Session:
     def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
         """Return the first version of the entry of a step that starts now."""
         if self.recorder.is_enclosed:
-            raise _enclosed(step_id)
+            raise enclosed(step_id)
         crashes, self.crashes = self.crashes, 0
         attempts = 1
         if prior is not None:
@@ -180,7 +228,10 @@ class Session:
         """True until the function comes to the step that it last reached."""
         last = self.journal.last_id
         return not (
-            last is None or last in self._asked or self.work.step is not None
+            last is None
+            or last in self._asked
+            or last in self._passed
+            or self.work.step is not None
         )
 
     def recorded(self, entry: Entry) -> None:
@@ -278,7 +329,7 @@ def _changed_kind(entry: Entry, kind: str) -> MisusedStep:
     )
 
 
-def _enclosed(step_id: str) -> MisusedStep:
+def enclosed(step_id: str) -> MisusedStep:
     return MisusedStep(
         step_id,
         "stands inside a transaction of the workflow function",

@@ -10,6 +10,7 @@ from django.apps import apps
 import django_hookflow
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.workflows.context import StepManager
+from django_hookflow.workflows.context import WorkflowContext
 
 PROMISED = {
     "django_hookflow": ["workflow", "step", "send_event", "RetryPolicy"],
@@ -65,6 +66,18 @@ def test_promised_steps_are_there() -> None:
     }
 
     assert steps <= set(dir(StepManager))
+
+
+def test_promised_low_level_steps_are_there() -> None:
+    methods = {
+        "is_step_completed",
+        "get_step_result",
+        "record_step_start",
+        "record_step_complete",
+        "record_step_failure",
+    }
+
+    assert methods <= set(dir(WorkflowContext))
 
 
 def test_public_names_are_sorted_and_real() -> None:
