@@ -14,7 +14,12 @@ from django_hookflow.workflows.context import WorkflowContext
 
 PROMISED = {
     "django_hookflow": ["workflow", "step", "send_event", "RetryPolicy"],
-    "django_hookflow.exceptions": ["WorkflowError", "StepCompleted"],
+    "django_hookflow.exceptions": [
+        "WorkflowError",
+        "StepCompleted",
+        "StepInterrupted",
+        "StepTimeout",
+    ],
     "django_hookflow.models": ["WorkflowRun", "StepExecution"],
     "django_hookflow.dlq": ["DeadLetterEntry"],
     "django_hookflow.retry": ["is_retryable_error", "RetryPolicy"],
