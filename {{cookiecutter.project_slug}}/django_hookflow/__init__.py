@@ -1,7 +1,7 @@
 """Durable workflows for Django: plain functions that survive crashes.
 
-`workflow` declares one, `send_event` speaks to a run that waits, and
-`cancel_run` stops one.
+`workflow` declares one, and `step` how a function behaves as a step of it;
+`send_event` speaks to a run that waits, and `cancel_run` stops one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.steps.compensation import Compensation
+from django_hookflow.steps.decorator import step
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import workflow
 
@@ -25,6 +26,7 @@ __all__ = [
     "WorkflowContext",
     "cancel_run",
     "send_event",
+    "step",
     "workflow",
 ]
 

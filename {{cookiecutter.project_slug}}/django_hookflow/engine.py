@@ -89,7 +89,7 @@ def _advance(delivery: Delivery, lease: str) -> Advance:
     run = claim.run
     with tracing.delivery(run) as work:
         announce(signals.run_claimed, run, delivery=run.deliveries)
-        with beating(run):
+        with beating(run, work):
             outcome = _replay(workflow, claim, work)
             outcome, verdict, done = _commit(workflow, claim, outcome)
         error = None

@@ -4,7 +4,8 @@
     ├── HookflowError
     │   ├── WorkflowError            a step failed; workflows may catch it
     │   │   ├── EventTimeout         an event did not come in time
-    │   │   └── StepTimeout          a step was not satisfied in time
+    │   │   ├── StepTimeout          a step was not done in time
+    │   │   └── StepInterrupted      an at_most_once step began and did not end
     │   ├── PermanentError           raise it in a step: do not retry
     │   ├── RetryableError           raise it in a step: do retry
     │   ├── WorkflowNotFound         no such workflow, or version of it
@@ -71,7 +72,14 @@ class EventTimeout(WorkflowError):
 
 
 class StepTimeout(WorkflowError):
-    """A step was not satisfied within its timeout."""
+    """A step was not done, or not satisfied, within its timeout."""
+
+
+class StepInterrupted(WorkflowError):
+    """A step with at_most_once began and did not end.
+
+    Its worker died, or lost its lease: whether it had its effect is unknown.
+    """
 
 
 class PermanentError(HookflowError):

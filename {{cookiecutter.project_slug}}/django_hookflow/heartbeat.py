@@ -14,15 +14,17 @@ from contextlib import contextmanager
 from django.core.signals import setting_changed
 from django.db import Error
 
+from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.journal import Failure
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import connection
+from django_hookflow.tracing import Work
 
 logger = logging.getLogger("django_hookflow")
 
-_held: dict[str, WorkflowRun] = {}
+_held: dict[str, tuple[WorkflowRun, Work]] = {}
 _left: dict[str, str] = {}  # run_id by the token of a lease to give back
 MOST_LEFT = 1000  # the oldest are forgotten, and count as crashes
 _changed = threading.Condition()
@@ -30,11 +32,15 @@ _thread: threading.Thread | None = None
 
 
 @contextmanager
-def beating(run: WorkflowRun) -> Iterator[None]:
-    """Renew the lease of `run` for the length of the block."""
+def beating(run: WorkflowRun, work: Work) -> Iterator[None]:
+    """Renew the lease of `run` for the length of the block.
+
+    Not while a step has taken longer than its timeout: then the lease ends,
+    and another delivery takes over from a step that hangs.
+    """
     token = run.lease_token  # its name may change
     with _changed:
-        _held[token] = run
+        _held[token] = run, work
         _ensure_thread()
     try:
         yield
@@ -106,7 +112,9 @@ def _wait() -> bool:
 def _renew_all() -> None:
     with _changed:
         held = list(_held.values())
-    for run in held:
+    for run, work in held:
+        if work.limit is not None and clock.now() >= work.limit:
+            continue
         try:
             WorkflowPersistence.renew(run)
         except Error as error:

@@ -26,6 +26,9 @@ from django_hookflow.exceptions import RetryableError
 # Statuses that are worth another attempt, beside all of 5xx.
 TRY_AGAIN = frozenset({408, 425, 429})
 
+# What perform() raises when its time is up.
+TimedOut = httpx.TimeoutException
+
 SECONDS = re.compile(r"\d{1,12}(\.\d*)?", re.ASCII)
 
 # The texts of these come from the operating system. The others repeat headers
@@ -57,7 +60,7 @@ class Call:
     method: str
     body: Any  # dict or list goes as JSON, text and bytes as they are
     headers: Mapping[str, str]
-    timeout: float  # seconds, for all of it
+    timeout: float = 30  # seconds, for all of it
 
     def perform(self) -> dict[str, Any]:
         """Return `{"status_code": int, "data": JSON, text, bytes or None}`.

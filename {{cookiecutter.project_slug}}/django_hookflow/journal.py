@@ -13,6 +13,7 @@ from typing import Protocol
 
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import MisusedStep
+from django_hookflow.exceptions import StepInterrupted
 from django_hookflow.exceptions import StepTimeout
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import members
@@ -24,6 +25,7 @@ from django_hookflow.states import StepStatus
 # Failures that a replay raises as their own class, not as WorkflowError.
 FAILURES: dict[str, type[WorkflowError]] = {
     EventTimeout.__name__: EventTimeout,
+    StepInterrupted.__name__: StepInterrupted,
     StepTimeout.__name__: StepTimeout,
 }
 
@@ -51,6 +53,13 @@ class Failure:
             message=_text(error),
             step_id=_step_of(error),
         )
+
+    @classmethod
+    def of_step(cls, error: BaseException) -> Failure:
+        """Return that of an attempt; a timeout says what it was, not more."""
+        if isinstance(error, StepTimeout):
+            return cls(type=error.error_type, message=error.error)
+        return cls.of(error)
 
 
 # In the place of a failure where there is none: what columns are then.

@@ -65,6 +65,8 @@ def replay(
     outcome: Outcome = OutOfBudget()
     try:
         result = function(ctx)
+        if session.unrun is not None or session.started:
+            raise session.left_open
         outcome = Returned(dumps(result, f"The result of run {ctx.run_id!r}"))
     except Suspension:
         pass

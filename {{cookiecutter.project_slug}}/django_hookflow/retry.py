@@ -22,6 +22,7 @@ from django.http import Http404
 
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RetryableError
+from django_hookflow.exceptions import StepTimeout
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import members
 from django_hookflow.http import is_retryable_status
@@ -75,7 +76,7 @@ UNPREPARED = frozenset({"26000", "42P05"})
 CHANGED_TABLE = "RevalidateCachedQuery"
 
 # Exceptions to the list above.
-TRANSIENT: tuple[type[Exception], ...] = (RetryableError,)
+TRANSIENT: tuple[type[Exception], ...] = (RetryableError, StepTimeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

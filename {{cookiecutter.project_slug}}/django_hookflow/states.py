@@ -29,7 +29,7 @@ class RunStatus(models.TextChoices):
 class StepStatus(models.TextChoices):
     # Known, not begun.
     PENDING = "pending"
-    # Begun by hand, with record_step_start.
+    # Begun: by hand, with record_step_start, or to be begun once only.
     RUNNING = "running"
     # Until a time, an event, or the next attempt.
     WAITING = "waiting"

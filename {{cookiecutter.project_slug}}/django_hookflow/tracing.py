@@ -51,6 +51,7 @@ class Work:
     run: Run  # as it was when the delivery took the lease
     tracer: Tracer | None
     step: Entry | None = None  # the step that runs; never a replayed one
+    limit: datetime | None = None  # when that step should have ended
 
     @property
     def carrier(self) -> Carrier:

@@ -82,6 +82,7 @@ TIMES = frozenset(
     for name in RUN_COLUMNS + STEP_COLUMNS
     if name.endswith(("_at", "_until"))
 )
+BEGUN = (*RECORDED, StepStatus.RUNNING)
 # Those of a step that succeeded at once: the database knows the others.
 PLAIN = STEP_COLUMNS.index("error_type")
 
@@ -176,20 +177,22 @@ def _append(columns: tuple[str, ...]) -> str:
 APPEND = _append(STEP_COLUMNS)
 APPEND_PLAIN = _append(STEP_COLUMNS[:PLAIN])
 
-# A step that waited has a row already. What is recorded is never replaced.
+# A step that waited or began has a row already. What is recorded is never
+# replaced.
 REPLACE = (
     " ON CONFLICT (workflow_run_id, step_id) DO UPDATE SET "
     f"{', '.join(f'{c} = excluded.{c}' for c in STEP_COLUMNS[1:])}"
     f" WHERE {STEPS}.status NOT IN ({_listed(RECORDED)})"
 )
 
-# A run that goes on for another begins with the steps that had ended there,
-# but for the one that it failed of: a step that failed and was caught stays.
-# Where it failed of its rollback, that is each undo that failed.
+# A run that goes on for another begins with the steps that had ended there, or
+# had begun and may not begin again, but for the one that it failed of: a step
+# that failed and was caught stays. Where it failed of its rollback, that is
+# each undo that failed.
 COPY = (
     f"INSERT INTO {STEPS} (workflow_run_id, {', '.join(STEP_COLUMNS)})"  # noqa: S608
     f" SELECT %s, {', '.join(STEP_COLUMNS)} FROM {STEPS}"
-    f" WHERE workflow_run_id = %s AND status IN ({_listed(RECORDED)})"
+    f" WHERE workflow_run_id = %s AND status IN ({_listed(BEGUN)})"
     " AND NOT (status = 'failed' AND (step_id = %s OR kind = 'undo'))"
 )
 

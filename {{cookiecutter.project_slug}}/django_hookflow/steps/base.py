@@ -9,32 +9,30 @@ from __future__ import annotations
 
 from abc import ABC
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import fields
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from typing import ClassVar
 from typing import NoReturn
 from typing import Self
+from typing import Unpack
 
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.journal import UNDO
 from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.outcomes import Start
-from django_hookflow.retry import RetryPolicy
-from django_hookflow.retry import checked_policy
 from django_hookflow.serialization import RESULT
 from django_hookflow.serialization import dumps
 from django_hookflow.serialization import loads
 from django_hookflow.states import StepStatus
 from django_hookflow.steps.compensation import Compensation
-from django_hookflow.steps.compensation import compensation
 from django_hookflow.steps.options import DEFAULTS
+from django_hookflow.steps.options import Given
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 
@@ -53,27 +51,31 @@ class Step(ABC):
         self, session: Session, step_id: str, options: Options
     ) -> None:
         if options is not DEFAULTS:
-            self._refuse_others(step_id, options)
+            self._refuse_misuse(step_id, options)
         self.session = session
         self.step_id = step_id
         self.options = options
 
     @classmethod
-    def _refuse_others(cls, step_id: str, options: Options) -> None:
+    def _refuse_misuse(cls, step_id: str, options: Options) -> None:
         for option in fields(options):
             name = option.name
-            if name in cls.takes or getattr(options, name) == option.default:
+            if name in cls.takes or getattr(options, name) in (None, False):
                 continue
             raise MisusedStep(
                 step_id,
                 f"is a {cls.kind} step, which knows no option {name!r}",
                 f"Leave it out, or use it with {cls._takers_of(name)}.",
             )
+        if problem := options.problem():
+            raise MisusedStep(step_id, *problem)
 
     @staticmethod
     def _takers_of(option: str) -> str:
         """Return the kinds that take an option, such as "run and call"."""
-        kinds = [kind.kind for kind in Step.kinds if option in kind.takes]
+        takers = [kind for kind in Step.kinds if option in kind.takes]
+        # An author does not make an undo.
+        kinds = [kind.kind for kind in takers if kind.kind != UNDO]
         *others, last = dict.fromkeys(kinds)
         return f"{', '.join(others)} and {last}" if others else last
 
@@ -98,7 +100,6 @@ class Step(ABC):
 
     def _undo(self) -> str:
         """Return how the step is undone, for its entry."""
-        assert self.options.compensate is not None
         if len(self.step_id) > NAME_LENGTH - len(UNDO_SUFFIX):
             raise MisusedStep(
                 self.step_id,
@@ -106,7 +107,8 @@ class Step(ABC):
                 "Use at most "
                 f"{NAME_LENGTH - len(UNDO_SUFFIX)} where it has compensate=.",
             )
-        return self.options.compensate.path
+        undo: Compensation = self.options.compensate
+        return undo.path
 
     @abstractmethod
     def execute(self, entry: Entry) -> Any:
@@ -178,7 +180,7 @@ class Step(ABC):
         entry = self.unfinished(entry)._replace(
             status=StepStatus.WAITING,
             wake_at=until,
-            failure=Failure.of(error) if error else None,
+            failure=Failure.of_step(error) if error else None,
         )
         self.session.wait(entry, error, starts)
 
@@ -190,27 +192,18 @@ class Steps:
         self._session = session
         self._options = options
 
-    def options(
-        self,
-        *,
-        retry: RetryPolicy | None = None,
-        atomic: bool | None = None,
-        optional: bool | None = None,
-        compensate: Compensation | Callable[[Any], Any] | None = None,
-    ) -> Self:
+    def options(self, **given: Unpack[Given]) -> Self:
         """Set how the next step behaves; options left out keep their value.
 
-        `retry`: its own policy. `atomic`: run it in a transaction that
-        commits together with its journal entry, so it happens exactly once.
-        `optional`: when it fails, record that and return None.
-        `compensate`: a function of the step's result that undoes it when the
-        run fails later or is cancelled, or a Compensation with details.
+        `retry`: its own policy. `timeout`: an attempt that takes longer has
+        failed with StepTimeout, and its result is dropped; seconds, a
+        timedelta or text such as "5m". `atomic`: run it in a transaction
+        that commits together with its journal entry, so it happens exactly
+        once. `optional`: when it fails, record that and return None.
+        `at_most_once`: never begin it twice; one that began and did not end
+        raises StepInterrupted. `compensate`: a function of the step's result
+        that undoes it when the run fails later or is cancelled, or a
+        Compensation with details.
         """
-        chosen = {
-            "retry": checked_policy(retry),
-            "atomic": atomic,
-            "optional": optional,
-            "compensate": compensation(compensate),
-        }
-        given: Any = {k: v for k, v in chosen.items() if v is not None}
-        return type(self)(self._session, replace(self._options, **given))
+        chosen = Options(**given).over(self._options)
+        return type(self)(self._session, chosen)

@@ -15,11 +15,14 @@ from typing import TypeVar
 from django_hookflow import clock
 from django_hookflow import stopping
 from django_hookflow.exceptions import MisusedStep
+from django_hookflow.exceptions import StepInterrupted
+from django_hookflow.exceptions import StepTimeout
 from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
+from django_hookflow.steps.options import DECLARED
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 from django_hookflow.values import call_by_value
@@ -28,6 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SEPARATE: AbstractContextManager[None] = nullcontext()
+SECOND = timedelta(seconds=1)
 
 
 class Exited(Exception):
@@ -40,7 +44,14 @@ class Exited(Exception):
 class RunStep(Step):
     kind: ClassVar[str] = "run"
     takes: ClassVar[frozenset[str]] = frozenset(
-        {"retry", "atomic", "optional", "compensate"}
+        {
+            "retry",
+            "timeout",
+            "atomic",
+            "optional",
+            "at_most_once",
+            "compensate",
+        }
     )
 
     def __init__(
@@ -52,10 +63,15 @@ class RunStep(Step):
     ) -> None:
         super().__init__(session, step_id, options)
         self.function = function
+        if options.timeout is not None:
+            self.function = partial(self.in_time, function)
 
     def execute(self, entry: Entry) -> Any:
-        if entry.undo and not entry.has_row:
-            entry = self.attempted(entry)
+        once = self.options.at_most_once
+        if once and entry.has_row:
+            return self.record(self.interrupted(entry))
+        if once or (entry.undo and not entry.has_row):
+            entry = self.start(entry)
         try:
             with self.together():
                 done = self.ended(entry)
@@ -66,16 +82,54 @@ class RunStep(Step):
             return self.retry(entry, error)
         return self.keep(done)
 
-    def attempted(self, entry: Entry) -> Entry:
-        """Record that the step begins, if that has to be undone.
+    def start(self, entry: Entry) -> Entry:
+        """Write that the function begins now, if that is to be known.
 
-        Its process may die in it, and its run be cancelled then.
+        It must not begin again, or its run may be cancelled before it ends.
         """
-        started = self.unfinished(entry)
-        if not started.undo:
+        if self.options.at_most_once:
+            entry = entry._replace(attempts=1)
+        begun = self.unfinished(entry)
+        if not (begun.undo or self.options.at_most_once):
             return entry
-        self.session.recorder.append(started)
-        return started._replace(has_row=True)
+        self.session.recorder.append(begun)
+        return entry._replace(has_row=True)
+
+    def interrupted(self, entry: Entry) -> Entry:
+        message = (
+            f"it began at {entry.started_at:%Y-%m-%d %H:%M:%S} and did not "
+            "end; whether it had its effect is unknown"
+        )
+        name = StepInterrupted.__name__
+        return self.failed(
+            entry._replace(attempts=1), Failure(type=name, message=message)
+        )
+
+    def in_time(self, function: Callable[[], Any]) -> Any:
+        """Call the function; StepTimeout if it took longer than it may.
+
+        Meanwhile the heartbeat keeps the lease until the timeout only.
+        """
+        work, limit = self.session.work, self.options.limit
+        begun = clock.now()
+        work.limit = begun + limit
+        try:
+            result = function()
+        finally:
+            work.limit = None
+        took = clock.now() - begun
+        if took > limit:
+            raise self.overdue(
+                f"took {took / SECOND:g} s, and its timeout is "
+                f"{limit / SECOND:g} s"
+            )
+        return result
+
+    def overdue(self, what: str) -> StepTimeout:
+        entry = self.session.work.step
+        attempts = entry.attempts if entry else 1
+        name = StepTimeout.__name__
+        return StepTimeout(self.step_id, name, what, attempts)
 
     def ended(self, entry: Entry) -> Entry:
         """Call the function, and return the entry that has its result."""
@@ -104,10 +158,13 @@ class RunStep(Step):
 
     def retry(self, entry: Entry, error: BaseException) -> Any:
         """Suspend until the next attempt, or record the failure."""
-        policy = self.options.retry or self.session.policy
-        delay = policy.delay_before(entry.attempts, error)
+        delay = None
+        if not self.options.at_most_once:
+            policy = self.options.retry or self.session.policy
+            delay = policy.delay_before(entry.attempts, error)
         if delay is None:
-            return self.record(self.failed(entry, Failure.of(error)), error)
+            failure = Failure.of_step(error)
+            return self.record(self.failed(entry, failure), error)
         again = clock.now() + timedelta(seconds=delay)
         return self.wait(entry, again, error)
 
@@ -132,7 +189,11 @@ class RunSteps(Steps):
         function: Callable[[], Any] = fn
         if args or kwargs:
             function = partial(call_by_value, fn, args, kwargs)
-        step = RunStep(self._session, step_id, self._options, function)
+        options = self._options
+        declared = getattr(fn, DECLARED, None)
+        if isinstance(declared, Options):
+            options = options.over(declared)
+        step = RunStep(self._session, step_id, options, function)
         result: T = step.outcome()
         return result
 

@@ -54,32 +54,32 @@ class Session:
     waiting: Waiting | None = None  # for what, when that is why it suspends
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
+    unrun: str | None = None  # the step that was built, not run yet
+    started: dict[str, Entry] = field(default_factory=dict)  # by hand
     # Log lines since the last known step, while the function is replayed.
     held: list[Callable[[], None]] = field(default_factory=list)
     # Its database connection is that of the recorder, and no other thread's.
     _thread: int = field(default_factory=threading.get_ident)
     _asked: set[str] = field(default_factory=set)
+    _passed: set[str] = field(default_factory=set)  # without asking for them
     _last_asked: str = ""
     _seeds: int = 0  # made since that step
 
     def ask(self, step_id: str, kind: str) -> Entry | None:
         """Return the entry of a step that the function has come to, if any.
 
-        Raises MisusedStep when the step breaks a rule, and the suspension
-        again when the function swallowed it: a delivery that has ended does
-        nothing more, in `finally` blocks too.
+        Raises MisusedStep when the step breaks a rule.
         """
-        if self.suspension is not None:
-            raise self.suspension
-        if self.ended_by is not None:
-            raise self.ended_by
-        entry = self._find(step_id)
-        if self.work.step is not None:
-            raise _inside(step_id, self.work.step)
+        self.enter(step_id)
+        if not isinstance(step_id, str):
+            raise _bad_name(step_id)
+        entry = self.journal.get(step_id)
+        if entry is None and not is_name(step_id):
+            raise _bad_name(step_id)
+        if step_id.endswith(UNDO_SUFFIX):
+            raise _reserved(step_id)
         if step_id in self._asked:
             raise _asked_twice(step_id)
-        if threading.get_ident() != self._thread:
-            raise _elsewhere(step_id)
         if entry is not None and entry.kind != kind:
             raise _changed_kind(entry, kind)
         self._asked.add(step_id)
@@ -103,16 +103,74 @@ class Session:
         for tell in held:
             tell()
 
-    def _find(self, step_id: str) -> Entry | None:
-        """Return the entry of a step; a new step must have a good name."""
-        if not isinstance(step_id, str):
-            raise _bad_name(step_id)
-        entry = self.journal.get(step_id)
-        if entry is None and not is_name(step_id):
-            raise _bad_name(step_id)
-        if step_id.endswith(UNDO_SUFFIX):
-            raise _reserved(step_id)
-        return entry
+    def enter(self, step_id: str) -> None:
+        """Refuse a step here and now, whatever it does.
+
+        Raises the suspension again when the function swallowed it: a delivery
+        that has ended does nothing more, in `finally` blocks too.
+        """
+        if self.suspension is not None:
+            raise self.suspension
+        if self.ended_by is not None:
+            raise self.ended_by
+        if self.unrun is not None:
+            raise never_run(self.unrun)
+        if self.work.step is not None:
+            raise _inside(step_id, self.work.step)
+        if threading.get_ident() != self._thread:
+            raise _elsewhere(step_id)
+
+    def pass_by(self, entry: Entry) -> None:
+        """Take note that the function goes past a step that is recorded."""
+        step_id = entry.step_id
+        if step_id in self._asked or step_id in self._passed:
+            return
+        self._passed.add(step_id)
+        self._draw_behind(step_id)
+        if self.held:
+            self._decide_on_held(entry)
+        self.replayed(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Write to the journal; losing the lease in it ends the delivery."""
+        try:
+            self.recorder.hold()
+            self.recorder.append(entry)
+        except LeaseLost as lost:
+            self.suspension = lost
+            raise
+
+    def start(self, entry: Entry) -> None:
+        """Take note of a step that the function itself will end."""
+        self.journal.add(entry)
+        self.started[entry.step_id] = entry
+
+    def end(self, entry: Entry) -> None:
+        """Take note of its end, which is committed."""
+        del self.started[entry.step_id]
+        self._draw_behind(entry.step_id)
+        self.recorded(entry)
+
+    def _draw_behind(self, step_id: str) -> None:
+        """Draw other random numbers than between its start and its end."""
+        self._last_asked, self._seeds = f"{step_id}:end", 0
+
+    @property
+    def left_open(self) -> MisusedStep:
+        """The error of a function that returns in the middle of a step."""
+        if self.unrun is not None:
+            return never_run(self.unrun)
+        return MisusedStep(
+            next(iter(self.started)),
+            "was begun and not ended when the function returned",
+            "Call ctx.record_step_complete or ctx.record_step_failure.",
+        )
+
+    def build(self, step_id: str) -> None:
+        """Take note of a step that is to be run before the next one."""
+        if self.unrun is not None:
+            raise never_run(self.unrun)
+        self.unrun = str(step_id)
 
     def idempotency_key(self, step_id: str) -> str:
         """ASCII, since it goes into a header."""
@@ -128,10 +186,15 @@ class Session:
         if self.rolls_back:
             self.suspend(StepCompleted())
         if self.recorder.is_enclosed:
-            raise _enclosed(step_id)
+            raise enclosed(step_id)
         crashes, self.crashes = self.crashes, 0
-        # A wait that goes on is one attempt; one after a failure is another.
-        attempts = prior.attempts + bool(prior.failure) if prior else 1
+        attempts = 1
+        if prior is not None:
+            # A wait that goes on is one attempt; one after a failure is
+            # another, and so is one after a start, whose row counts it.
+            is_started = prior.status == StepStatus.RUNNING
+            attempts = prior.attempts + (is_started or bool(prior.failure))
+            crashes = 0 if is_started else crashes
         return Entry(
             step_id=step_id,
             kind=kind,
@@ -173,7 +236,10 @@ class Session:
         """True until the function comes to the step that it last reached."""
         last = self.journal.last_id
         return not (
-            last is None or last in self._asked or self.work.step is not None
+            last is None
+            or last in self._asked
+            or last in self._passed
+            or self.work.step is not None
         )
 
     def recorded(self, entry: Entry) -> None:
@@ -210,6 +276,15 @@ class Session:
     def suspend(self, suspension: Suspension) -> NoReturn:
         self.suspension = suspension
         raise suspension
+
+
+def never_run(step_id: str) -> MisusedStep:
+    return MisusedStep(
+        step_id,
+        "was built by ctx.step(…) and not run",
+        "End it with .run(), which returns its result, before the next step "
+        "begins.",
+    )
 
 
 def _bad_name(step_id: object) -> MisusedStep:
@@ -275,7 +350,7 @@ def _changed_kind(entry: Entry, kind: str) -> MisusedStep:
     )
 
 
-def _enclosed(step_id: str) -> MisusedStep:
+def enclosed(step_id: str) -> MisusedStep:
     return MisusedStep(
         step_id,
         "stands inside a transaction of the workflow function",

@@ -42,7 +42,7 @@ class UntilStep(RunStep):
     ) -> None:
         super().__init__(session, step_id, options, function)
         self.every = every
-        self.timeout = timeout
+        self.within = timeout
 
     def execute(self, entry: Entry) -> Any:
         # First, so that a bad duration calls nothing.
@@ -72,9 +72,9 @@ class UntilStep(RunStep):
         return again
 
     def end(self, entry: Entry) -> datetime | None:
-        if self.timeout is None:
+        if self.within is None:
             return None
-        return after(self.timeout, self.step_id, entry.started_at)
+        return after(self.within, self.step_id, entry.started_at)
 
 
 class UntilSteps(Steps):

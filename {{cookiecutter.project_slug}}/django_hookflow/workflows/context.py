@@ -9,9 +9,11 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from django_hookflow.exceptions import WorkflowError
+from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
+from django_hookflow.steps.fluent import FluentSteps
 from django_hookflow.steps.invoke import InvokeSteps
-from django_hookflow.steps.run import RunSteps
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepSteps
 from django_hookflow.steps.until import UntilSteps
@@ -20,7 +22,7 @@ from django_hookflow.workflows.log import WorkflowLogger
 
 
 class StepManager(
-    RunSteps,
+    FluentSteps,
     SleepSteps,
     CallSteps,
     WaitForEventSteps,
@@ -68,6 +70,36 @@ class WorkflowContext:
     def uuid4(self) -> UUID:
         """Return a random UUID, the same at every replay."""
         return UUID(int=self.random().getrandbits(128), version=4)
+
+    def is_step_completed(self, step_id: str) -> bool:
+        """Return True if the journal has a result of this step."""
+        return HandStep(self._session, step_id).recorded() is not None
+
+    def get_step_result(self, step_id: str) -> Any:
+        """Return the recorded result of a step; None if there is none."""
+        return HandStep(self._session, step_id).result()
+
+    def record_step_start(self, step_id: str) -> None:
+        """Begin a step that the function ends itself.
+
+        Again after a crash or an error between its start and its end. Raises
+        the WorkflowError of a step that is recorded as failed, and
+        MisusedStep for one that is completed.
+        """
+        HandStep(self._session, step_id).start()
+
+    def record_step_complete(self, step_id: str, result: Any = None) -> None:
+        """End a step that was begun, with its result for ever."""
+        HandStep(self._session, step_id).complete(result)
+
+    def record_step_failure(
+        self, step_id: str, error: BaseException | str
+    ) -> WorkflowError:
+        """End a step that was begun, as failed for ever.
+
+        Returns the error to raise, which each later start of it raises.
+        """
+        return HandStep(self._session, step_id).fail(error)
 
     @property
     def log(self) -> WorkflowLogger:

@@ -10,10 +10,16 @@ from django.apps import apps
 import django_hookflow
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.workflows.context import StepManager
+from django_hookflow.workflows.context import WorkflowContext
 
 PROMISED = {
-    "django_hookflow": ["workflow", "send_event", "RetryPolicy"],
-    "django_hookflow.exceptions": ["WorkflowError", "StepCompleted"],
+    "django_hookflow": ["workflow", "step", "send_event", "RetryPolicy"],
+    "django_hookflow.exceptions": [
+        "WorkflowError",
+        "StepCompleted",
+        "StepInterrupted",
+        "StepTimeout",
+    ],
     "django_hookflow.models": ["WorkflowRun", "StepExecution"],
     "django_hookflow.dlq": ["DeadLetterEntry"],
     "django_hookflow.retry": ["is_retryable_error", "RetryPolicy"],
@@ -69,6 +75,18 @@ def test_promised_steps_are_there() -> None:
     }
 
     assert steps <= set(dir(StepManager))
+
+
+def test_promised_low_level_steps_are_there() -> None:
+    methods = {
+        "is_step_completed",
+        "get_step_result",
+        "record_step_start",
+        "record_step_complete",
+        "record_step_failure",
+    }
+
+    assert methods <= set(dir(WorkflowContext))
 
 
 def test_public_names_are_sorted_and_real() -> None:

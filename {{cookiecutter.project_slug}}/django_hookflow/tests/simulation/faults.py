@@ -184,6 +184,17 @@ def rollback_forgotten(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def start_dropped(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(ENTRY) and "running" in params:
+        # Another statement that finds the run, as the entry would.
+        sql = (
+            "UPDATE django_hookflow_workflowrun SET crashes = crashes"
+            " WHERE id = %s AND lease_token = %s"
+        )
+        params = params[-2:]
+    return sql, params
+
+
 WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
@@ -217,4 +228,5 @@ FAULTS = (
     Fault("deploy that is not looked at", deploy_unseen, WORK),
     Fault("event for the last of a queue", last_one_first, WORK),
     Fault("renewal without its fence", renewal_without_fence, WORK),
+    Fault("start that is not written", start_dropped, ("once", "work")),
 )

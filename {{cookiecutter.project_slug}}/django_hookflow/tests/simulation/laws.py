@@ -25,17 +25,20 @@ from django_hookflow.states import StepStatus
 from django_hookflow.tests.simulation.programs import BRIEF
 from django_hookflow.tests.simulation.programs import OWN
 from django_hookflow.tests.simulation.programs import Broken
+from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
 from django_hookflow.tests.simulation.programs import Collapse
 from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
+from django_hookflow.tests.simulation.programs import Once
 from django_hookflow.tests.simulation.programs import Spawn
 from django_hookflow.tests.simulation.programs import Stumble
 from django_hookflow.tests.simulation.programs import Tell
 from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 from django_hookflow.tests.simulation.provider import Provider
+from django_hookflow.tests.simulation.reference import INTERRUPTED
 from django_hookflow.tests.simulation.reference import LATE
 from django_hookflow.tests.simulation.reference import End
 from django_hookflow.tests.simulation.reference import Failed
@@ -117,6 +120,11 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
         for entry in entries.values()
         if entry.kind in WAITS and entry.status in RECORDED
     }
+    waits |= {
+        entry.step_id: Failed(INTERRUPTED)
+        for entry in entries.values()
+        if entry.error_type == INTERRUPTED
+    }
     before = runs_before(run)
     failed = _kept_failures(before[0]) if before else set()
     ends = [
@@ -125,6 +133,8 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     ]
     recorded = {name for name, e in entries.items() if e.status in RECORDED}
     _judge_attempts(world, run, nodes)
+    _judge_once(world, run, nodes)
+    _judge_timeouts(world, run, nodes)
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
     _judge_undone(run, entries)
@@ -304,6 +314,8 @@ def _judge_attempts(
     tried = world.notes.tried
     for entry in run.step_executions.filter(kind="run", status="failed"):
         node = nodes[entry.step_id]
+        if isinstance(node, Once):
+            continue
         assert isinstance(node, Broken | Fatal)
         last = node.error in {ConnectionError, TimeoutError}
         least = BRIEF.retries + 1 if last else 1
@@ -318,6 +330,57 @@ def _judge_attempts(
             demand(
                 least <= entry.attempts <= most,
                 f"{run} tried {entry} {times} times, not {entry.attempts}",
+            )
+
+
+def _judge_once(
+    world: World, run: WorkflowRun, nodes: dict[str, Node]
+) -> None:
+    """It began at most once, and was interrupted only if a worker was."""
+    for name, node in nodes.items():
+        if not isinstance(node, Once):
+            continue
+        times = sum(
+            count
+            for (run_id, step), count in world.notes.tried.items()
+            if step == name and root_of(run_id) == run.root_id
+        )
+        demand(times <= 1, f"{run} began {name} {times} times")
+        entry = run.step_executions.filter(step_id=name).first()
+        if entry is None or entry.status not in RECORDED:
+            continue
+        demand(
+            entry.attempts == 1,
+            f"{run} counts {entry.attempts} attempts of {name}",
+        )
+        if entry.error_type != INTERRUPTED:
+            demand(times == 1, f"{run} never began {name}")
+            continue
+        runs = [run.run_id, *(before.run_id for before in runs_before(run))]
+        reasons = sum(
+            world.notes.interrupted[run_id] + world.notes.unwritten[run_id]
+            for run_id in runs
+        )
+        demand(reasons > 0, f"{run} gave up {name} without a reason")
+
+
+def root_of(run_id: str) -> str:
+    return WorkflowRun.objects.get(run_id=run_id).root_id
+
+
+def _judge_timeouts(
+    world: World, run: WorkflowRun, nodes: dict[str, Node]
+) -> None:
+    """A result that came after its timeout is not recorded."""
+    for name, node in nodes.items():
+        if not isinstance(node, Work) or node.timeout is None:
+            continue
+        done = run.step_executions.filter(step_id=name, status="completed")
+        began = world.notes.begun.get((run.run_id, name))
+        for entry in done if began else ():
+            took = (entry.executed_at - began).total_seconds()
+            demand(
+                took <= node.timeout, f"{run} recorded {name} after {took} s"
             )
 
 
@@ -354,7 +417,7 @@ def _judge_rows(
             isinstance(node, Work) and node.atomic
         ):
             demand(rows[name] == 1, f"{run} did {name} {rows[name]} times")
-        elif isinstance(node, Work | Stumble):
+        elif isinstance(node, Work | Stumble | ByHand):
             demand(rows[name] >= 1, f"{run} never did {name}")
         elif isinstance(node, Call):
             asked = Provider.asked[f"{run.root_id}:{name}"]

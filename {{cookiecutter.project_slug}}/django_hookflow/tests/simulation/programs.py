@@ -16,6 +16,7 @@ from typing import TypeAlias
 from django_hookflow import Compensation
 from django_hookflow import RetryPolicy
 from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import StepInterrupted
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.tests.simulation.choices import Choices
 from django_hookflow.tests.simulation.provider import Provider
@@ -115,6 +116,7 @@ class Work(Node):
     failures: int = 0
     undo: str = ""  # when it has to be undone
     undo_fails: int = 0  # so many times, or for good when below 0
+    timeout: int | None = None  # seconds
 
     def perform(self, stage: Stage) -> list[Any]:
         undo = None
@@ -123,7 +125,10 @@ class Work(Node):
                 partial(stage.undo, self), when=self.undo, retry=PATIENT
             )
         step = stage.ctx.step.options(
-            retry=PATIENT, atomic=self.atomic, compensate=undo
+            retry=PATIENT,
+            atomic=self.atomic,
+            timeout=self.timeout,
+            compensate=undo,
         )
         return [
             step.run(
@@ -134,6 +139,37 @@ class Work(Node):
                 atomic=self.atomic,
             )
         ]
+
+
+@dataclass(frozen=True)
+class Once(Node):
+    """A step that never begins twice, and may fail by itself."""
+
+    error: type[BaseException] | None = None
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step(
+            self.id, stage.work, self.id, error=self.error
+        ).at_most_once()
+        try:
+            return [step.run()]
+        except StepInterrupted:
+            return ["interrupted", *perform(self.fallback, stage)]
+        except WorkflowError as error:
+            return [error.error_type, *perform(self.fallback, stage)]
+
+
+@dataclass(frozen=True)
+class ByHand(Node):
+    """A step that the function begins and ends itself."""
+
+    def perform(self, stage: Stage) -> list[Any]:
+        ctx = stage.ctx
+        if not ctx.is_step_completed(self.id):
+            ctx.record_step_start(self.id)
+            ctx.record_step_complete(self.id, stage.work(self.id))
+        return [ctx.get_step_result(self.id)]
 
 
 @dataclass(frozen=True)
@@ -309,7 +345,8 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 # How often each is written.
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
-    "stumble", "until", "fatal", "call", "invoke", "poll", "saga",
+    "stumble", "until", "fatal", "call", "invoke", "poll", "saga", "once",
+    "by_hand", "timed",
 )  # fmt: skip
 
 
@@ -352,6 +389,24 @@ class Author:
             undo=self.choices.pick(("completed", "completed", "attempted")),
             undo_fails=self.choices.pick((0, 0, 0, 1, 2, -1)),
         )
+
+    def _timed(self, name: str, depth: int) -> Node:
+        return Work(
+            name,
+            atomic=self.choices.chance(50),
+            timeout=self.choices.pick((60, LEASE)),
+        )
+
+    def _once(self, name: str, depth: int) -> Node:
+        errors = (None, None, None, ValueError, ConnectionError)
+        return Once(
+            name,
+            error=self.choices.pick(errors),
+            fallback=self._fallback(depth),
+        )
+
+    def _by_hand(self, name: str, depth: int) -> Node:
+        return ByHand(name)
 
     def _poll(self, name: str, depth: int) -> Node:
         return Poll(name, misses=self.choices.below(3))

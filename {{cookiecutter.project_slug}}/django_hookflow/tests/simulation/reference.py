@@ -14,11 +14,13 @@ from functools import singledispatchmethod
 from typing import Any
 
 from django_hookflow.tests.simulation.programs import Broken
+from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
 from django_hookflow.tests.simulation.programs import Collapse
 from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
+from django_hookflow.tests.simulation.programs import Once
 from django_hookflow.tests.simulation.programs import Poll
 from django_hookflow.tests.simulation.programs import Program
 from django_hookflow.tests.simulation.programs import Sleep
@@ -28,6 +30,10 @@ from django_hookflow.tests.simulation.programs import Tell
 from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 
+# The kinds that note their step before what they do when it has failed.
+TELL_THEMSELVES = (Wait, Invoke, Broken, Collapse, Once)
+
+INTERRUPTED = "StepInterrupted"
 LATE = object()  # the wait ended without its event
 
 
@@ -59,7 +65,9 @@ def interpret(
     replays: int,
     failed: Collection[str] = (),
 ) -> End:
-    """`waits`: what each wait received by its step id, LATE or Failed.
+    """`waits`: what each wait received by its step id, LATE or Failed, and
+    Failed for each step that was interrupted.
+
 
     `replays`: how often a dead letter of the run `root_id` was replayed.
     `failed`: steps that had failed in a run that ended by its crashes. Its
@@ -91,7 +99,7 @@ class _Walk:
         results: list[Any] = []
         for node in program:
             results += self.visit(node)
-            if not isinstance(node, Wait | Invoke | Broken | Collapse):
+            if not isinstance(node, TELL_THEMSELVES):
                 self.steps.append(node.id)
         return results
 
@@ -102,6 +110,20 @@ class _Walk:
     @visit.register
     def _(self, node: Work) -> list[Any]:
         return [f"{node.id} done"]
+
+    @visit.register
+    def _(self, node: ByHand) -> list[Any]:
+        return [f"{node.id} done"]
+
+    @visit.register
+    def _(self, node: Once) -> list[Any]:
+        self.steps.append(node.id)
+        received = self.waits.get(node.id)
+        if received == Failed(INTERRUPTED):
+            return ["interrupted", *self.program(node.fallback)]
+        if node.error is None:
+            return [f"{node.id} done"]
+        return [node.error.__name__, *self.program(node.fallback)]
 
     @visit.register
     def _(self, node: Poll) -> list[Any]:

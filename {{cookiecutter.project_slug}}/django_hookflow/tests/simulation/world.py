@@ -95,6 +95,7 @@ class Notes:
     """Notes of the workflows, kept outside of the database."""
 
     tried: Counter[tuple[str, str]] = field(default_factory=Counter)
+    begun: dict[tuple[str, str], datetime] = field(default_factory=dict)
     reached: dict[tuple[str, str], datetime] = field(default_factory=dict)
     # Events by their serial number: the moment after their COMMIT.
     told: dict[str, int] = field(default_factory=dict)
@@ -650,6 +651,7 @@ class Pass(Stage):
         if entry and entry.wake_at and entry.wake_at > self.world.now:
             raise Violation(f"{self.ctx.run_id} tried {step} again early")
         self.world.notes.tried[self.ctx.run_id, step] += 1
+        self.world.notes.begun[self.ctx.run_id, step] = self.world.now
         self.world.say(f"   {self.ctx.run_id} {step}")
         self._boundary(f"as {step} begins", atomic)
 
