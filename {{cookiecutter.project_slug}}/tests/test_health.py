@@ -164,6 +164,7 @@ def qstash(settings: LazySettings) -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     settings.QSTASH_URL = f"http://127.0.0.1:{server.server_port}"
+    settings.DJANGO_HOOKFLOW_PUBLISH_TIMEOUT = 60  # on a busy machine
     settings.DJANGO_HOOKFLOW_TRANSPORT = (
         "django_hookflow.transports.qstash.QStashTransport"
     )

@@ -153,7 +153,7 @@ def lease_of_the_ill_left(sql: str, params: Any) -> tuple[str, Any]:
 
 def renewal_without_fence(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "lease_until"'):
-        fence = '"django_hookflow_workflowrun"."lease_token" = %s'
+        fence = '"django_hookflow_workflowrun"."lease_token" IN (%s, %s)'
         sql = replace(sql, fence, f"({fence} OR 1 = 1)")
     return sql, params
 

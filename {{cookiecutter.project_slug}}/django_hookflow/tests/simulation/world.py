@@ -481,7 +481,9 @@ class World:
             jobs += self._plan_queue(self.crowd - 1)
         if self.choices.chance(10):
             jobs.append(partial(self.deploy))
-        if self.choices.chance(30):
+        # Other faults hide behind runs that are cancelled early.
+        kinds = self.fault.kinds if self.fault else KINDS
+        if "saga" in kinds and self.choices.chance(30):
             number = 1 + self.choices.below(len(self.programs) - 1)
             jobs.append(partial(self._cancel, f"run-{number}"))
         for number in range(self.choices.below(6)):
