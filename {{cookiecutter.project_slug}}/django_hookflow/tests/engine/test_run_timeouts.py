@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
@@ -206,6 +208,13 @@ def test_the_delay_does_not_count(every: World) -> None:
     run = every.finish(run_id)
 
     assert run.completed_at == EPOCH + timedelta(days=8)
+
+
+def test_a_deadline_beyond_all_time_is_its_end(world: World) -> None:
+    run_id = timed(WAITS["event"], "20000d").trigger(delay="2900000d")
+
+    deadline = world.run_of(run_id).deadline_at
+    assert deadline == datetime.max.replace(tzinfo=UTC)
 
 
 def test_a_retried_letter_has_as_long_as_the_code_gives_it_now(

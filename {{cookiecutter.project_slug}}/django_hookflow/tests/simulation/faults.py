@@ -10,6 +10,7 @@ from typing import Any
 
 from django_hookflow import stopping
 from django_hookflow.persistence.sql import COMMIT
+from django_hookflow.persistence.sql import RUN_COLUMNS
 from django_hookflow.persistence.sql import STEP_COLUMNS
 from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.world import Fault
@@ -17,6 +18,7 @@ from django_hookflow.tests.simulation.world import Fault
 ENTRY = "INSERT INTO django_hookflow_stepexecution"
 ATTEMPTS = STEP_COLUMNS.index("attempts")
 CLAIM = "UPDATE django_hookflow_workflowrun"
+NEW_RUN = "INSERT INTO django_hookflow_workflowrun"
 RUN = '"django_hookflow_workflowrun"'
 
 
@@ -110,6 +112,34 @@ def end_that_is_not_due(sql: str, params: Any) -> tuple[str, Any]:
 def cancel_that_reaches_no_run(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "status"'):
         sql += " AND 1 = 0"
+    return sql, params
+
+
+def created(sql: str, params: Any, **columns: Any) -> list[Any]:
+    """Return the values of a new run with other ones in some columns."""
+    if not sql.startswith(NEW_RUN):
+        return params
+    values = dict(zip(RUN_COLUMNS, params, strict=True))
+    changes = {name: change(values[name]) for name, change in columns.items()}
+    return [*(values | changes).values()]
+
+
+def run_of_another_version(sql: str, params: Any) -> tuple[str, Any]:
+    return sql, created(sql, params, version=lambda version: 3 - version)
+
+
+def deadline_forgotten(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "lease_until = NULL" in sql:
+        values = dict(zip(COMMIT.names, params, strict=True))
+        if values["status"] == "waiting" and not values["error_type"]:
+            values["wake_at"] = values["sweep_at"] = None
+        params = COMMIT.row(values)
+    return sql, params
+
+
+def delay_forgotten(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+        sql = replace(sql, "wake_at > created_at", "wake_at < created_at")
     return sql, params
 
 
@@ -213,6 +243,9 @@ FAULTS = (
     Fault("event kept after it was consumed", event_kept, WAITS),
     Fault("event that wakes no run", event_wakes_no_run, WAITS),
     Fault("sweeper that sees nothing", sweeper_sees_nothing, WORK),
+    Fault("run of another version", run_of_another_version, WORK),
+    Fault("deadline that is forgotten", deadline_forgotten, ("wait",)),
+    Fault("delay that is forgotten", delay_forgotten, WORK),
     Fault("replay that forgets a step", replay_that_forgets, FAILS),
     Fault("letter replayed again", replay_again, FAILS),
     Fault("join that wakes no run", event_wakes_no_run, INVOKES),

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -45,6 +46,7 @@ from django_hookflow.tests.simulation.reference import Failed
 from django_hookflow.tests.simulation.reference import interpret
 from django_hookflow.tests.simulation.world import FATALS
 from django_hookflow.tests.simulation.world import LEDGER
+from django_hookflow.tests.simulation.world import VERSIONS
 from django_hookflow.tests.simulation.world import Violation
 from django_hookflow.tests.simulation.world import World
 from django_hookflow.tests.simulation.world import available_to
@@ -138,11 +140,15 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
     _judge_undone(run, entries)
+    _judge_terms(world, run)
     if run.status == RunStatus.CANCELLED or run.requested == Request.CANCEL:
         _judge_cancelled(world, run, ends)
         return
     if run.status == RunStatus.COMPENSATED or run.rollback_failed:
         # It failed as its program says, or of its crashes.
+        _judge_way(run, ends)
+        return
+    if run.error_type == "RunTimeout" and not run.error_step:
         _judge_way(run, ends)
         return
     if run.error_type == "WorkerCrashed" and not run.error_step:
@@ -154,6 +160,35 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     if end.status == RunStatus.WAITING:
         _judge_waiting(run, entries[end.at], nodes[end.at])
     _judge_messages(world, run)
+
+
+def _judge_terms(world: World, run: WorkflowRun) -> None:
+    """It has the version it began with, begins in time, and ends in time."""
+    version, delay = world.notes.begun.get(run.run_id, (run.version, 0))
+    if run.origin is not None:
+        version = run.origin.version
+    demand(run.version == version, f"{run} is of {run.version}, not {version}")
+    due = run.created_at + timedelta(seconds=delay)
+    demand(
+        run.started_at is None or run.started_at >= due,
+        f"{run} started at {run.started_at} and was due at {due}",
+    )
+    limit = VERSIONS[version].timeout
+    deadline = None if limit is None else due + limit
+    ended = run.completed_at
+    demand(
+        run.deadline_at == deadline,
+        f"{run} has the deadline {run.deadline_at}, not {deadline}",
+    )
+    demand(
+        deadline is None or ended is not None,
+        f"{run} has not ended, and its deadline was {deadline}",
+    )
+    is_late = bool(deadline and ended and ended >= deadline)
+    demand(
+        run.error_type != "RunTimeout" or bool(run.error_step) or is_late,
+        f"{run} ended at {ended}, before its deadline {deadline}",
+    )
 
 
 def _end_of(

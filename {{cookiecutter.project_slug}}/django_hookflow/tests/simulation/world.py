@@ -29,6 +29,7 @@ from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import RunNotOpen
+from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -61,7 +62,9 @@ from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 from django_hookflow.tests.simulation.programs import perform
 from django_hookflow.transports.memory import post
+from django_hookflow.workflows import registry
 from django_hookflow.workflows.context import WorkflowContext
+from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 LEDGER = "simulation_ledger"
 APPEND = "INSERT INTO django_hookflow_stepexecution"
@@ -71,6 +74,8 @@ ROOTS = (1, 1, 2, 3)  # runs that are triggered from outside
 ACTIONS = 50  # of the hostile part of a history
 PATIENCE = 3000  # actions of the calm part, until it is called endless
 FAULTS = 12  # deaths of workers in one history, and naps
+TIMEOUT = timedelta(days=10)  # of a run of version 2
+DELAYS = (0, 0, 0, 600, 2 * DAY)  # seconds until a run begins
 PEACE, RACE = 6, 25  # percent of the boundaries where something happens
 
 
@@ -102,6 +107,9 @@ class Notes:
     moments: Iterator[int] = field(default_factory=lambda: count(1))
     triggered: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    # How runs that were triggered from outside are to begin: the version of
+    # their workflow, and seconds from then.
+    begun: dict[str, tuple[int, int]] = field(default_factory=dict)
     # By run: deliveries that died or fell asleep, and writes that failed.
     interrupted: Counter[str] = field(default_factory=Counter)
     unwritten: Counter[str] = field(default_factory=Counter)
@@ -142,6 +150,7 @@ class World:
         self.versions = [[program] for program in self.programs]
         self.deploys_left = self.choices.below(2)  # when all is quiet
         self.owes_look = False  # at what runs wait for, since a deploy
+        self.retirements_left = self.choices.below(3)
         self.jobs = self._plan_jobs()
 
     # The history.
@@ -160,6 +169,7 @@ class World:
                 while (action := self._next()) is not None:
                     action()
             finally:
+                self._bring_back()
                 self._send_home()
 
     @contextmanager
@@ -186,7 +196,9 @@ class World:
         actions += [self.sweep]
         if self.sees_statements:
             actions += [self._fall_ill]
-        return actions
+        if self.retirements_left:
+            actions += [self._retire]
+        return [*actions, self._bring_back]
 
     def _next(self) -> Do | None:
         """Return the next action when nothing goes wrong any more."""
@@ -215,6 +227,7 @@ class World:
         self.is_hostile = self.network.is_hostile = False
         self.ill_until = EPOCH
         self.patience = PATIENCE
+        self._bring_back()
 
     def _send_home(self) -> None:
         for worker in self.asleep:
@@ -281,6 +294,17 @@ class World:
         self.owes_look = True
         if self.choices.chance(50):
             self.jobs.append(partial(self._look_again))
+
+    def _retire(self) -> None:
+        """Deploy without one of the versions, whose runs must wait for it."""
+        self.retirements_left -= 1
+        version = self.choices.pick(sorted(VERSIONS))
+        self.say(f"version {version} is not deployed any more")
+        registry.unregister("simulated", version)
+
+    def _bring_back(self) -> None:
+        for flow in VERSIONS.values():
+            registry.register(flow)
 
     def _look_again_after_deploy(self) -> None:
         """The command after the last old worker ended, or a day of sweeps."""
@@ -373,6 +397,9 @@ class World:
             self.say(f"   begun again as {letter.replay()}")
         except AlreadyReplayed as error:
             self.say(f"   {error}")
+        except WorkflowNotFound as error:
+            self.say(f"   {error}")
+            self.jobs.append(partial(self._replay, run_id))
 
     def _cancel(self, run_id: str) -> None:
         try:
@@ -391,7 +418,13 @@ class World:
         self.say(f"   looked again at {found}")
 
     def _trigger(self, run_id: str, program: int) -> None:
-        simulated.trigger(data={"program": program}, run_id=run_id)
+        begun = self.notes.begun
+        if run_id not in begun:
+            version = 1 + self.choices.chance(40)
+            begun[run_id] = version, self.choices.pick(DELAYS)
+        version, delay = begun[run_id]
+        data = {"program": program}
+        VERSIONS[version].trigger(data=data, run_id=run_id, delay=delay)
         self.notes.triggered.add(run_id)
 
     def _send(self, serial: str, name: str, **address: str) -> None:
@@ -517,14 +550,32 @@ class World:
         self.trace.append(line)
 
 
-@workflow(
-    workflow_id="simulated",
-    retry=OWN,
-)
+@workflow(workflow_id="simulated", retry=OWN)
 def simulated(ctx: WorkflowContext) -> list[Any]:
+    return play_program(ctx, 1)
+
+
+@workflow(workflow_id="simulated", retry=OWN, version=2, timeout=TIMEOUT)
+def simulated_in_time(ctx: WorkflowContext) -> list[Any]:
+    return play_program(ctx, 2)
+
+
+VERSIONS = {flow.version: flow for flow in (simulated, simulated_in_time)}
+
+
+def version_for(step: str) -> WorkflowWrapper:
+    """Return the version of the runs that a step begins."""
+    return VERSIONS[1 + len(step) % 2]
+
+
+def play_program(ctx: WorkflowContext, version: int) -> list[Any]:
     """Perform one of the programs of the world that is running."""
     world = World.current
     assert world is not None
+    if ctx.version != version:
+        raise Violation(
+            f"{ctx.run_id} of version {ctx.version} has the code of {version}"
+        )
     return perform(world.programs[ctx.data["program"]], Pass(ctx, world))
 
 
@@ -619,13 +670,14 @@ class Pass(Stage):
 
     def invoke(self, invoke: Invoke) -> Any:
         data = {"program": invoke.program}
-        return self.ctx.step.invoke(invoke.id, simulated, data)
+        return self.ctx.step.invoke(invoke.id, version_for(invoke.id), data)
 
     def spawn(self, step: str, program: int) -> str:
         self._begin(step, atomic=True)
         self._write(step)
         run_id = f"{self.root_id}/{step}"
-        return simulated.trigger(data={"program": program}, run_id=run_id)
+        flow = version_for(step)
+        return flow.trigger(data={"program": program}, run_id=run_id)
 
     def tell(self, tell: Tell) -> str:
         self._begin(tell.id, atomic=True)
