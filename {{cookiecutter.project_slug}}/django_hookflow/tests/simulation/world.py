@@ -150,7 +150,10 @@ class World:
         self.versions = [[program] for program in self.programs]
         self.deploys_left = self.choices.below(2)  # when all is quiet
         self.owes_look = False  # at what runs wait for, since a deploy
-        self.retirements_left = self.choices.below(3)
+        # With two versions, of which one has a timeout: its deadlines bring
+        # sweeps, and those heal faults that are found without them.
+        self.is_mixed = self.choices.chance(50)
+        self.retirements_left = self.choices.below(3) * self.is_mixed
         self.jobs = self._plan_jobs()
 
     # The history.
@@ -420,7 +423,7 @@ class World:
     def _trigger(self, run_id: str, program: int) -> None:
         begun = self.notes.begun
         if run_id not in begun:
-            version = 1 + self.choices.chance(40)
+            version = 1 + (self.is_mixed and self.choices.chance(50))
             begun[run_id] = version, self.choices.pick(DELAYS)
         version, delay = begun[run_id]
         data = {"program": program}
@@ -565,7 +568,8 @@ VERSIONS = {flow.version: flow for flow in (simulated, simulated_in_time)}
 
 def version_for(step: str) -> WorkflowWrapper:
     """Return the version of the runs that a step begins."""
-    return VERSIONS[1 + len(step) % 2]
+    assert World.current is not None
+    return VERSIONS[1 + len(step) % 2 * World.current.is_mixed]
 
 
 def play_program(ctx: WorkflowContext, version: int) -> list[Any]:
