@@ -139,7 +139,7 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     _judge_timeouts(world, run, nodes)
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
-    _judge_undone(run, entries)
+    _judge_undone(world, run, entries)
     _judge_terms(world, run)
     if run.status == RunStatus.CANCELLED or run.requested == Request.CANCEL:
         _judge_cancelled(world, run, ends)
@@ -164,7 +164,7 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
 
 def _judge_terms(world: World, run: WorkflowRun) -> None:
     """It has the version it began with, begins in time, and ends in time."""
-    version, delay = world.notes.begun.get(run.run_id, (run.version, 0))
+    version, delay = world.notes.terms.get(run.run_id, (run.version, 0))
     if run.origin is not None:
         version = run.origin.version
     demand(run.version == version, f"{run} is of {run.version}, not {version}")
@@ -219,13 +219,17 @@ def _kept_failures(before: WorkflowRun) -> set[str]:
 
 def _judge_crashed(world: World, run: WorkflowRun, ends: list[End]) -> None:
     """Its workers died as often as it takes, behind a step of its way."""
+    _demand_deaths(world, run)
+    _judge_way(run, ends)
+
+
+def _demand_deaths(world: World, run: WorkflowRun) -> None:
     deaths = world.notes.interrupted[run.run_id]
     demand(
         run.status == RunStatus.FAILED
         and deaths >= conf.DJANGO_HOOKFLOW_MAX_CRASHES,
         f"{run} was given up after {deaths} deaths",
     )
-    _judge_way(run, ends)
 
 
 def _judge_cancelled(world: World, run: WorkflowRun, ends: list[End]) -> None:
@@ -240,7 +244,9 @@ def _judge_cancelled(world: World, run: WorkflowRun, ends: list[End]) -> None:
         _judge_way(run, ends)
 
 
-def _judge_undone(run: WorkflowRun, entries: dict[str, StepExecution]) -> None:
+def _judge_undone(
+    world: World, run: WorkflowRun, entries: dict[str, StepExecution]
+) -> None:
     """Demand that a rollback undid each step once, the last one first."""
     undos = [entry for entry in entries.values() if entry.kind == "undo"]
     undos.sort(key=lambda entry: entry.position)
@@ -257,7 +263,9 @@ def _judge_undone(run: WorkflowRun, entries: dict[str, StepExecution]) -> None:
         if entry.undo and entry.status != "compensated"
     ]
     rolled_back = run.status == RunStatus.COMPENSATED or run.rollback_failed
-    if rolled_back:
+    if run.rollback_failed and "'rollback'" in run.error_message:
+        _demand_deaths(world, run)
+    elif rolled_back:
         failed = [entry for entry in undone if entry in left]
         demand(left == failed, f"{run} did not undo {left}, only {undone}")
         demand(

@@ -109,7 +109,7 @@ class Notes:
     cancelled: set[str] = field(default_factory=set)
     # How runs that were triggered from outside are to begin: the version of
     # their workflow, and seconds from then.
-    begun: dict[str, tuple[int, int]] = field(default_factory=dict)
+    terms: dict[str, tuple[int, int]] = field(default_factory=dict)
     # By run: deliveries that died or fell asleep, and writes that failed.
     interrupted: Counter[str] = field(default_factory=Counter)
     unwritten: Counter[str] = field(default_factory=Counter)
@@ -421,11 +421,11 @@ class World:
         self.say(f"   looked again at {found}")
 
     def _trigger(self, run_id: str, program: int) -> None:
-        begun = self.notes.begun
-        if run_id not in begun:
+        terms = self.notes.terms
+        if run_id not in terms:
             version = 1 + (self.is_mixed and self.choices.chance(50))
-            begun[run_id] = version, self.choices.pick(DELAYS)
-        version, delay = begun[run_id]
+            terms[run_id] = version, self.choices.pick(DELAYS)
+        version, delay = terms[run_id]
         data = {"program": program}
         VERSIONS[version].trigger(data=data, run_id=run_id, delay=delay)
         self.notes.triggered.add(run_id)
