@@ -93,6 +93,7 @@ class Fault:
     name: str
     rewrite: Callable[[str, Any], tuple[str, Any]]
     kinds: tuple[str, ...] = KINDS  # of the nodes in which it hides
+    is_of_terms: bool = False  # of versions, delays or deadlines
 
 
 @dataclass
@@ -151,8 +152,8 @@ class World:
         self.deploys_left = self.choices.below(2)  # when all is quiet
         self.owes_look = False  # at what runs wait for, since a deploy
         # With two versions, of which one has a timeout: its deadlines bring
-        # sweeps, and those heal faults that are found without them.
-        self.is_mixed = self.choices.chance(50)
+        # sweeps, and those heal what other faults break.
+        self.is_mixed = fault.is_of_terms if fault else choices.chance(50)
         self.retirements_left = self.choices.below(3) * self.is_mixed
         self.jobs = self._plan_jobs()
 
@@ -405,12 +406,12 @@ class World:
             self.jobs.append(partial(self._replay, run_id))
 
     def _cancel(self, run_id: str) -> None:
+        # Its process may die behind the COMMIT, and another ask again.
+        self.notes.cancelled.add(run_id)
         try:
             cancel_run(run_id)
         except RunNotOpen as error:
             self.say(f"   {error}")
-        else:
-            self.notes.cancelled.add(run_id)
 
     def _sweep(self) -> None:
         swept = maintenance.sweep()
@@ -424,7 +425,8 @@ class World:
         terms = self.notes.terms
         if run_id not in terms:
             version = 1 + (self.is_mixed and self.choices.chance(50))
-            terms[run_id] = version, self.choices.pick(DELAYS)
+            delays = DELAYS if self.is_mixed else (0,)
+            terms[run_id] = version, self.choices.pick(delays)
         version, delay = terms[run_id]
         data = {"program": program}
         VERSIONS[version].trigger(data=data, run_id=run_id, delay=delay)
