@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from django_hookflow import Compensation
+from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
 from django_hookflow import cancel_run
 from django_hookflow import send_event
@@ -22,8 +23,10 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations.maintenance import sweep
+from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
+from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.registry import get_workflow
 
@@ -453,6 +456,66 @@ def test_the_undo_has_a_key_of_its_own(every: World) -> None:
 
     step = run.step_executions.get(kind="undo")
     assert step.result == "order-1:charge~undo"
+
+
+def test_a_failed_undo_is_passed_over_by_the_next_delivery(
+    every: World, settings: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_DELIVERY_BUDGET = 0
+
+    @workflow
+    def ordering(ctx: WorkflowContext) -> None:
+        saga(ctx, "reserve")
+        ctx.step.options(compensate=refuse).run("charge", note, "charge")
+        fail()
+
+    run = every.finish(ordering.trigger())
+
+    assert DONE[2:] == ["tried charge", "undo reserve"]
+    assert run.rollback_failed
+
+
+def test_an_undo_is_not_tried_again_early(world: World) -> None:
+    failures = [ConnectionError("down")]
+
+    def release(result: Any) -> None:
+        if failures:
+            raise failures.pop()
+        note(f"released {result}")
+
+    @workflow
+    def ordering(ctx: WorkflowContext) -> None:
+        later = Compensation(release, retry=RetryPolicy(delay=3600))
+        ctx.step.options(compensate=later).run("reserve", note, "reserve")
+        fail()
+
+    run_id = ordering.trigger()
+    world.deliver()
+    world.deliver()
+    run = world.run_of(run_id)
+    post(WorkflowPersistence.delivery_for(run, run.wake_token))
+
+    assert (world.run_of(run_id).status, DONE) == ("compensating", ["reserve"])
+    assert world.finish(run_id).status == "compensated"
+
+
+def test_a_step_says_how_it_is_undone_one_after_another(
+    every: World,
+) -> None:
+    @workflow
+    def ordering(ctx: WorkflowContext) -> None:
+        ctx.step("one", note, "one").compensate(undo).timeout(30).run()
+        attempted = ctx.step("two", fail, "card").compensate(
+            undo, when="attempted"
+        )
+        attempted.compensate(Compensation(undo, when="attempted")).run()
+
+    run = every.finish(ordering.trigger())
+
+    assert (run.status, DONE) == (
+        "compensated",
+        ["one", "undo None", "undo one"],
+    )
 
 
 # Cancelling.
