@@ -76,7 +76,7 @@ class StepRunner(Generic[T]):
         raise never_run(self._step_id)
 
     # It is no result. Type checkers find that out by themselves.
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch
         __bool__ = __iter__ = __len__ = __getitem__ = __call__ = _refuse
 
         def __getattr__(self, name: str) -> NoReturn:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from django_hookflow.conf import conf
 from django_hookflow.journal import LAST
@@ -133,7 +134,8 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
         interpret(version, run.root_id, waits, len(before), failed)
         for version in versions
     ]
-    recorded = {name for name, e in entries.items() if e.status in RECORDED}
+    # A step that was undone may have begun only.
+    recorded = _executed(run.step_executions.all())
     _judge_attempts(world, run, nodes)
     _judge_once(world, run, nodes)
     _judge_timeouts(world, run, nodes)
@@ -477,10 +479,13 @@ def _judge_rows(
 
 def _recorded_in_all(root_id: str) -> set[str]:
     """The steps that a run or its replays have recorded."""
-    steps = StepExecution.objects.filter(
-        workflow_run__root_id=root_id, status__in=RECORDED
-    )
-    return set(steps.values_list("step_id", flat=True))
+    steps = StepExecution.objects.filter(workflow_run__root_id=root_id)
+    return _executed(steps)
+
+
+def _executed(steps: QuerySet[StepExecution]) -> set[str]:
+    recorded = steps.filter(status__in=RECORDED, executed_at__isnull=False)
+    return set(recorded.values_list("step_id", flat=True))
 
 
 def _judge_messages(world: World, run: WorkflowRun) -> None:
