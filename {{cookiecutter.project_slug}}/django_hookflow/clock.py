@@ -16,6 +16,8 @@ from typing import TypeAlias
 # Seconds, a timedelta, or text such as "90s", "1h30m", "7d".
 Duration: TypeAlias = float | timedelta | str
 
+NEVER = datetime.max.replace(tzinfo=UTC)  # the end of all time
+
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
 
@@ -63,13 +65,8 @@ def checked(what: str, value: Duration, least: float = 0) -> timedelta:
 
     The error names it as `what`. It ends before the year 10000.
     """
-    try:
-        length = duration(value)
-        now() + length
-        is_right = length >= timedelta(seconds=least)
-    except (TypeError, ValueError, OverflowError):
-        is_right = False
-    if not is_right:
+    length = fitting(value)
+    if length is None or length < timedelta(seconds=least):
         raise ValueError(
             f"Invalid {what} {value!r}, expected {least:g} seconds or more, "
             'as a number, a timedelta, or text such as "30s", "5m", "1h" or '
@@ -78,12 +75,22 @@ def checked(what: str, value: Duration, least: float = 0) -> timedelta:
     return length
 
 
+def fitting(value: Duration) -> timedelta | None:
+    """Return a duration that ends before the year 10000; None for others."""
+    try:
+        length = duration(value)
+        now() + length
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return length
+
+
 def later(moment: datetime, length: timedelta) -> datetime:
     """Return the time so long after another; at most the end of all time."""
     try:
         return moment + length
     except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
+        return NEVER
 
 
 def _parse(text: str) -> timedelta:

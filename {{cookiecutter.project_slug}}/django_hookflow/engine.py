@@ -8,8 +8,6 @@ What else can be done to runs is in operations/.
 from __future__ import annotations
 
 import json
-from datetime import UTC
-from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow import clock
@@ -57,8 +55,6 @@ from django_hookflow.workflows.context import StepManager
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.registry import get_workflow
 from django_hookflow.workflows.wrapper import WorkflowWrapper
-
-NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def advance(delivery: Delivery) -> Advance:
@@ -142,7 +138,7 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     if run.requested == Request.CANCEL and not rolls_back:
         return Cancelled()
     # A rollback has no deadline.
-    must_end_at = (not rolls_back and run.deadline_at) or NEVER
+    must_end_at = (not rolls_back and run.deadline_at) or clock.NEVER
     if now >= must_end_at:
         return Raised(RunTimeout(must_end_at))
     if run.crashes >= conf.DJANGO_HOOKFLOW_MAX_CRASHES:

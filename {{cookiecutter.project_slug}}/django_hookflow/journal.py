@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 from typing import Protocol
 
+from django_hookflow.clock import NEVER
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepInterrupted
@@ -36,7 +36,6 @@ UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
 BODY = "body"  # how a step is undone: as the workflow function says
 TYPE_LENGTH = 255
 MESSAGE_LENGTH = 10_000
-LAST = datetime.max.replace(tzinfo=UTC)
 MEMBERS_SHOWN = 20  # of a group of errors
 
 
@@ -213,7 +212,7 @@ class Journal:
             for entry in self._entries.values()
             if entry.undo and entry.status != StepStatus.COMPENSATED
         ]
-        found.sort(key=lambda e: (e.executed_at or LAST, e.position))
+        found.sort(key=lambda e: (e.executed_at or NEVER, e.position))
         return found[::-1]
 
     @property

@@ -85,6 +85,11 @@ CLAIMABLE = frozenset(
     if after & {RunStatus.RUNNING, RunStatus.COMPENSATING}
 )
 
+# A person may cancel these. A rollback goes on to its end.
+CANCELLABLE = frozenset(
+    status for status, after in NEXT.items() if RunStatus.CANCELLED in after
+)
+
 # Nothing moves these any more.
 TERMINAL = frozenset(status for status, after in NEXT.items() if not after)
 

@@ -19,6 +19,7 @@ from django.db.models.functions import Concat
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import RunNotOpen
 from django_hookflow.models import StepExecution
@@ -27,7 +28,7 @@ from django_hookflow.persistence import children
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
-from django_hookflow.states import CLAIMABLE
+from django_hookflow.states import CANCELLABLE
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
@@ -59,19 +60,13 @@ def cancel(run_id: str) -> Stopped:
     Raises RunNotFound, and RunNotOpen when there is nothing to cancel.
     """
     stopped = Stopped()
+    found = runs.rows().filter(run_id=run_id)
     with database.atomic():
-        found = runs.rows().select_for_update().filter(run_id=run_id)
-        run = found.first()
-        if run is None:
-            raise RunNotFound(run_id)
-        if not _may_be_cancelled(run):
-            raise RunNotOpen(run_id, run.status)
-        _cancel(found, stopped)
-        run.refresh_from_db()
-        if run.is_finished and run.parent_id is not None:
-            due = database.overdue_after(clock.now())
-            runs.rows().filter(pk=run.pk).update(sweep_at=due)
-            stopped.ended.append(run)
+        if not _cancel(found, stopped):
+            raise _why_not(found.first(), run_id)
+        ended = found.filter(status=RunStatus.CANCELLED, parent__isnull=False)
+        stopped.ended += ended
+        ended.update(sweep_at=database.overdue_after(clock.now()))
     return stopped
 
 
@@ -82,20 +77,19 @@ def cancel_children(parents: Collection[int]) -> Stopped:
     return stopped
 
 
-def _may_be_cancelled(run: WorkflowRun) -> bool:
-    return run.status in CLAIMABLE and run.status != RunStatus.COMPENSATING
+def _why_not(run: WorkflowRun | None, run_id: str) -> HookflowError:
+    if run is None:
+        return RunNotFound(run_id)
+    return RunNotOpen(run_id, run.status)
 
 
-def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> None:
+def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
+    """Cancel those that may be; False if there was none."""
     now = clock.now()
-    held = list(
-        wanted.filter(status__in=CLAIMABLE)
-        .exclude(status=RunStatus.COMPENSATING)
-        .order_by("pk")
-        .select_for_update()
-    )
+    open_ones = wanted.filter(status__in=CANCELLABLE).order_by("pk")
+    held = list(open_ones.select_for_update())
     if not held:
-        return
+        return False
     working = [
         run
         for run in held
@@ -121,7 +115,8 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> None:
         sweep_at=None,
         completed_at=now,
     )
-    _cancel(runs.rows().filter(parent__in=[r.pk for r in resting]), stopped)
+    _cancel(runs.rows().filter(parent__in=resting), stopped)
+    return True
 
 
 def _roll_back(run: WorkflowRun) -> Delivery:

@@ -90,7 +90,5 @@ DECLARED = "_hookflow_options"  # the attribute of a function with @step
 
 
 def _is_some_time(timeout: Duration) -> bool:
-    try:
-        return clock.now() + clock.duration(timeout) > clock.now()
-    except (TypeError, ValueError, OverflowError):
-        return False
+    length = clock.fitting(timeout)
+    return length is not None and length > timedelta()

@@ -30,7 +30,6 @@ class UndoStep(RunStep):
     """
 
     kind: ClassVar[str] = UNDO
-    takes: ClassVar[frozenset[str]] = RunStep.takes
 
     def __init__(self, session: Session, undone: Entry) -> None:
         said = session.undos.get(undone.step_id)

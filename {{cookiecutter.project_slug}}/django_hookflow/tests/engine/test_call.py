@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
+from django_hookflow.tests.serving import serving
 
 
 class Recorded:
@@ -57,13 +57,8 @@ def provider() -> Iterator[Recorded]:
 
         def log_message(self, *args: Any) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        recorded.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
+    with serving(Handler) as recorded.url:
         yield recorded
-        server.shutdown()
-        thread.join()
 
 
 def calling(provider: Recorded, path: str = "/", **arguments: Any) -> Any:
@@ -378,20 +373,15 @@ def test_the_time_limit_is_one_for_the_whole_call(
     @workflow
     def asking(ctx: WorkflowContext) -> None:
         once = ctx.step.options(retry=RetryPolicy(retries=0))
-        once.call("ask", url, timeout=0.3)
+        once.call("ask", f"{url}/", timeout=0.3)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
+    with serving(Handler) as url:
         run = every.finish(asking.trigger())
         Handler.gone.set()
-        server.shutdown()
-        thread.join()
 
     assert run.error_message == (
         "Step 'ask' was tried once and failed: ReadTimeout: "
-        f"GET {url}: not done after 0.3 s"
+        f"GET {url}/: not done after 0.3 s"
     )
 
 
@@ -465,13 +455,8 @@ def test_an_answer_that_is_not_http_is_not_repeated_in_errors(
     def asking(ctx: WorkflowContext) -> None:
         ctx.step.call("ask", url)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
-        url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
+    with serving(Odd) as url:
         run = every.finish(asking.trigger())
-        server.shutdown()
-        thread.join()
 
     assert (run.status, run.error_type) == ("failed", "RemoteProtocolError")
     assert "s3cret" not in run.error_message + caplog.text

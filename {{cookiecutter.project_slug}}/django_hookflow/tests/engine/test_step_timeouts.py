@@ -6,7 +6,6 @@ import threading
 from datetime import datetime
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
 from django_hookflow.retry import is_retryable_error
 from django_hookflow.testing.world import World
+from django_hookflow.tests.serving import serving
 from django_hookflow.transports.memory import memory_transport
 
 TWICE = RetryPolicy(retries=1)
@@ -250,20 +250,15 @@ def test_it_bounds_a_call(
         limited = ctx.step.options(
             timeout=option, retry=RetryPolicy(retries=0)
         )
-        limited.call("ask", url, timeout=own)
+        limited.call("ask", f"{url}/", timeout=own)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
-        url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
+    with serving(Silent) as url:
         run = every.finish(asking.trigger())
         Silent.over.set()
-        server.shutdown()
-        thread.join()
 
     assert run.error_type == expected
     assert run.error_message.startswith(
-        f"Step 'ask' was tried once and failed: {expected}: GET {url}"
+        f"Step 'ask' was tried once and failed: {expected}: GET {url}/"
     )
 
 

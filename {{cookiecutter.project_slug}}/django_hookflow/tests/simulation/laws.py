@@ -12,8 +12,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
+from django_hookflow.clock import NEVER
 from django_hookflow.conf import conf
-from django_hookflow.journal import LAST
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -282,7 +282,7 @@ def _judge_undone(
             f"{run} is {run.status}, and did not undo {left}",
         )
     # Only what waits to be tried again, or died, was not executed.
-    order = [(entry.executed_at or LAST, entry.position) for entry in undone]
+    order = [(entry.executed_at or NEVER, entry.position) for entry in undone]
     if run.origin is None:  # else it goes on with those that had failed
         demand(
             order == sorted(order, reverse=True),

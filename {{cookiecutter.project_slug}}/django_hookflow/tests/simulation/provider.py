@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from typing import ClassVar
+
+from django_hookflow.tests.serving import serving
 
 
 class Provider(BaseHTTPRequestHandler):
@@ -33,10 +33,5 @@ class Provider(BaseHTTPRequestHandler):
 
 @contextmanager
 def provider() -> Iterator[None]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
-        Provider.url = f"http://127.0.0.1:{server.server_port}"
-        thread = Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
+    with serving(Provider) as Provider.url:
         yield
-        server.shutdown()
-        thread.join()
