@@ -8,6 +8,7 @@ What else can be done to runs is in operations/.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from datetime import timedelta
 
 from django_hookflow import clock
@@ -17,6 +18,8 @@ from django_hookflow import tracing
 from django_hookflow.ambience import in_its_own
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import BranchNotReached
+from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import OutcomeRefused
 from django_hookflow.exceptions import RunTimeout
@@ -62,45 +65,70 @@ def advance(delivery: Delivery) -> Advance:
 
     Raises LeaseLost when it is unknown what was written: send it again.
     """
-    lease = new_token()
+    lease, run_id = new_token(), delivery.run_id
     try:
-        return in_its_own(_advance, delivery, lease)
+        answer, claim = in_its_own(_advance, delivery, lease)
+        while claim is not None:
+            run_id = claim.run.run_id
+            _, claim = in_its_own(_advance, delivery, lease, claim)
+        return answer
     except LeaseLost as lost:
         cause = lost.__cause__
         if cause is not None and is_ill(cause):
-            give_back(delivery.run_id, lease, cause)
+            give_back(run_id, lease, cause)
         raise
 
 
-def _advance(delivery: Delivery, lease: str) -> Advance:
-    claim = WorkflowPersistence.claim(delivery, lease)
+def _advance(
+    delivery: Delivery, lease: str, taken: Claim | None = None
+) -> tuple[Advance, Claim | None]:
+    """Move the run of a message, or the branch that was taken after that.
+
+    Returns what has become of it, and the branch to go on with, if any.
+    """
+    claim = taken or WorkflowPersistence.claim(delivery, lease)
     if not isinstance(claim, Claim):
-        return claim
+        return claim, None
+    budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
+    until = claim.until or clock.now() + budget
     try:
         workflow = get_workflow(claim.run.workflow_id, claim.run.version)
     except WorkflowNotFound as unknown:
-        is_news = WorkflowPersistence.park(claim.run, Failure.of(unknown))
-        announce(signals.run_parked, claim.run, error=unknown, is_news=is_news)
-        return Parked()
+        return _park(claim.run, unknown), None
     run = claim.run
     with tracing.delivery(run) as work:
         announce(signals.run_claimed, run, delivery=run.deliveries)
         with beating(run, work):
-            outcome = _replay(workflow, claim, work)
-            outcome, verdict, done = _commit(workflow, claim, outcome)
+            try:
+                outcome = _replay(workflow, claim, work, until)
+            except BranchNotReached as unreached:
+                return _park(run, unreached), None
+            outcome, verdict, done = _commit(workflow, claim, outcome, until)
         error = None
         if isinstance(outcome, Raised | Waiting):
             error = outcome.error
         announce(signals.run_committed, run, verdict=verdict, error=error)
         for begun in done.begun:
             announce(signals.run_triggered, begun)
-        for message in done.messages:
+        for message in (*claim.outbox, *done.messages):
             send(message)
-    return verdict
+        if done.taken is None:
+            return verdict, None
+    return verdict, WorkflowPersistence.claim_beside(claim, done.taken, until)
+
+
+def _park(run: WorkflowRun, missing: HookflowError) -> Parked:
+    """Leave a run due, for a process that has the code it needs."""
+    is_news = WorkflowPersistence.park(run, Failure.of(missing))
+    announce(signals.run_parked, run, error=missing, is_news=is_news)
+    return Parked()
 
 
 def _commit(
-    workflow: WorkflowWrapper, claim: Claim, outcome: Outcome
+    workflow: WorkflowWrapper,
+    claim: Claim,
+    outcome: Outcome,
+    until: datetime,
 ) -> tuple[Outcome, Verdict, Committed]:
     """Write the verdict over an outcome.
 
@@ -118,7 +146,9 @@ def _commit(
         )
         verdict = settle(state, outcome, workflow.retry, clock.now())
         try:
-            done = WorkflowPersistence.commit(run, verdict, claim.journal)
+            done = WorkflowPersistence.commit(
+                run, verdict, claim.journal, until
+            )
         except RequestChanged:
             continue
         except Exception as refusal:  # an ill database is a LeaseLost
@@ -132,8 +162,10 @@ def _commit(
         return outcome, verdict, done
 
 
-def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
-    run, now = claim.run, clock.now()
+def _replay(
+    workflow: WorkflowWrapper, claim: Claim, work: Work, until: datetime
+) -> Outcome:
+    run, root, now = claim.run, claim.root, clock.now()
     rolls_back = run.status == RunStatus.COMPENSATING
     if run.requested == Request.CANCEL and not rolls_back:
         return Cancelled()
@@ -146,15 +178,15 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         return Raised(WorkerCrashed(run.crashes, last))
     if run.started_at is not None and run.started_at > now:
         return NotYet(run.started_at)
-    started_at = run.started_at or now
-    budget = timedelta(seconds=conf.DJANGO_HOOKFLOW_DELIVERY_BUDGET)
+    started_at = root.started_at or now
     session = Session(
         journal=claim.journal,
-        recorder=WorkflowPersistence.recorder(run),
+        recorder=WorkflowPersistence.recorder(run, claim.outbox),
+        path=claim.path,
         policy=workflow.retry,
         idempotency_root=run.root_id,
         depth=run.depth,
-        deadline=min(now + budget, must_end_at),
+        deadline=min(until, must_end_at),
         crashes=run.crashes,
         now=started_at,
         work=work,
@@ -163,17 +195,17 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         ),
     )
     try:
-        data = loads(json.dumps(run.data))
+        data = loads(json.dumps(root.data))
     except BaseException as error:
         if stopping.stops(error):
             raise
         # What the run was given cannot be read any more: a row is gone.
         return Raised(error)
     ctx = WorkflowContext(
-        run_id=run.run_id,
-        workflow_id=run.workflow_id,
-        version=run.version,
-        owner=run.owner,
+        run_id=root.run_id,
+        workflow_id=root.workflow_id,
+        version=root.version,
+        owner=root.owner,
         data=data,
         started_at=started_at,
         step=StepManager(session),

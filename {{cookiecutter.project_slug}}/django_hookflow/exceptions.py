@@ -9,6 +9,7 @@
     │   ├── PermanentError           raise it in a step: do not retry
     │   ├── RetryableError           raise it in a step: do retry
     │   ├── WorkflowNotFound         no such workflow, or version of it
+    │   ├── BranchNotReached         the code does not come to a branch
     │   ├── RunNotFound              no such run
     │   ├── RunConflict              the run_id belongs to another run
     │   ├── EventConflict            the event_id was sent to another address
@@ -26,6 +27,7 @@
     BaseException
     └── Suspension                   the delivery ends here; never catch it
         ├── StepCompleted            the budget is used up; the next continues
+        ├── BranchEnded              so does the part that it was for
         ├── StepWaiting              a time, an event or a retry is due later
         └── LeaseLost                another delivery may own the run
 
@@ -124,6 +126,17 @@ class WorkflowNotFound(HookflowError, LookupError):
         super().__init__(
             f"No workflow is registered as {workflow_id!r}.{hint} Workflows "
             "are found in the workflows.py of installed apps."
+        )
+
+
+class BranchNotReached(HookflowError):
+    """A workflow function does not come to the step of a branch."""
+
+    def __init__(self, step_id: str, branch: int) -> None:
+        super().__init__(
+            f"Branch {branch} of step {step_id!r} cannot go on: the workflow "
+            "function has other work to do before that step, or does not "
+            "come to it any more. Deploy code that does; the branch waits."
         )
 
 
@@ -299,6 +312,10 @@ class Suspension(BaseException):
 
 class StepCompleted(Suspension):
     """A step ended and the time budget of the delivery is used up."""
+
+
+class BranchEnded(Suspension):
+    """The branch that this delivery is for has ended."""
 
 
 class StepWaiting(Suspension):

@@ -31,6 +31,9 @@ FAILURES: dict[str, type[WorkflowError]] = {
 
 
 INVOKE = "invoke"  # the kind of a step that has a run of its own
+MAP, PARALLEL = "map", "parallel"  # of one that has many: its branches
+STARTING = (INVOKE, MAP, PARALLEL)
+CANCELLED = "RunCancelled"  # the type of the failure of a step whose run was
 UNDO = "undo"  # the kind of a step that undoes another
 UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
 BODY = "body"  # how a step is undone: as the workflow function says
@@ -144,9 +147,10 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """How the run stands that a step has started."""
+    """How a run stands that a step has started."""
 
     is_open: bool
+    branch: int = 0  # which one of the step's runs it is
     result: str | None = None  # JSON text
     failure: Failure | None = None
 
@@ -193,9 +197,9 @@ class Journal:
 
     @property
     def has_open_child(self) -> bool:
-        """True if a step has started a run and not recorded its end."""
+        """True if a step has started runs and not recorded their end."""
         return any(
-            entry.kind == INVOKE and not entry.is_recorded
+            entry.kind in STARTING and not entry.is_recorded
             for entry in self._entries.values()
         )
 
@@ -223,6 +227,15 @@ class Journal:
         return last.step_id if last else ""
 
 
+class Fork(NamedTuple):
+    """Where the way to a branch leaves the function of its parent."""
+
+    journal: Journal  # of the parent, as far as it has come
+    root_id: str  # of the parent: its idempotency keys are made of it
+    step_id: str
+    branch: int
+
+
 class Recorder(Protocol):
     """Writes to the journal of a run whose lease we hold.
 
@@ -246,8 +259,11 @@ class Recorder(Protocol):
     def atomic(self) -> AbstractContextManager[None]:
         """A transaction that the entries appended in it share."""
 
-    def child(self, step_id: str) -> Child | None:
-        """Return the run that a step has started; None before it did."""
+    def children(self, step_id: str) -> list[Child]:
+        """Return the runs that a step has started, in order."""
+
+    def stop_children(self, step_id: str) -> None:
+        """Cancel those that are open; each ends when it can."""
 
     is_cancelled: bool  # the last write learned that the run is to stop
 

@@ -57,6 +57,11 @@ class WorkflowRun(models.Model):
         related_name="children", db_index=False,
     )  # fmt: skip
     parent_step = models.CharField(max_length=255, blank=True, default="")
+    # Which branch of that step it is, from 0, if the step has several.
+    branch = models.PositiveIntegerField(default=0)
+    # True if it is one of the branches that may be at work at once, false if
+    # it waits for its turn or has passed that on; null is not a branch.
+    has_ticket = models.BooleanField(null=True, blank=True)
     # How many runs stand above it; 0 was triggered.
     depth = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(
@@ -113,8 +118,8 @@ class WorkflowRun(models.Model):
                 name="hookflow_one_run_per_id", fields=["run_id"]
             ),
             models.UniqueConstraint(
-                name="hookflow_one_child_per_step",
-                fields=["parent", "parent_step"],
+                name="hookflow_one_run_per_branch",
+                fields=["parent", "parent_step", "branch"],
                 condition=Q(parent__isnull=False),
             ),
         )
@@ -133,6 +138,12 @@ class WorkflowRun(models.Model):
                 fields=["origin"],
                 condition=Q(origin__isnull=False),
             ),
+            # The next branch, and whether there is one left.
+            models.Index(
+                name="hookflow_open_branches",
+                fields=["parent", "parent_step", "branch"],
+                condition=Q(has_ticket__isnull=False, completed_at=None),
+            ),
             # Waiting without a time limit: when each was replayed last.
             models.Index(
                 name="hookflow_timeless",
@@ -143,6 +154,11 @@ class WorkflowRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow_id} {self.run_id}"
+
+    @property
+    def is_branch(self) -> bool:
+        """True if its function is a part of that of its parent."""
+        return self.has_ticket is not None
 
     @property
     def is_finished(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
+from django_hookflow.retry import RetryPolicy
 from django_hookflow.states import TERMINAL
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
@@ -19,13 +20,19 @@ from django_hookflow.states import RunStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A run that begins when the step it belongs to begins to wait."""
+    """The runs that begin when the step they belong to begins to wait.
+
+    One of a workflow with data; or branches of the function that has the
+    step, of which `data` says what makes them the same in a later run.
+    """
 
     step_id: str
-    workflow_id: str
-    version: int
-    timeout: timedelta | None  # how long it may last; None is for ever
     data: str  # JSON text
+    workflow_id: str = ""  # of branches: that of the run with the step
+    version: int = 0
+    timeout: timedelta | None = None  # how long it may last; None is for ever
+    branches: int = 0  # 0 is none: one run
+    at_once: int = 1  # branches that may be at work at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Returned:
 class Raised:
     error: BaseException
     has_recorded: bool = False  # a step, before it was raised
+    policy: RetryPolicy | None = None  # of the branch it comes from, if any
 
 
 @dataclass(frozen=True, slots=True)

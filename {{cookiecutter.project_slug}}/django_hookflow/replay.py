@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from django_hookflow import stopping
+from django_hookflow.exceptions import BranchNotReached
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import UNDO
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
-from django_hookflow.outcomes import Raised
-from django_hookflow.outcomes import Returned
 from django_hookflow.outcomes import RolledBack
-from django_hookflow.serialization import dumps
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.undo import undo_all
 from django_hookflow.workflows.context import WorkflowContext
@@ -32,9 +31,10 @@ def roll_back(
 
     def look() -> None:
         session.rolls_back = True
-        replay(function, ctx, session)
+        with suppress(BranchNotReached):  # then we know of fewer
+            replay(function, ctx, session)
         session.rolls_back = False
-        session.suspension = session.waiting = None
+        session.suspension = session.waiting = session.branch = None
 
     try:
         undo_all(session, look)
@@ -50,7 +50,7 @@ def roll_back(
 def _suspended(session: Session) -> Outcome:
     if isinstance(session.suspension, LeaseLost):
         raise session.suspension
-    return session.waiting or OutOfBudget()
+    return session.waiting or session.branch or OutOfBudget()
 
 
 def replay(
@@ -60,24 +60,24 @@ def replay(
 ) -> Outcome:
     """Return the outcome of one pass.
 
-    Raises LeaseLost, and what stops the process: then nothing is decided.
+    Raises LeaseLost, BranchNotReached, and what stops the process: then
+    nothing is decided.
     """
-    outcome: Outcome = OutOfBudget()
-    try:
-        result = function(ctx)
-        if session.unrun is not None or session.started:
-            raise session.left_open
-        outcome = Returned(dumps(result, f"The result of run {ctx.run_id!r}"))
-    except Suspension:
-        pass
-    except BaseException as error:
-        if stopping.stops(error):
-            raise
-        outcome = Raised(error, session.has_recorded)
-    if session.rolls_back:
+    if session.path:
+        session.set_out()
+    outcome = session.outcome_of(
+        partial(function, ctx), f"The result of run {ctx.run_id!r}"
+    )
+    if session.rolls_back or session.way:
         session.held.clear()  # it is not going on
-    session.tell_held()
+    if session.held:
+        session.tell_held()
     if session.ended_by is not None:
         raise session.ended_by
+    if session.path and not session.come_back():
+        fork = session.path[-1]
+        raise BranchNotReached(fork.step_id, fork.branch)
     # A suspension decides even when the function swallowed it.
-    return outcome if session.suspension is None else _suspended(session)
+    if outcome is None or session.suspension is not None:
+        return _suspended(session)
+    return outcome

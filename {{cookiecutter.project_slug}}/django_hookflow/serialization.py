@@ -90,13 +90,17 @@ def dumps(value: Any, where: Place) -> str:
             _shown(where), "it contains itself, or is nested too deeply"
         ) from error
     if len(text) > conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:
-        raise SerializationError(
-            _shown(where),
-            f"it takes {len(text):,} bytes and "
-            f"DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows "
-            f"{conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:,}",
-        )
+        raise too_long(text, where)
     return text
+
+
+def too_long(text: str, where: Place) -> SerializationError:
+    return SerializationError(
+        _shown(where),
+        f"it takes {len(text):,} bytes and "
+        f"DJANGO_HOOKFLOW_MAX_VALUE_BYTES allows "
+        f"{conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:,}",
+    )
 
 
 def loads(text: str | None) -> Any:

@@ -113,7 +113,7 @@ def _after_error(
     failure = Failure.of(error)
     delay = None
     if not isinstance(error, FINAL):
-        delay = policy.delay_before(attempts, error)
+        delay = (outcome.policy or policy).delay_before(attempts, error)
     if delay is None:
         return Verdict(
             status=RunStatus.FAILED, failure=failure, attempts=attempts

@@ -23,6 +23,8 @@ class Migration(migrations.Migration):
                 ('owner', models.CharField(blank=True, default='', max_length=255)),
                 ('root_id', models.CharField(max_length=255)),
                 ('parent_step', models.CharField(blank=True, default='', max_length=255)),
+                ('branch', models.PositiveIntegerField(default=0)),
+                ('has_ticket', models.BooleanField(blank=True, null=True)),
                 ('depth', models.PositiveSmallIntegerField(default=0)),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('waiting', 'Waiting'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('compensating', 'Compensating'), ('compensated', 'Compensated'), ('paused', 'Paused')], default='pending', max_length=16)),
                 ('data', django_hookflow.fields.JSONTextField()),
@@ -51,8 +53,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-created_at', '-id'),
-                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(models.Q(('wake_at', None), ('wake_at', models.F('deadline_at')), _connector='OR'), ('status', 'waiting')), fields=['claimed_at'], name='hookflow_timeless')],
-                'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id'), models.UniqueConstraint(condition=models.Q(('parent__isnull', False)), fields=('parent', 'parent_step'), name='hookflow_one_child_per_step')],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(('completed_at', None), ('has_ticket__isnull', False)), fields=['parent', 'parent_step', 'branch'], name='hookflow_open_branches'), models.Index(condition=models.Q(models.Q(('wake_at', None), ('wake_at', models.F('deadline_at')), _connector='OR'), ('status', 'waiting')), fields=['claimed_at'], name='hookflow_timeless')],
+                'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id'), models.UniqueConstraint(condition=models.Q(('parent__isnull', False)), fields=('parent', 'parent_step', 'branch'), name='hookflow_one_run_per_branch')],
             },
         ),
         migrations.CreateModel(

@@ -23,6 +23,7 @@ class WorkflowPersistence:
     create = staticmethod(runs.create)
     delivery_for = staticmethod(runs.delivery_for)
     claim = staticmethod(runs.claim)
+    claim_beside = staticmethod(runs.beside)
     give_back = staticmethod(runs.give_back)
     park = staticmethod(runs.park)
     renew = staticmethod(runs.renew)

@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
 
 from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
+from django_hookflow.journal import CANCELLED
+from django_hookflow.journal import INVOKE
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Start
+from django_hookflow.persistence import branches
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
@@ -33,39 +38,123 @@ from django_hookflow.states import StepStatus
 
 def begin(parent: WorkflowRun, starts: Iterable[Start]) -> list[WorkflowRun]:
     """Create the runs that a parent begins to wait for."""
-    return [_begin(parent, start) for start in starts]
+    return [
+        child
+        for start in starts
+        for child in (
+            _begin_branches(parent, start)
+            if start.branches
+            else [_begin(parent, start)]
+        )
+    ]
 
 
 def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
     data = json.loads(start.data)
-    earlier = _earlier(parent, start)
+    earlier = _earlier(parent, start).first()
     if earlier is not None and (
         earlier.data != data or earlier.status == RunStatus.COMPENSATED
     ):
         earlier = None
+    child = _new(parent, start, earlier)
+    child.data = data
+    _create(child)
+    return child
+
+
+def _begin_branches(parent: WorkflowRun, start: Start) -> list[WorkflowRun]:
+    """Create branches; so many of them are due as may be at work at once.
+
+    Of a run that goes on for another, those that had completed there have
+    their results from the beginning.
+    """
+    earlier = {}
+    if parent.origin_id is not None and _is_same(parent.origin_id, start):
+        undone = _earlier(parent, start).exclude(status=RunStatus.COMPENSATED)
+        earlier = {run.branch: run for run in undone}
+    children = []
+    tickets = start.at_once
+    for branch in range(start.branches):
+        before = earlier.get(branch)
+        child = _new(parent, start, before)
+        child.version = parent.version
+        child.branch, child.has_ticket = branch, False
+        child.root_id = _root_id(parent, start.step_id, branch)
+        if before is not None and before.status == RunStatus.COMPLETED:
+            _finish(child, before)
+        elif tickets > 0 or child.status != RunStatus.PENDING:
+            child.has_ticket = True
+            tickets -= 1
+        else:
+            child.wake_at = child.sweep_at = None
+            child.messages = 0
+        children.append(child)
+    goes_on = [child for child in children if _goes_on(child)]
+    runs.rows().bulk_create(c for c in children if not _goes_on(c))
+    for child in goes_on:
+        _create(child)
+    return children
+
+
+def _goes_on(child: WorkflowRun) -> bool:
+    return child.origin is not None and not child.is_finished
+
+
+def _new(
+    parent: WorkflowRun, start: Start, earlier: WorkflowRun | None
+) -> WorkflowRun:
     child = runs.new_run(
         run_id=database.new_token(),
-        workflow_id=start.workflow_id,
-        version=earlier.version if earlier else start.version,
+        workflow_id=start.workflow_id or parent.workflow_id,
+        version=(earlier and earlier.version) or start.version,
         owner=parent.owner,
-        data=data,
+        data={},
         origin=earlier,
         timeout=start.timeout,
     )
     child.parent, child.parent_step = parent, start.step_id
     child.depth = parent.depth + 1
-    runs.create(child)
-    if earlier is not None:
-        events.hand_over(earlier, child)
     return child
 
 
-def _earlier(parent: WorkflowRun, start: Start) -> WorkflowRun | None:
-    """Return the child of the run that `parent` continues, if any."""
+def _create(child: WorkflowRun) -> None:
+    runs.create(child)
+    if child.origin is not None:
+        events.hand_over(child.origin, child)
+
+
+def _finish(child: WorkflowRun, before: WorkflowRun) -> None:
+    """Make a new branch one that has completed before."""
+    child.status, child.result = before.status, before.result
+    child.started_at, child.completed_at = before.started_at, clock.now()
+    child.wake_at = child.sweep_at = None
+    child.messages = 0
+
+
+def _is_same(origin: int, start: Start) -> bool:
+    """True if a step of an earlier run had the branches that it has now."""
+    step = _step(origin, start.step_id).first()
+    of: str = json.loads(start.data)["of"]
+    return step is not None and bool(step.result) and step.result["of"] == of
+
+
+def _root_id(parent: WorkflowRun, step_id: str, branch: int) -> str:
+    """Return the name of which idempotency keys of a branch are made."""
+    name = "\0".join((parent.root_id, step_id, str(branch)))
+    return sha256(name.encode()).hexdigest()[:32]
+
+
+def _earlier(parent: WorkflowRun, start: Start) -> QuerySet[WorkflowRun]:
+    """Return the children of the run that `parent` continues, if any."""
     if parent.origin_id is None:
-        return None
+        return runs.rows().none()
     earlier = _at(parent.origin_id, start.step_id)
-    return earlier.filter(workflow_id=start.workflow_id).first()
+    return earlier.filter(workflow_id=start.workflow_id or parent.workflow_id)
+
+
+def _step(parent: int, step_id: str) -> QuerySet[StepExecution]:
+    steps = StepExecution.objects.using(database.using())
+    return steps.filter(workflow_run=parent, step_id=step_id)
 
 
 def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:
@@ -73,17 +162,19 @@ def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:
     return runs.rows().filter(parent=parent, parent_step=step_id)
 
 
-def of_step(parent: WorkflowRun, step_id: str) -> Child | None:
-    """Return the state of the run that a step has started."""
-    found = _at(parent.pk, step_id).first()
-    if found is None:
-        return None
-    if not found.is_finished:
-        return Child(is_open=True)
+def of_step(parent: WorkflowRun, step_id: str) -> list[Child]:
+    """Return how the runs stand that a step has started, in order."""
+    return [_child(run) for run in _at(parent.pk, step_id).order_by("branch")]
+
+
+def _child(run: WorkflowRun) -> Child:
+    if not run.is_finished:
+        return Child(is_open=True, branch=run.branch)
     return Child(
         is_open=False,
-        result=json.dumps(found.result),
-        failure=_failure(found),
+        branch=run.branch,
+        result=json.dumps(run.result),
+        failure=_failure(run),
     )
 
 
@@ -93,35 +184,68 @@ def _failure(child: WorkflowRun) -> Failure | None:
     if child.error_type:
         return Failure(type=child.error_type, message=child.error_message)
     return Failure(
-        type="RunCancelled", message=f"run {child.run_id} was {child.status}"
+        type=CANCELLED, message=f"run {child.run_id} was {child.status}"
     )
 
 
 def after_end(child: WorkflowRun) -> list[Delivery]:
-    """Return the message that wakes the parent of a run that has ended.
+    """Return the messages that follow the end of a run with a parent.
 
-    Ask after the commit of its end. There is none if the parent does not wait
-    for it, or comes to look by itself.
+    Ask after the commit of its end: one wakes its parent, unless that does
+    not wait for it, or comes to look by itself. A branch that was cancelled
+    passes its ticket on.
     """
+    messages = _passed_on(child) if child.has_ticket else []
     parent = runs.rows().filter(children=child.pk).first()
-    woken = None
-    if parent is not None and _waits(parent, child.parent_step):
+    if parent is not None and _waits(parent, child):
         woken = runs.wake(parent)
-        if woken is None and not _comes_to_look(parent):
+        if woken is not None:
+            messages.append(woken)
+        elif not _comes_to_look(parent):
             later = database.overdue_after(clock.now())
             runs.rows().filter(pk=child.pk).update(sweep_at=later)
-            return []
+            return messages
     # Its parent knows, or never will.
     runs.rows().filter(pk=child.pk).update(sweep_at=None)
-    return [] if woken is None else [woken]
+    return messages
 
 
-def _waits(parent: WorkflowRun, step_id: str) -> bool:
-    """True if a parent has not recorded the end of a step's run."""
-    steps = StepExecution.objects.using(database.using()).filter(
-        workflow_run=parent, step_id=step_id, status=StepStatus.WAITING
-    )
-    return not parent.is_finished and steps.exists()
+def _passed_on(child: WorkflowRun) -> list[Delivery]:
+    with database.atomic():
+        following = branches.take_from(child)
+    return [] if following is None else [runs.due(following)]
+
+
+def _waits(parent: WorkflowRun, child: WorkflowRun) -> bool:
+    """True if a parent has yet to record what a child's end decides."""
+    if parent.is_finished:
+        return False
+    steps = _step(parent.pk, child.parent_step)
+    step = steps.filter(status=StepStatus.WAITING).first()
+    if step is None:
+        return False
+    return not child.is_branch or _is_decided(parent, step.result, child)
+
+
+def _is_decided(
+    parent: WorkflowRun, plan: dict[str, Any], child: WorkflowRun
+) -> bool:
+    """True if a fan-out needs to wait for no more of its branches.
+
+    Only what the end of `child` may have decided is looked up: that of
+    another is looked up after that.
+    """
+    if not branches.open_ones(parent, child.parent_step).exists():
+        return True
+    ended = _at(parent.pk, child.parent_step).filter(status__in=TERMINAL)
+    if child.status == RunStatus.COMPLETED:
+        enough: int = plan["enough"]
+        if enough == plan["branches"]:
+            return False
+        completed = ended.filter(status=RunStatus.COMPLETED)
+        return completed.count() >= enough
+    tolerate: int = plan["tolerate"]
+    return ended.exclude(status=RunStatus.COMPLETED).count() > tolerate
 
 
 def _comes_to_look(parent: WorkflowRun) -> bool:
@@ -136,12 +260,22 @@ def _comes_to_look(parent: WorkflowRun) -> bool:
 
 
 def after_wait(parent: WorkflowRun, entry: Entry) -> list[Delivery]:
-    """Return the message that wakes a parent if its child has ended.
+    """Return the messages for a parent that waits while its children end.
 
     Ask after the commit with which it began to wait in the step of `entry`.
     """
-    ended = _at(parent.pk, entry.step_id).filter(status__in=TERMINAL).first()
-    return [] if ended is None else after_end(ended)
+    ended = _at(parent.pk, entry.step_id).filter(status__in=TERMINAL)
+    messages = []
+    # Of branches, one that failed may decide, or one that completed.
+    for child in (
+        ended.filter(status=RunStatus.COMPLETED).first(),
+        ended.exclude(status=RunStatus.COMPLETED).first(),
+    ):
+        messages += [] if child is None else after_end(child)
+    if entry.kind != INVOKE:
+        following = branches.restart(parent, entry.step_id)
+        messages += [] if following is None else [runs.due(following)]
+    return messages
 
 
 def overdue(limit: int) -> list[WorkflowRun]:

@@ -7,13 +7,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from datetime import datetime
 
 from django_hookflow import clock
+from django_hookflow import stopping
 from django_hookflow.delivery import Delivery
-from django_hookflow.journal import INVOKE
+from django_hookflow.journal import MAP
+from django_hookflow.journal import PARALLEL
+from django_hookflow.journal import STARTING
+from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
+from django_hookflow.persistence import branches
 from django_hookflow.persistence import children
 from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
@@ -31,11 +37,20 @@ class Committed:
 
     messages: list[Delivery] = field(default_factory=list)  # to be sent
     begun: list[WorkflowRun] = field(default_factory=list)
+    taken: WorkflowRun | None = None  # the branch to go on with, if any
+
+    def begin(self, begun: list[WorkflowRun]) -> None:
+        """Add new runs, and the messages of those that are due."""
+        self.begun += begun
+        self.messages += [runs.due(run) for run in begun if run.wake_at]
 
 
-def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
+def commit(
+    run: WorkflowRun, verdict: Verdict, journal: Journal, until: datetime
+) -> Committed:
     """Write a verdict.
 
+    `until`: how long the worker may go on with another branch.
     Raises LeaseLost when the run is not ours, and runs.RequestChanged when
     the verdict must be another; then nothing is written.
     """
@@ -46,31 +61,57 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     stopped: Stopped | None = None
     done = Committed()
     with database.fenced():
-        with _together(verdict, others=bool(abandoned) or leaves_child):
+        others = bool(abandoned) or leaves_child or bool(run.has_ticket)
+        with _together(verdict, others=others):
             waits = [*abandoned, *filter(None, [verdict.entry])]
             if waits:
-                events.take_turns_of(run, waits)
-            if verdict.entry and events.has_come(run, verdict.entry):
-                verdict = replace(verdict, wake_at=clock.now())
-            runs.commit(run, verdict, token)
+                verdict = _hold_events(run, verdict, waits)
+            # One that is to be called again, or whose worker's time was up,
+            # keeps its ticket.
+            is_at_rest = verdict.is_final or verdict.entry is not None
+            passes = bool(run.has_ticket) and is_at_rest
+            runs.commit(run, verdict, token, passes=passes)
             if abandoned:
                 done.messages += events.pass_on(run, abandoned)
             if verdict.entry is not None:
                 # The lease has just ended, and with it the token in the row.
                 JournalWriter(run, lease_token="").append(verdict.entry)
-                done.begun += children.begin(run, verdict.starts)
+                done.begin(children.begin(run, verdict.starts))
             if leaves_child:
                 stopped = controls.cancel_children([run.pk])
+            if passes:
+                _go_on(run, until, done)
             # A parent deals with the failure of its child, or fails with it.
             if verdict.status == RunStatus.FAILED and run.parent_id is None:
                 letters.add(run, verdict)
         done.messages += _looks(run, verdict, stopped)
-    done.messages += [
-        runs.delivery_for(child, child.wake_token) for child in done.begun
-    ]
     if verdict.wake_at is not None:
         done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
     return done
+
+
+def _hold_events(
+    run: WorkflowRun, verdict: Verdict, waits: list[Entry]
+) -> Verdict:
+    """Lock the events that a run waits, or waited, for.
+
+    Returns the verdict, due at once if one has come meanwhile.
+    """
+    events.take_turns_of(run, waits)
+    if verdict.entry and events.has_come(run, verdict.entry):
+        return replace(verdict, wake_at=clock.now())
+    return verdict
+
+
+def _go_on(run: WorkflowRun, until: datetime, done: Committed) -> None:
+    """Let the next branch begin: here, or where its message comes."""
+    here = clock.now() < until and not stopping.is_stopping()
+    lease = run.lease_token.removesuffix(runs.ASKED) if here else ""
+    following = branches.take_next(run, lease)
+    if here:
+        done.taken = following
+    elif following is not None:
+        done.messages.append(runs.due(following))
 
 
 def _looks(
@@ -82,9 +123,13 @@ def _looks(
     """
     messages = stopped.follow_up() if stopped is not None else []
     if verdict.is_final and run.parent_id is not None:
+        run.status = verdict.status
         messages += children.after_end(run)
     waits = verdict.entry
-    if waits is not None and waits.kind == INVOKE and not verdict.starts:
+    # A run of a workflow has not ended before its first message is sent; a
+    # branch may have, in an earlier run.
+    looks = (MAP, PARALLEL) if verdict.starts else STARTING
+    if waits is not None and waits.kind in looks:
         messages += children.after_wait(run, waits)
     return messages
 

@@ -77,6 +77,14 @@ def cancel_children(parents: Collection[int]) -> Stopped:
     return stopped
 
 
+def cancel_of_step(parent: WorkflowRun, step_id: str) -> Stopped:
+    """Cancel the open runs that one step has started."""
+    stopped = Stopped()
+    of_step = runs.rows().filter(parent=parent, parent_step=step_id)
+    _cancel(of_step, stopped)
+    return stopped
+
+
 def _why_not(run: WorkflowRun | None, run_id: str) -> HookflowError:
     if run is None:
         return RunNotFound(run_id)
@@ -87,7 +95,8 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
     """Cancel those that may be; False if there was none."""
     now = clock.now()
     open_ones = wanted.filter(status__in=CANCELLABLE).order_by("pk")
-    held = list(open_ones.select_for_update())
+    # Their keys stay: a child that is changed looks up its parent's.
+    held = list(open_ones.select_for_update(no_key=True))
     if not held:
         return False
     working = [

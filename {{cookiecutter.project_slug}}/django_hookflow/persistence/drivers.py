@@ -44,6 +44,7 @@ class Driver(ABC):
     """Executes statements on the connection that Django has open."""
 
     lock: str  # what makes an INSERT … SELECT lock the rows it selects
+    skip_locked: str  # what makes a SELECT lock its row, or take another
 
     def __init__(self, django: BaseDatabaseWrapper) -> None:
         self._django = django
@@ -114,7 +115,7 @@ class Driver(ABC):
 class SQLiteDriver(Driver):
     """Keeps times as Django does: in the connection's zone, unsaid."""
 
-    lock = ""  # it has one writer
+    lock = skip_locked = ""  # it has one writer
 
     def time(self, value: datetime | None) -> str | None:
         if value is None:
@@ -141,6 +142,7 @@ class PostgresDriver(Driver):
     # owner could read the journal just before the old one's entry is
     # committed, and run a committed step again.
     lock = " FOR SHARE"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     _prepared: Prepared
 

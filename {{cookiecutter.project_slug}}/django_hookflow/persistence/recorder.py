@@ -10,6 +10,7 @@ from django.db import Error
 from django.db import IntegrityError
 
 from django_hookflow import clock
+from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import UNDO
@@ -18,6 +19,7 @@ from django_hookflow.journal import Entry
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import children
+from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import drivers
 from django_hookflow.persistence import events
@@ -83,8 +85,9 @@ class JournalWriter:
 class JournalRecorder:
     """Writes the journal of one claimed run; a journal.Recorder."""
 
-    def __init__(self, run: WorkflowRun) -> None:
+    def __init__(self, run: WorkflowRun, outbox: list[Delivery]) -> None:
         self.run = run
+        self._outbox = outbox
         self.is_cancelled = False
         self._writer = JournalWriter(run, run.lease_token)
         self._connection = database.connection()
@@ -143,9 +146,15 @@ class JournalRecorder:
                 raise LeaseLost from error
             raise
 
-    def child(self, step_id: str) -> Child | None:
+    def children(self, step_id: str) -> list[Child]:
         with database.fenced():
             return children.of_step(self.run, step_id)
+
+    def stop_children(self, step_id: str) -> None:
+        with database.fenced():
+            with database.atomic():
+                stopped = controls.cancel_of_step(self.run, step_id)
+            self._outbox += stopped.follow_up()
 
     def consume_event(self, entry: Entry) -> Entry | None:
         with database.fenced():

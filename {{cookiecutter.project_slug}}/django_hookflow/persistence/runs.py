@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
+from django_hookflow.journal import Fork
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Busy
@@ -54,6 +56,13 @@ class Claim:
 
     run: WorkflowRun
     journal: Journal
+    # Whose function is called, and the way from there to a branch.
+    root: WorkflowRun
+    path: tuple[Fork, ...] = ()
+    # Until when a worker goes on, which has taken it after another branch.
+    until: datetime | None = None
+    # Messages that a step of it asks for, to be sent.
+    outbox: list[Delivery] = field(default_factory=list)
 
 
 def rows() -> QuerySet[WorkflowRun]:
@@ -136,15 +145,38 @@ def claim(delivery: Delivery, lease_token: str) -> Claim | Stale | Busy:
         row = drivers.fetch_one(sql.CLAIM.text, sql.CLAIM.row(values))
         if row is None:
             return _why_not(delivery, now)
-        run = _run(row)
+        run = from_row(row)
         # The journal is empty at a run's very first claim, unless it goes on
         # for another: a claim whose answer was lost is a delivery, too.
         is_new = run.deliveries == 1 and run.origin_id is None
-        return Claim(run, Journal(() if is_new else read(run)))
+        journal = Journal(() if is_new else read(run))
+        if run.has_ticket is None:
+            return Claim(run, journal, run)
+        return Claim(run, journal, *way_to(run))
 
 
-def _run(row: tuple[Any, ...]) -> WorkflowRun:
-    """Return the run of a row that CLAIM returned."""
+def way_to(branch: WorkflowRun) -> tuple[WorkflowRun, tuple[Fork, ...]]:
+    """Return the run whose function leads to a branch, and the way."""
+    path: list[Fork] = []
+    while branch.has_ticket is not None:
+        parent = rows().get(children=branch.pk)
+        journal = Journal(read(parent))
+        fork = Fork(journal, parent.root_id, branch.parent_step, branch.branch)
+        path.insert(0, fork)
+        branch = parent
+    return branch, tuple(path)
+
+
+def beside(claim: Claim, sibling: WorkflowRun, until: datetime) -> Claim:
+    """Return the claim of a run that is a branch of the same step."""
+    *way, fork = claim.path
+    last = fork._replace(branch=sibling.branch)
+    entries = () if sibling.origin_id is None else read(sibling)
+    return Claim(sibling, Journal(entries), claim.root, (*way, last), until)
+
+
+def from_row(row: tuple[Any, ...]) -> WorkflowRun:
+    """Return the run of a row that a statement returned."""
     read_time = drivers.driver().read_time
     values = dict(zip(FIELDS, row, strict=True))
     for name in TIMES:
@@ -288,9 +320,12 @@ class RequestChanged(Exception):
     """Meanwhile the run was asked for something; it has the new request."""
 
 
-def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
+def commit(
+    run: WorkflowRun, verdict: Verdict, token: str, *, passes: bool = False
+) -> None:
     """End the lease with a verdict.
 
+    `passes`: whether a branch gives up its ticket.
     Raises LeaseLost if it is not ours, and RequestChanged if the verdict does
     not know what is asked of the run.
     """
@@ -313,7 +348,8 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
         "error_step": failure.step_id,
         "completed_at": now if verdict.is_final else None,
     }
-    if drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):
+    statement = sql.COMMIT_PASSING if passes else sql.COMMIT
+    if drivers.execute(statement.text, statement.row(values)):
         return
     if not learn(run):
         raise LeaseLost
@@ -328,6 +364,11 @@ def learn(run: WorkflowRun) -> bool:
         return False
     run.lease_token, run.requested = found
     return True
+
+
+def due(run: WorkflowRun) -> Delivery:
+    """Return the message of a run that has not been sent yet."""
+    return delivery_for(run, run.wake_token)
 
 
 def delivery_for(

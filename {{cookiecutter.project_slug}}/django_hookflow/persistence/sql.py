@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ RUN_COLUMNS = (
     "origin_id",
     "parent_id",
     "parent_step",
+    "branch",
+    "has_ticket",
     "depth",
     "status",
     "data",
@@ -157,6 +160,34 @@ WHERE run_id = %(run_id)s
 RETURNING id, {", ".join(map(_readable, RUN_COLUMNS))}
 """)  # noqa: S608
 
+# The next branch of a fan-out gets its turn, in the transaction in which
+# another passes it on. The driver adds what skips one that is being taken.
+NEXT_BRANCH = (
+    f"SELECT id FROM {RUNS} WHERE parent_id = %(parent_id)s"  # noqa: S608
+    " AND parent_step = %(parent_step)s AND has_ticket = FALSE"
+    " AND status = 'pending' AND completed_at IS NULL"
+    " ORDER BY branch LIMIT 1"
+)
+
+
+@cache
+def take_next(skip_locked: str) -> Named:
+    return _named(f"""
+UPDATE {RUNS}
+SET has_ticket = TRUE,
+    status = %(status)s,
+    lease_token = %(lease_token)s,
+    lease_until = %(lease_until)s,
+    sweep_at = %(sweep_at)s,
+    wake_at = %(now)s,
+    started_at = %(claimed_at)s,
+    claimed_at = %(claimed_at)s,
+    deliveries = deliveries + %(deliveries)s,
+    messages = messages + %(messages)s
+WHERE id = ({NEXT_BRANCH}{skip_locked})
+RETURNING id, {", ".join(map(_readable, RUN_COLUMNS))}
+""")  # noqa: S608
+
 
 JOURNAL = (
     f"SELECT {', '.join(map(_readable, STEP_COLUMNS))} FROM {STEPS}"  # noqa: S608
@@ -196,7 +227,7 @@ COPY = (
     " AND NOT (status = 'failed' AND (step_id = %s OR kind = 'undo'))"
 )
 
-COMMIT = _named(f"""
+COMMIT_TEXT = f"""
 UPDATE {RUNS}
 SET status = %(status)s,
     wake_token = %(wake_token)s,
@@ -213,4 +244,10 @@ SET status = %(status)s,
     error_step = %(error_step)s,
     completed_at = %(completed_at)s
 WHERE id = %(id)s AND lease_token = %(lease_token)s
-""")  # noqa: S608
+"""  # noqa: S608
+COMMIT = _named(COMMIT_TEXT)
+# Not in an UPDATE of its own: PostgreSQL checks the foreign key of a row that
+# a transaction changes twice, which locks the parent.
+COMMIT_PASSING = _named(
+    COMMIT_TEXT.replace("SET ", "SET has_ticket = FALSE, ")
+)

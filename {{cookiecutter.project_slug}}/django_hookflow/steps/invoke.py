@@ -21,6 +21,9 @@ from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 
 DEEPEST = 64  # runs above one another
+DELETED = Failure(
+    type="RunNotFound", message="the run that it waited for was deleted"
+)
 
 
 class Invocable(Protocol):
@@ -52,11 +55,12 @@ class InvokeStep(Step):
         self.data = data
 
     def execute(self, entry: Entry) -> Any:
-        child = self.session.recorder.child(self.step_id)
-        if child is None and not entry.has_row:
+        children = self.session.recorder.children(self.step_id)
+        if not children and not entry.has_row:
             return self.wait(entry, None, starts=(self.start(),))
-        if child is None:
-            return self.record(self.failed(entry, self.deleted()))
+        if not children:
+            return self.record(self.failed(entry, DELETED))
+        (child,) = children
         if child.is_open:
             return self.wait(entry, None)
         if child.failure is not None:
@@ -79,13 +83,7 @@ class InvokeStep(Step):
                 f"was given data of type {type(self.data).__name__}",
                 'The data of a run is a dict: {"order_id": order.pk}.',
             )
-        if self.session.depth >= DEEPEST:
-            raise MisusedStep(
-                self.step_id,
-                f"would start a run below {DEEPEST} others",
-                "A workflow that invokes itself must end: look for what "
-                "should stop it.",
-            )
+        refuse_depth(self.session, self.step_id)
         text = dumps(self.data or {}, f"The data of step {self.step_id!r}")
         return Start(
             step_id=self.step_id,
@@ -95,10 +93,14 @@ class InvokeStep(Step):
             data=text,
         )
 
-    def deleted(self) -> Failure:
-        return Failure(
-            type="RunNotFound",
-            message="the run that it waited for was deleted",
+
+def refuse_depth(session: Session, step_id: str) -> None:
+    if session.depth >= DEEPEST:
+        raise MisusedStep(
+            step_id,
+            f"would start a run below {DEEPEST} others",
+            "A workflow that starts itself must end: look for what should "
+            "stop it.",
         )
 
 

@@ -20,13 +20,18 @@ from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
 from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
+from django_hookflow.journal import Fork
 from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
+from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import Raised
+from django_hookflow.outcomes import Returned
 from django_hookflow.outcomes import Start
 from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
+from django_hookflow.serialization import dumps
 from django_hookflow.states import StepStatus
 from django_hookflow.steps.compensation import Compensation
 from django_hookflow.tracing import Work
@@ -49,6 +54,9 @@ class Session:
     work: Work  # where log records and tracers look what we are doing
     on_record: Callable[[Entry], None] = lambda entry: None
     rolls_back: bool = False  # nothing new begins
+    path: tuple[Fork, ...] = ()  # to the branch that this delivery is for
+    way: list[Fork] = field(default_factory=list)  # what is left of it
+    branch: Outcome | None = None  # how its function has ended
     undos: dict[str, Compensation] = field(default_factory=dict)
     suspension: Suspension | None = None
     waiting: Waiting | None = None  # for what, when that is why it suspends
@@ -64,6 +72,7 @@ class Session:
     _passed: set[str] = field(default_factory=set)  # without asking for them
     _last_asked: str = ""
     _seeds: int = 0  # made since that step
+    _own: tuple[Journal, str] = field(init=False)  # what a way leads from
 
     def ask(self, step_id: str, kind: str) -> Entry | None:
         """Return the entry of a step that the function has come to, if any.
@@ -166,6 +175,60 @@ class Session:
             "Call ctx.record_step_complete or ctx.record_step_failure.",
         )
 
+    def set_out(self) -> None:
+        """Begin a pass of the function that leads to the branch."""
+        self._own = self.journal, self.idempotency_root
+        self.way = list(self.path)
+        self._go_by(self.way[0].journal, self.way[0].root_id)
+
+    def turn_off(self, step_id: str) -> int | None:
+        """Return the branch of a step in which the way leaves the function.
+
+        None if it does not. From here on, steps are those of the branch.
+        """
+        if not self.way or self.way[0].step_id != step_id:
+            return None
+        self.enter(step_id)
+        fork = self.way.pop(0)
+        if self.way:
+            self._go_by(self.way[0].journal, self.way[0].root_id)
+        else:
+            self._go_by(*self._own)
+        return fork.branch
+
+    def come_back(self) -> bool:
+        """End a pass; False if it has not come to its branch."""
+        if not self.way:
+            return True
+        self.way = []
+        self._go_by(*self._own)
+        return False
+
+    def _go_by(self, journal: Journal, root_id: str) -> None:
+        self.journal, self.idempotency_root = journal, root_id
+        self.held.clear()
+        for seen in (self._asked, self._passed, self.undos):
+            seen.clear()
+        self._last_asked, self._seeds = "", 0
+
+    def outcome_of(self, call: Callable[[], Any], what: str) -> Outcome | None:
+        """Call a function of the author; None if it was suspended.
+
+        `what`: its result, for the error if that is no data. Raises what
+        stops the process.
+        """
+        try:
+            result = call()
+            if self.unrun is not None or self.started:
+                raise self.left_open
+            return Returned(dumps(result, what))
+        except Suspension:
+            return None
+        except BaseException as error:
+            if stopping.stops(error):
+                raise
+            return Raised(error, self.has_recorded, self.policy)
+
     def build(self, step_id: str) -> None:
         """Take note of a step that is to be run before the next one."""
         if self.unrun is not None:
@@ -183,7 +246,7 @@ class Session:
 
     def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
         """Return the first version of the entry of a step that starts now."""
-        if self.rolls_back:
+        if self.rolls_back or self.way:
             self.suspend(StepCompleted())
         if self.recorder.is_enclosed:
             raise enclosed(step_id)
@@ -270,6 +333,8 @@ class Session:
 
         `error`: why it is tried again. `starts`: runs that begin meanwhile.
         """
+        if self.way:
+            self.suspend(StepCompleted())
         self.waiting = Waiting(entry, error, starts)
         self.suspend(StepWaiting(error))
 

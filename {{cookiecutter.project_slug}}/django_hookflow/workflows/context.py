@@ -12,6 +12,7 @@ from uuid import UUID
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
+from django_hookflow.steps.fan_out import FanOutSteps
 from django_hookflow.steps.fluent import FluentSteps
 from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.session import Session
@@ -27,6 +28,7 @@ class StepManager(
     CallSteps,
     WaitForEventSteps,
     InvokeSteps,
+    FanOutSteps,
     UntilSteps,
 ):
     """`ctx.step`: the durable operations. Each id names one step of a run."""

@@ -15,6 +15,7 @@ from django_hookflow.persistence.sql import STEP_COLUMNS
 from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.world import Fault
 
+TAKE = "SET has_ticket = TRUE"
 ENTRY = "INSERT INTO django_hookflow_stepexecution"
 ATTEMPTS = STEP_COLUMNS.index("attempts")
 CLAIM = "UPDATE django_hookflow_workflowrun"
@@ -41,6 +42,11 @@ def is_copy(sql: str) -> bool:
     return sql.strip().startswith(ENTRY) and "SELECT %s, step_id" in sql
 
 
+def is_claim(sql: str) -> bool:
+    sql = sql.strip()
+    return sql.startswith(CLAIM) and "RETURNING" in sql and TAKE not in sql
+
+
 def append_without_fence(sql: str, params: Any) -> tuple[str, Any]:
     if sql.strip().startswith(ENTRY) and not is_copy(sql):
         fence = "r.lease_token = %s"
@@ -49,7 +55,7 @@ def append_without_fence(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def claim_in_spite_of_a_lease(sql: str, params: Any) -> tuple[str, Any]:
-    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+    if is_claim(sql):
         sql = replace(sql, "lease_until <= %s", "%s IS NOT NULL")
     return sql, params
 
@@ -87,7 +93,7 @@ def sweeper_sees_nothing(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def claim_without_token(sql: str, params: Any) -> tuple[str, Any]:
-    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+    if is_claim(sql):
         token = "wake_token = %s"
         sql = replace(sql, token, f"({token} OR 1 = 1)")
         sql = replace(sql, "status IN", "'running' IN")
@@ -135,7 +141,7 @@ def deadline_forgotten(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def delay_forgotten(sql: str, params: Any) -> tuple[str, Any]:
-    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+    if is_claim(sql):
         sql = replace(sql, "wake_at > created_at", "wake_at < created_at")
     return sql, params
 
@@ -205,7 +211,7 @@ def undo_not_marked(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def rollback_forgotten(sql: str, params: Any) -> tuple[str, Any]:
-    if sql.strip().startswith(CLAIM) and "RETURNING" in sql:
+    if is_claim(sql):
         kept = "WHEN status = 'compensating' THEN status"
         sql = replace(sql, kept, kept.replace("THEN status", "THEN 'running'"))
     return sql, params
@@ -219,6 +225,18 @@ def start_dropped(sql: str, params: Any) -> tuple[str, Any]:
             " WHERE id = %s AND lease_token = %s"
         )
         params = params[-2:]
+    return sql, params
+
+
+def ticket_lost(sql: str, params: Any) -> tuple[str, Any]:
+    if TAKE in sql:
+        sql = replace(sql, "WHERE id = ", "WHERE 1 = 0 AND id = ")
+    return sql, params
+
+
+def branch_taken_twice(sql: str, params: Any) -> tuple[str, Any]:
+    if TAKE in sql:
+        sql = replace(sql, "AND status = 'pending'", "")
     return sql, params
 
 
@@ -258,5 +276,7 @@ FAULTS = (
     Fault("deploy that is not looked at", deploy_unseen, WORK),
     Fault("event for the last of a queue", last_one_first, WORK),
     Fault("renewal without its fence", renewal_without_fence, WORK),
+    Fault("ticket that is lost", ticket_lost, ("map",)),
+    Fault("branch that is taken twice", branch_taken_twice, ("map",)),
     Fault("start that is not written", start_dropped, ("once", "work")),
 )

@@ -30,6 +30,7 @@ from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
 from django_hookflow.tests.simulation.programs import Collapse
+from django_hookflow.tests.simulation.programs import FanOut
 from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
@@ -60,7 +61,7 @@ LEGAL = {str(status) for status in CLAIMABLE} | {
     "cancelled",
     "compensated",
 }
-WAITS = ("wait_for_event", "invoke")
+WAITS = ("wait_for_event", "invoke", "map")
 
 Rows = dict[Any, tuple[Any, ...]]
 
@@ -101,7 +102,10 @@ def judge(world: World) -> None:
     lost = world.notes.triggered - names
     demand(not lost, f"Runs were lost: {lost}")
     for run in runs:
-        _judge_run(world, run)
+        if run.is_branch:
+            _judge_branch(world, run)
+        else:
+            _judge_run(world, run)
     _judge_events(world)
     _judge_letters(runs)
     _judge_old_messages(world, runs)
@@ -141,6 +145,7 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     _judge_timeouts(world, run, nodes)
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
+    _judge_fan_outs(run, nodes)
     _judge_undone(world, run, entries)
     _judge_terms(world, run)
     if run.status == RunStatus.CANCELLED or run.requested == Request.CANCEL:
@@ -307,7 +312,8 @@ def _judge_way(run: WorkflowRun, ends: list[End]) -> None:
 
 def _judge_children(run: WorkflowRun) -> None:
     """Each invoked run has ended as its parent has recorded it."""
-    children = {child.parent_step: child for child in run.children.all()}
+    invoked = run.children.filter(has_ticket=None)
+    children = {child.parent_step: child for child in invoked}
     entries = run.step_executions.filter(kind="invoke")
     for entry in entries.filter(status__in=RECORDED):
         child = children.get(entry.step_id)
@@ -334,6 +340,109 @@ def _judge_children(run: WorkflowRun) -> None:
             child.status not in TERMINAL or child.sweep_at is None,
             f"{child} has ended, and is due at {child.sweep_at}",
         )
+
+
+def _judge_fan_outs(run: WorkflowRun, nodes: dict[str, Node]) -> None:
+    """Each fan-out ended as its branches had, and they are at rest."""
+    for child in run.children.filter(has_ticket__isnull=False):
+        demand(
+            child.status in TERMINAL or run.status not in TERMINAL,
+            f"{run} has ended, and branch {child} is {child.status}",
+        )
+        demand(
+            child.status not in TERMINAL
+            or (child.sweep_at, child.has_ticket) == (None, False)
+            or child.status != "completed",
+            f"Branch {child} has ended, and is due at {child.sweep_at}",
+        )
+    for entry in run.step_executions.filter(kind="map"):
+        node = nodes.get(entry.step_id)
+        if entry.status in RECORDED and isinstance(node, FanOut):
+            _judge_fan_out(run, node, entry)
+
+
+def _judge_fan_out(
+    run: WorkflowRun, node: FanOut, entry: StepExecution
+) -> None:
+    children = list(
+        run.children.filter(parent_step=node.id).order_by("branch")
+    )
+    if not children:  # the run that this one goes on for had them
+        demand(run.origin is not None, f"{run} never began {entry}")
+        return
+    numbers = [child.branch for child in children]
+    demand(numbers == list(range(node.width)), f"{run} has {numbers}")
+    enough = node.width if node.enough is None else node.enough
+    tolerate = node.tolerate
+    if tolerate is None:
+        tolerate = node.width - enough
+    failed = [child for child in children if child.status != "completed"]
+    if entry.status == StepStatus.FAILED:
+        demand(len(failed) > tolerate, f"{run} failed of {entry}: {failed}")
+        return
+    results, errors = entry.result["results"], entry.result["errors"]
+    completed = node.width - len(errors)
+    demand(
+        completed >= enough or len(errors) <= tolerate,
+        f"{run} recorded {entry.result} of {node}",
+    )
+    for child in children:
+        if str(child.branch) not in errors:
+            found = child.status, results[child.branch]
+            expected = "completed", child.result
+            demand(found == expected, f"{run} has {found} of {child}")
+
+
+def _judge_branch(world: World, run: WorkflowRun) -> None:
+    """It ended, as its node says, and did its work exactly once."""
+    parent = run.parent
+    assert parent is not None
+    demand(run.status in TERMINAL, f"Branch {run} is {run.status} for ever")
+    nodes: dict[str, Node] = {}
+    for version in world.versions[parent.data["program"]]:
+        nodes |= nodes_of(version)
+    node = nodes[run.parent_step]
+    assert isinstance(node, FanOut)
+    is_broken = run.branch in node.broken
+    if run.status == "completed":
+        done = f"{node.id}[{run.branch}] done"
+        demand(run.result == done, f"Branch {run} returned {run.result}")
+        demand(not is_broken, f"Branch {run} of {node} completed")
+    is_known = run.status != "failed" or is_broken
+    if not is_known:
+        _demand_no_other(run)
+    rows = _ledger(run.root_id)
+    work = run.step_executions.filter(step_id="work", status__in=RECORDED)
+    ever = StepExecution.objects.filter(
+        workflow_run__root_id=run.root_id,
+        step_id="work",
+        status__in=RECORDED,
+    )
+    if node.atomic:
+        demand(
+            rows["work"] == ever.values("executed_at").distinct().count(),
+            f"Branch {run} worked {rows} times",
+        )
+    elif work.exists() or run.status == "completed":
+        demand(rows["work"] >= 1, f"Branch {run} never worked")
+    undone = work.filter(status="compensated").exists()
+    demand(
+        undone == bool(rows["work~undo"] and work.exists()) or not undone,
+        f"Branch {run} was undone: {rows}",
+    )
+    if node.undo and run.status in {"failed", "cancelled"}:
+        demand(
+            run.rollback_failed or not work.filter(undo__gt="").exists(),
+            f"Branch {run} is {run.status}, and was not undone",
+        )
+
+
+def _demand_no_other(run: WorkflowRun) -> None:
+    """Demand that a branch which failed was given up after its crashes."""
+    demand(
+        run.error_type in {"WorkerCrashed", "CompensationFailed"},
+        f"Branch {run} failed of {run.error_type}: {run.error_message}",
+    )
 
 
 def _judge_failed(run: WorkflowRun, node: Node) -> None:
@@ -438,6 +547,7 @@ def _judge_waiting(run: WorkflowRun, entry: StepExecution, node: Node) -> None:
             f"{run} waits for {child}, which has ended",
         )
         return
+    demand(isinstance(node, Wait), f"{run} waits for the branches of {entry}")
     assert isinstance(node, Wait)
     demand(node.timeout is None, f"{run} waits beyond its timeout")
     there = available_to(run.run_id, node)
@@ -552,6 +662,9 @@ def _judge_copies(replay: WorkflowRun) -> None:
     """Demand that a replay has the ended steps as they were."""
     failed = replay.origin
     assert failed is not None
+    if replay.is_branch and failed.status == "completed":
+        demand(replay.result == failed.result, f"{replay} is not {failed}")
+        return
     before = _ended_steps(failed)
     before.pop(failed.error_step, None)  # what it failed of is tried again
     if failed.rollback_failed:
@@ -608,8 +721,14 @@ def nodes_of(program: tuple[Node, ...]) -> dict[str, Node]:
 
 
 def _received(entry: StepExecution) -> object:
-    if entry.kind == "invoke" and entry.status == StepStatus.FAILED:
+    if entry.kind != "wait_for_event" and entry.status == StepStatus.FAILED:
         return Failed(entry.error_type)
+    if entry.kind == "map":
+        errors = entry.result["errors"]
+        return [
+            errors[str(place)][0] if str(place) in errors else result
+            for place, result in enumerate(entry.result["results"])
+        ]
     return LATE if entry.status == StepStatus.FAILED else entry.result
 
 

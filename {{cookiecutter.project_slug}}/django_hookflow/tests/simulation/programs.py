@@ -90,6 +90,10 @@ class Stage(ABC):
     def invoke(self, invoke: Invoke) -> Any: ...
 
     @abstractmethod
+    def branch(self, fan_out: FanOut, number: int) -> str:
+        """The function of one branch, which has steps of its own."""
+
+    @abstractmethod
     def spawn(self, step: str, program: int) -> Any: ...
 
     @abstractmethod
@@ -323,6 +327,41 @@ class Invoke(Node):
 
 
 @dataclass(frozen=True)
+class FanOut(Node):
+    """Branches side by side, of which some may fail."""
+
+    width: int = 2
+    at_once: int = 2
+    broken: tuple[int, ...] = ()  # branches that fail
+    tolerate: int | None = None
+    enough: int | None = None
+    atomic: bool = False
+    nap: int = 0  # seconds
+    undo: bool = False
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        step = stage.ctx.step.options(retry=BRIEF)
+        try:
+            results = step.map(
+                self.id,
+                partial(stage.branch, self),
+                range(self.width),
+                max_parallel=self.at_once,
+                tolerate=self.tolerate,
+                enough=self.enough,
+            )
+        except WorkflowError as error:
+            return [error.error_type, *perform(self.fallback, stage)]
+        return [
+            [
+                one.error_type if isinstance(one, WorkflowError) else one
+                for one in results
+            ]
+        ]
+
+
+@dataclass(frozen=True)
 class Tell(Node):
     """An atomic step that sends an event, by match."""
 
@@ -346,7 +385,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
     "stumble", "until", "fatal", "call", "invoke", "poll", "saga", "once",
-    "by_hand", "timed",
+    "by_hand", "timed", "map",
 )  # fmt: skip
 
 
@@ -463,6 +502,23 @@ class Author:
             name,
             program=self.choices.pick(self.children),
             caught=not self.choices.chance(30),
+            fallback=self._fallback(depth),
+        )
+
+    def _map(self, name: str, depth: int) -> Node:
+        width = 1 + self.choices.below(5)
+        broken = [n for n in range(width) if self.choices.chance(20)]
+        enough = 1 + self.choices.below(width)
+        return FanOut(
+            name,
+            width=width,
+            at_once=1 + self.choices.below(3),
+            broken=tuple(broken),
+            tolerate=self.choices.pick((None, 0, 1, width)),
+            enough=enough if self.choices.chance(30) else None,
+            atomic=self.choices.chance(50),
+            nap=self.choices.pick((0, 0, 60, LEASE)),
+            undo=self.choices.chance(30),
             fallback=self._fallback(depth),
         )
 

@@ -17,6 +17,7 @@ from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
 from django_hookflow.tests.simulation.programs import Collapse
+from django_hookflow.tests.simulation.programs import FanOut
 from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
@@ -31,7 +32,7 @@ from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 
 # The kinds that note their step before what they do when it has failed.
-TELL_THEMSELVES = (Wait, Invoke, Broken, Collapse, Once)
+TELL_THEMSELVES = (Wait, Invoke, FanOut, Broken, Collapse, Once)
 
 INTERRUPTED = "StepInterrupted"
 LATE = object()  # the wait ended without its event
@@ -183,6 +184,16 @@ class _Walk:
         if not node.caught:
             raise _Stop("failed", node.id)
         return [received.error_type, *self.program(node.fallback)]
+
+    @visit.register
+    def _(self, node: FanOut) -> list[Any]:
+        if node.id not in self.waits:
+            raise _Stop("waiting", node.id)
+        self.steps.append(node.id)
+        received = self.waits[node.id]
+        if isinstance(received, Failed):
+            return [received.error_type, *self.program(node.fallback)]
+        return [received]
 
     @visit.register
     def _(self, node: Spawn) -> list[Any]:

@@ -20,6 +20,7 @@ from django.db import OperationalError
 from django.db import connection
 from django.db import transaction
 
+from django_hookflow import Compensation
 from django_hookflow import cancel_run
 from django_hookflow import clock
 from django_hookflow import send_event
@@ -51,8 +52,10 @@ from django_hookflow.tests.simulation.programs import KEYS
 from django_hookflow.tests.simulation.programs import KINDS
 from django_hookflow.tests.simulation.programs import LEASE
 from django_hookflow.tests.simulation.programs import OWN
+from django_hookflow.tests.simulation.programs import PATIENT
 from django_hookflow.tests.simulation.programs import Author
 from django_hookflow.tests.simulation.programs import Do
+from django_hookflow.tests.simulation.programs import FanOut
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Program
 from django_hookflow.tests.simulation.programs import Sleep
@@ -677,6 +680,34 @@ class Pass(Stage):
     def invoke(self, invoke: Invoke) -> Any:
         data = {"program": invoke.program}
         return self.ctx.step.invoke(invoke.id, version_for(invoke.id), data)
+
+    def branch(self, fan_out: FanOut, number: int) -> str:
+        step = self.ctx.step
+        if fan_out.nap:
+            self.sleeping(
+                Sleep(f"nap-{self.root_id}", seconds=fan_out.nap),
+                partial(step.sleep, "nap", fan_out.nap),
+            )
+        self.between()
+        if fan_out.undo:
+            undo = Compensation(self.undo_branch, retry=PATIENT)
+            step = step.options(compensate=undo)
+        step = step.options(retry=PATIENT, atomic=fan_out.atomic)
+        step.run("work", self.work_of_branch, fan_out)
+        self.between()
+        if number in fan_out.broken:
+            raise KeyError(f"branch {number} is broken")
+        return f"{fan_out.id}[{number}] done"
+
+    def work_of_branch(self, fan_out: FanOut) -> str:
+        self._write("work")
+        self._boundary("in a branch", fan_out.atomic)
+        return "done"
+
+    def undo_branch(self, result: Any) -> None:
+        if result != "done":
+            raise Violation(f"A branch was undone with {result}")
+        self._write("work~undo")
 
     def spawn(self, step: str, program: int) -> str:
         self._begin(step, atomic=True)
