@@ -17,6 +17,7 @@ from django_hookflow.exceptions import PermanentError
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.maintenance import look_again_at_all
 from django_hookflow.operations.maintenance import sweep
 from django_hookflow.testing.world import World
 
@@ -56,6 +57,9 @@ def test_branches_have_steps_sleeps_and_waits(every: World) -> None:
         return ctx.step.map("ship", ship, ["a", "b"])
 
     run_id = shipping.trigger()
+    every.deliver()
+    assert look_again_at_all() == 1  # and it waits on
+    every.deliver()
     for parcel, who in (("b", "Bo"), ("a", "Al")):
         send_event("signed", who, match=parcel)
     run = every.finish(run_id)
