@@ -164,10 +164,13 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     )
     try:
         data = loads(json.dumps(run.data))
+        if workflow.input is not None:
+            data = workflow.input.read(data, f"The data of run {run.run_id!r}")
     except BaseException as error:
         if stopping.stops(error):
             raise
-        # What the run was given cannot be read any more: a row is gone.
+        # What the run was given cannot be read any more: a row is gone, or
+        # the type is another.
         return Raised(error)
     ctx = WorkflowContext(
         run_id=run.run_id,
@@ -180,7 +183,10 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         _session=session,
     )
     move = roll_back if rolls_back else replay
-    return move(workflow.function, ctx, session)
+    is_typed = workflow.output is not None
+    return move(
+        workflow.checked if is_typed else workflow.function, ctx, session
+    )
 
 
 def _why(run: WorkflowRun) -> Failure | None:

@@ -20,7 +20,6 @@ from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import using
 from django_hookflow.sending import announce
 from django_hookflow.sending import send_after_commit
-from django_hookflow.serialization import dumps
 from django_hookflow.serialization import is_same
 from django_hookflow.workflows.wrapper import WorkflowWrapper
 
@@ -28,7 +27,7 @@ from django_hookflow.workflows.wrapper import WorkflowWrapper
 def trigger(
     workflow: WorkflowWrapper,
     *,
-    data: dict[str, Any] | None = None,
+    data: Any = None,
     run_id: str | None = None,
     delay: Duration = 0,
     owner: object = None,
@@ -63,20 +62,15 @@ def begin(run: WorkflowRun) -> None:
 
 def _new_run(
     workflow: WorkflowWrapper,
-    data: dict[str, Any] | None,
+    data: Any,
     run_id: str | None,
     delay: Duration,
     owner: object,
 ) -> WorkflowRun:
-    if data is not None and not isinstance(data, dict):
-        raise TypeError(
-            f"The data of a run is a dict, not {type(data).__name__}. "
-            'Write trigger(data={"order_id": order.pk}).'
-        )
     run_id = checked_name(
         "run_id", uuid.uuid4().hex if run_id is None else run_id
     )
-    text = dumps(data or {}, f"The data of run {run_id!r}")
+    text = workflow.accepted(data, f"The data of run {run_id!r}")
     return WorkflowPersistence.new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,

@@ -40,7 +40,7 @@ class WorkflowContext:
     workflow_id: str
     version: int  # of the workflow, with which the run began
     owner: str  # the key of a user, as text; empty is none
-    data: dict[str, Any]
+    data: Any  # a dict, or what `input=` declares
     started_at: datetime  # when the first delivery came, or was due
     step: StepManager
     _session: Session
