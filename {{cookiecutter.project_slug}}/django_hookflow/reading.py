@@ -1,6 +1,6 @@
 """Questions about runs that views, the admin and commands share.
 
-Public: `WorkflowRun.objects.current(run_id)`.
+Public: the methods of `WorkflowRun.objects`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TypeVar
 from django.db import models
 
 from django_hookflow.dlq import DeadLetterEntry
+from django_hookflow.journal import PATCH_SUFFIX
 
 RunT = TypeVar("RunT", bound=models.Model)
 
@@ -31,3 +32,15 @@ class RunManager(models.Manager[RunT]):
         while (retry := self.filter(origin=found.pk).first()) is not None:
             found = retry
         return found
+
+    def unpatched(
+        self, workflow_id: str, change_id: str
+    ) -> models.QuerySet[RunT]:
+        """Return open runs that have begun and not taken a change.
+
+        They may need the code from before it; some may yet come to it.
+        """
+        begun = self.filter(workflow_id=workflow_id, started_at__isnull=False)
+        return begun.filter(completed_at=None).exclude(
+            step_executions__step_id=change_id + PATCH_SUFFIX
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
 from django_hookflow.steps.fluent import FluentSteps
 from django_hookflow.steps.invoke import InvokeSteps
+from django_hookflow.steps.patch import is_patched
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepSteps
 from django_hookflow.steps.until import UntilSteps
@@ -100,6 +102,32 @@ class WorkflowContext:
         Returns the error to raise, which each later start of it raises.
         """
         return HandStep(self._session, step_id).fail(error)
+
+    def patched(self, change_id: str) -> bool:
+        """Return True if this run is to take the code of a change.
+
+        False in a run that had come further when the change was deployed; the
+        answer stays the same for the run. `change_id`: a name of the change,
+        other than any before.
+        """
+        return is_patched(self._session, change_id)
+
+    def deprecate_patch(self, change_id: str) -> None:
+        """Say that the code from before a change is gone.
+
+        Logs a warning in a run that would need it.
+        """
+        if not is_patched(self._session, change_id):
+            logging.getLogger(f"workflows.{self.workflow_id}").warning(
+                "Run %r is older than the change %r, and the code from "
+                "before is gone. Put it back behind `if not ctx.patched(%r)` "
+                "until WorkflowRun.objects.unpatched(%r, %r) is empty.",
+                self.run_id,
+                change_id,
+                change_id,
+                self.workflow_id,
+                change_id,
+            )
 
     @property
     def log(self) -> WorkflowLogger:
