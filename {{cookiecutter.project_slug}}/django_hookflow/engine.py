@@ -158,6 +158,7 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         crashes=run.crashes,
         now=started_at,
         work=work,
+        attributes=run.attributes,
         on_record=lambda entry: announce(
             signals.step_recorded, run, entry=entry
         ),
@@ -184,9 +185,12 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     )
     move = roll_back if rolls_back else replay
     is_typed = workflow.output is not None
-    return move(
-        workflow.checked if is_typed else workflow.function, ctx, session
-    )
+    try:
+        return move(
+            workflow.checked if is_typed else workflow.function, ctx, session
+        )
+    finally:
+        run.attributes = session.attributes
 
 
 def _why(run: WorkflowRun) -> Failure | None:

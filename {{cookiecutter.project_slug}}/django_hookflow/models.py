@@ -10,6 +10,7 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F
 from django.db.models import Q
@@ -94,6 +95,8 @@ class WorkflowRun(models.Model):
     # Deliveries that claimed the run, and messages that asked for one.
     deliveries = models.PositiveIntegerField(default=0)
     messages = models.PositiveIntegerField(default=1)
+    # What the function has set about itself, to find and to show it by.
+    attributes = models.JSONField(blank=True, default=dict)
     # JSON of what the tracers carry from its trigger to its deliveries.
     trace = models.TextField(blank=True, default="")
 
@@ -104,6 +107,9 @@ class WorkflowRun(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[RunManager[Self]] = RunManager()
+
+    # Those of a claimed run as its row has them, to see whether they changed.
+    attributes_before: dict[str, Any]
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -132,6 +138,13 @@ class WorkflowRun(models.Model):
                 name="hookflow_retried",
                 fields=["origin"],
                 condition=Q(origin__isnull=False),
+            ),
+            # On SQLite an index of the texts, which no query uses.
+            GinIndex(
+                name="hookflow_attributes",
+                fields=["attributes"],
+                opclasses=["jsonb_path_ops"],
+                condition=~Q(attributes={}),
             ),
             # Waiting without a time limit: when each was replayed last.
             models.Index(

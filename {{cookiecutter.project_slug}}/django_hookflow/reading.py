@@ -5,10 +5,14 @@ Public: the methods of `WorkflowRun.objects`.
 
 from __future__ import annotations
 
+from typing import Any
 from typing import TypeVar
 
+from django.db import connections
 from django.db import models
+from django.db.models.fields.json import KeyTransform
 
+from django_hookflow.attributes import encoded
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.journal import PATCH_SUFFIX
 
@@ -31,6 +35,21 @@ class RunManager(models.Manager[RunT]):
             return self.current(letter.replayed_as) if letter else None
         while (retry := self.filter(origin=found.pk).first()) is not None:
             found = retry
+        return found
+
+    def with_attributes(self, **wanted: Any) -> models.QuerySet[RunT]:
+        """Return the runs whose function has set all of these attributes.
+
+        On PostgreSQL by an index.
+        """
+        values = encoded(wanted, "The attributes to find runs by")
+        found = self.exclude(attributes={})
+        if connections[self.db].vendor == "postgresql":
+            found = found.filter(attributes__contains=values)
+        for number, (name, value) in enumerate(values.items()):
+            key = f"_attribute_{number}"
+            found = found.alias(**{key: KeyTransform(name, "attributes")})
+            found = found.filter(**{key: value})
         return found
 
     def unpatched(

@@ -37,7 +37,8 @@ from django_hookflow.states import StepStatus
 
 FIELDS = ("id", *sql.RUN_COLUMNS)
 TIMES = [name for name in FIELDS if name in sql.TIMES]
-DATA = sql.RUN_COLUMNS.index("data")
+# Columns that a CREATE gets as JSON text.
+JSON = [(name, sql.RUN_COLUMNS.index(name)) for name in ("data", "attributes")]
 NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
 # Added to the token of a lease when its run is asked for something: the next
@@ -91,6 +92,7 @@ def new_run(
         wake_at=due,
         deadline_at=None if timeout is None else clock.later(due, timeout),
         sweep_at=database.overdue_after(due),
+        attributes=origin.attributes if origin else {},
         trace=tracing.carried(),
         created_at=now,
     )
@@ -107,7 +109,8 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
     One that goes on for another begins with the steps that had ended there.
     """
     values = [getattr(run, column) for column in sql.RUN_COLUMNS]
-    values[DATA] = json.dumps(run.data)
+    for name, index in JSON:
+        values[index] = json.dumps(getattr(run, name))
     if not drivers.execute(sql.CREATE, values):
         return rows().get(run_id=run.run_id)
     if run.origin is not None:
@@ -149,9 +152,11 @@ def _run(row: tuple[Any, ...]) -> WorkflowRun:
     values = dict(zip(FIELDS, row, strict=True))
     for name in TIMES:
         values[name] = read_time(values[name])
-    for name in ("data", "result"):
+    for name in ("data", "result", "attributes"):
         values[name] = values[name] and json.loads(values[name])
-    return WorkflowRun.from_db(database.using(), FIELDS, list(values.values()))
+    run = WorkflowRun.from_db(database.using(), FIELDS, list(values.values()))
+    run.attributes_before = run.attributes
+    return run
 
 
 def read(run: WorkflowRun) -> Iterator[Entry]:
@@ -313,7 +318,11 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
         "error_step": failure.step_id,
         "completed_at": now if verdict.is_final else None,
     }
-    if drivers.execute(sql.COMMIT.text, sql.COMMIT.row(values)):
+    statement = sql.COMMIT
+    if run.attributes != run.attributes_before:
+        statement = sql.COMMIT_ATTRIBUTES
+        values["attributes"] = json.dumps(run.attributes)
+    if drivers.execute(statement.text, statement.row(values)):
         return
     if not learn(run):
         raise LeaseLost

@@ -53,6 +53,7 @@ RUN_COLUMNS = (
     "crashes",
     "deliveries",
     "messages",
+    "attributes",
     "trace",
     "created_at",
     "started_at",
@@ -196,7 +197,7 @@ COPY = (
     " AND NOT (status = 'failed' AND (step_id = %s OR kind = 'undo'))"
 )
 
-COMMIT = _named(f"""
+COMMIT_TEXT = f"""
 UPDATE {RUNS}
 SET status = %(status)s,
     wake_token = %(wake_token)s,
@@ -213,4 +214,9 @@ SET status = %(status)s,
     error_step = %(error_step)s,
     completed_at = %(completed_at)s
 WHERE id = %(id)s AND lease_token = %(lease_token)s
-""")  # noqa: S608
+"""  # noqa: S608
+COMMIT = _named(COMMIT_TEXT)
+# Of a run whose function has set attributes since its claim.
+COMMIT_ATTRIBUTES = _named(
+    COMMIT_TEXT.replace("\nWHERE", ",\n    attributes = %(attributes)s\nWHERE")
+)

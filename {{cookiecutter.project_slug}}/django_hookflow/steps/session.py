@@ -49,6 +49,7 @@ class Session:
     crashes: int  # deliveries before this one that died in silence
     now: datetime  # the workflow's own time: that of its last recorded step
     work: Work  # where log records and tracers look what we are doing
+    attributes: dict[str, Any] = field(default_factory=dict)  # of the run
     on_record: Callable[[Entry], None] = lambda entry: None
     rolls_back: bool = False  # nothing new begins
     undos: dict[str, Compensation] = field(default_factory=dict)

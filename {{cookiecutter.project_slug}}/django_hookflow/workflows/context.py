@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,9 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from django_hookflow.attributes import changed
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.serialization import loads
 from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
 from django_hookflow.steps.fluent import FluentSteps
@@ -128,6 +131,27 @@ class WorkflowContext:
                 self.workflow_id,
                 change_id,
             )
+
+    def set(self, **attributes: Any) -> None:
+        """Set attributes of the run, by which it can be found; None removes.
+
+        They are written at the end of the delivery, without a statement of
+        their own. At most 4 kB of JSON for all of them; SerializationError
+        for more, and for what is no plain data.
+        """
+        session = self._session
+        session.enter("ctx.set")
+        session.attributes = changed(
+            session.attributes,
+            attributes,
+            f"The attributes of run {self.run_id!r}",
+        )
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the run as they are now; to read."""
+        decoded: dict[str, Any] = loads(json.dumps(self._session.attributes))
+        return decoded
 
     @property
     def log(self) -> WorkflowLogger:
