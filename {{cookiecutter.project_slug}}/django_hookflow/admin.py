@@ -139,9 +139,10 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     # The run's own fields come first, then those of the engine.
     fieldsets = (
         (None, {"fields": (
-            "workflow_id", "version", "run_id", "owner", "belongs_to",
-            "invoked", "status", "error", "created", "completed", "took",
-            "next_message", "deadline", "tags", "input", "output",
+            "workflow_id", "version", "run_id", "owner", "subject",
+            "belongs_to", "invoked", "status", "error", "created",
+            "completed", "took", "next_message", "deadline", "tags", "input",
+            "output",
         )}),
         ("Machinery", {"classes": ("collapse",), "fields": (
             "root_id", "depth", "requested", "error_step", "deliveries",

@@ -45,6 +45,11 @@ class WorkflowRun(models.Model):
     version = models.PositiveIntegerField(default=1)
     # Whose run it is: the key of a user, as text; empty is none.
     owner = models.CharField(max_length=255, blank=True, default="")
+    # The row that it is about, such as "shop.order:7"; null is none, which
+    # keeps it out of the index.
+    subject = models.CharField(  # noqa: DJ001
+        max_length=255, null=True, blank=True
+    )
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
     # The failed run that this one goes on for.
@@ -129,6 +134,11 @@ class WorkflowRun(models.Model):
             models.Index(fields=["workflow_id", "status"]),
             models.Index(fields=["status", "completed_at"]),
             models.Index(name="hookflow_of_owner", fields=["owner", "-id"]),
+            models.Index(
+                name="hookflow_of_subject",
+                fields=["subject", "-id"],
+                condition=Q(subject__isnull=False),
+            ),
             models.Index(
                 name="hookflow_overdue",
                 fields=["sweep_at"],

@@ -19,6 +19,20 @@ from django_hookflow.journal import PATCH_SUFFIX
 RunT = TypeVar("RunT", bound=models.Model)
 
 
+def subject_of(row: models.Model) -> str:
+    """Return the text by which runs refer to a saved row.
+
+    Raises TypeError for what is none.
+    """
+    if not isinstance(row, models.Model) or row.pk is None:
+        raise TypeError(
+            f"Invalid row {row!r}, expected a saved instance of a model. "
+            "Save it first, and write about=order."
+        )
+    concrete = row._meta.concrete_model or type(row)
+    return f"{concrete._meta.label_lower}:{row.pk}"
+
+
 class RunManager(models.Manager[RunT]):
     """`WorkflowRun.objects`."""
 
@@ -36,6 +50,10 @@ class RunManager(models.Manager[RunT]):
         while (retry := self.filter(origin=found.pk).first()) is not None:
             found = retry
         return found
+
+    def for_object(self, row: models.Model) -> models.QuerySet[RunT]:
+        """Return the runs that were triggered with `about=row`."""
+        return self.filter(subject=subject_of(row))
 
     def with_attributes(self, **wanted: Any) -> models.QuerySet[RunT]:
         """Return the runs whose function has set all of these attributes.

@@ -18,6 +18,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.names import checked_name
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import using
+from django_hookflow.reading import subject_of
 from django_hookflow.sending import announce
 from django_hookflow.sending import send_after_commit
 from django_hookflow.serialization import is_same
@@ -31,12 +32,13 @@ def trigger(
     run_id: str | None = None,
     delay: Duration = 0,
     owner: object = None,
+    about: Model | None = None,
 ) -> str:
     """Write a run; its message is sent when the caller's transaction commits.
 
     Raises RunConflict when the id is that of another run.
     """
-    run = _new_run(workflow, data, run_id, delay, owner)
+    run = _new_run(workflow, data, run_id, delay, owner, about)
     existing = WorkflowPersistence.create(run)
     if existing is None:
         begin(run)
@@ -44,6 +46,8 @@ def trigger(
         raise RunConflict(run.run_id, "another workflow")
     elif existing.owner != run.owner:
         raise RunConflict(run.run_id, "another owner")
+    elif existing.subject != run.subject:
+        raise RunConflict(run.run_id, "another row that it is about")
     elif not is_same(existing.data, run.data):
         raise RunConflict(run.run_id, "other data")
     return run.run_id
@@ -66,6 +70,7 @@ def _new_run(
     run_id: str | None,
     delay: Duration,
     owner: object,
+    about: Model | None,
 ) -> WorkflowRun:
     run_id = checked_name(
         "run_id", uuid.uuid4().hex if run_id is None else run_id
@@ -77,6 +82,9 @@ def _new_run(
         version=workflow.version,
         owner=_checked_owner(owner),
         data=json.loads(text),
+        subject=None
+        if about is None
+        else checked_name("about", subject_of(about)),
         delay=clock.checked("delay", delay),
         timeout=workflow.timeout,
     )

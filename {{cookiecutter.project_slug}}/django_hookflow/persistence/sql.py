@@ -31,6 +31,7 @@ RUN_COLUMNS = (
     "workflow_id",
     "version",
     "owner",
+    "subject",
     "root_id",
     "origin_id",
     "parent_id",

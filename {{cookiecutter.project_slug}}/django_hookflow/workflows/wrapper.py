@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import Any
 from typing import Protocol
 
+from django.db.models import Model
+
 from django_hookflow import clock
 from django_hookflow.clock import Duration
 from django_hookflow.names import is_name
@@ -155,6 +157,7 @@ class WorkflowWrapper:
         *,
         delay: Duration = 0,
         owner: object = None,
+        about: Model | None = None,
     ) -> str:
         """Start a run of this version and return its id at once.
 
@@ -165,7 +168,8 @@ class WorkflowWrapper:
         or what `input=` declares, else InvalidData. QStash being slow or away
         does not fail it: the sweeper sends what could not be.
         `delay`: seconds, a timedelta or text such as "7d" until it begins.
-        `owner`: a saved user, kept by its key as text, or a text.
+        `owner`: a saved user, kept by its key as text, or a text. `about`: a
+        saved row; WorkflowRun.objects.for_object(row) finds the run by it.
         """
         # The one import that points up: authors call workflows, and what
         # runs them stands above everything that authors touch.
@@ -174,7 +178,12 @@ class WorkflowWrapper:
         if self.deprecated:
             self._warn()
         return trigger(
-            self, data=data, run_id=run_id, delay=delay, owner=owner
+            self,
+            data=data,
+            run_id=run_id,
+            delay=delay,
+            owner=owner,
+            about=about,
         )
 
     def _warn(self) -> None:
