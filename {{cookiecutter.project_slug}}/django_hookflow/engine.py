@@ -182,6 +182,7 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
         started_at=started_at,
         step=StepManager(session),
         _session=session,
+        _find=get_workflow,
     )
     move = roll_back if rolls_back else replay
     is_typed = workflow.output is not None

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 from random import Random
 from typing import Any
+from typing import Protocol
 from uuid import UUID
 
+from django.db.models import Model
+
 from django_hookflow.attributes import changed
+from django_hookflow.clock import Duration
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.serialization import loads
 from django_hookflow.steps.by_hand import HandStep
@@ -37,6 +42,23 @@ class StepManager(
     """`ctx.step`: the durable operations. Each id names one step of a run."""
 
 
+class Triggerable(Protocol):
+    """A workflow, by as much as the context looks at."""
+
+    @property
+    def workflow_id(self) -> str: ...
+
+    def trigger(
+        self,
+        data: Any = None,
+        run_id: str | None = None,
+        *,
+        delay: Duration = 0,
+        owner: object = None,
+        about: Model | None = None,
+    ) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkflowContext:
     """One run as its workflow function sees it."""
@@ -49,6 +71,8 @@ class WorkflowContext:
     started_at: datetime  # when the first delivery came, or was due
     step: StepManager
     _session: Session
+    # Finds a workflow by its id, and its version; by default the latest.
+    _find: Callable[..., Triggerable]
 
     @property
     def workflow_name(self) -> str:
@@ -105,6 +129,37 @@ class WorkflowContext:
         Returns the error to raise, which each later start of it raises.
         """
         return HandStep(self._session, step_id).fail(error)
+
+    def start_workflow(
+        self,
+        workflow: str | Triggerable,
+        data: Any = None,
+        *,
+        step_id: str | None = None,
+        delay: Duration = 0,
+        about: Model | None = None,
+    ) -> str:
+        """Start a run that nothing waits for, once, and return its id.
+
+        It is a step, whose record commits with the new run, which has the
+        owner of this one. `workflow`: a function declared by @workflow, or
+        the id of one, whose latest version starts. `step_id`: where it starts
+        more than one of them; by default "start <workflow_id>".
+        """
+        name = workflow
+        if not isinstance(workflow, str):
+            name = workflow.workflow_id
+
+        def start() -> str:
+            found = workflow
+            if isinstance(found, str):
+                found = self._find(found)
+            return found.trigger(
+                data, delay=delay, owner=self.owner, about=about
+            )
+
+        step = self.step.options(atomic=True)
+        return step.run(step_id or f"start {name}", start)
 
     def patched(self, change_id: str) -> bool:
         """Return True if this run is to take the code of a change.
