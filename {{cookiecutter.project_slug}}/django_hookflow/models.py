@@ -52,7 +52,8 @@ class WorkflowRun(models.Model):
     )
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
-    # The failed run that this one goes on for.
+    # The failed run that this one goes on for, or the one that ended with
+    # continue_as_new.
     origin = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True,
         related_name="retries", db_index=False,
@@ -171,6 +172,11 @@ class WorkflowRun(models.Model):
     def is_finished(self) -> bool:
         """True when nothing will change the run any more."""
         return self.status in TERMINAL
+
+    @property
+    def is_continuation(self) -> bool:
+        """True if its origin did not fail, but goes on as this one."""
+        return self.origin_id is not None and self.root_id == self.run_id
 
     @property
     def rollback_failed(self) -> bool:

@@ -40,7 +40,8 @@ class RunManager(models.Manager[RunT]):
         """Return the run of an id, or the last that continues it.
 
         The retry of a dead letter is a new run with an id of its own, and may
-        fail and be retried in turn. None when no row of them is left.
+        fail and be retried in turn; so is what goes on after continue_as_new.
+        None when no row of them is left.
         """
         found = self.filter(run_id=run_id).first()
         if found is None:

@@ -40,7 +40,7 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
     data = json.loads(start.data)
     earlier = _earlier(parent, start)
     if earlier is not None and (
-        earlier.data != data or earlier.status == RunStatus.COMPENSATED
+        _first_data(earlier) != data or earlier.status == RunStatus.COMPENSATED
     ):
         earlier = None
     child = runs.new_run(
@@ -48,7 +48,7 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
         workflow_id=start.workflow_id,
         version=earlier.version if earlier else start.version,
         owner=parent.owner,
-        data=data,
+        data=earlier.data if earlier else data,
         origin=earlier,
         timeout=start.timeout,
     )
@@ -61,11 +61,18 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
 
 
 def _earlier(parent: WorkflowRun, start: Start) -> WorkflowRun | None:
-    """Return the child of the run that `parent` continues, if any."""
-    if parent.origin_id is None:
+    """Return the child of the failed run that `parent` goes on for, if any."""
+    if parent.origin_id is None or parent.is_continuation:
         return None
     earlier = _at(parent.origin_id, start.step_id)
     return earlier.filter(workflow_id=start.workflow_id).first()
+
+
+def _first_data(child: WorkflowRun) -> object:
+    """Return the data that a step gave, whatever run goes on for it now."""
+    while child.origin is not None:
+        child = child.origin
+    return child.data
 
 
 def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:

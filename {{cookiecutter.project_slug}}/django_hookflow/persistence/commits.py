@@ -15,6 +15,7 @@ from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import children
+from django_hookflow.persistence import continuing
 from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
@@ -45,8 +46,9 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     leaves_child = not goes_on and journal.has_open_child
     stopped: Stopped | None = None
     done = Committed()
+    others = bool(abandoned) or leaves_child
     with database.fenced():
-        with _together(verdict, others=bool(abandoned) or leaves_child):
+        with _together(run, verdict, done, others=others):
             waits = [*abandoned, *filter(None, [verdict.entry])]
             if waits:
                 events.take_turns_of(run, waits)
@@ -90,11 +92,13 @@ def _looks(
 
 
 def _together(
-    verdict: Verdict, *, others: bool
+    run: WorkflowRun, verdict: Verdict, done: Committed, *, others: bool
 ) -> AbstractContextManager[None]:
     """Return a transaction; none where one statement writes the verdict.
 
     `others`: whether it changes what other runs wait for.
     """
+    if verdict.continued is not None:
+        return continuing.going_on(run, verdict.continued, done.begun)
     is_one = verdict.entry is None and verdict.status != RunStatus.FAILED
     return nullcontext() if is_one and not others else database.atomic()

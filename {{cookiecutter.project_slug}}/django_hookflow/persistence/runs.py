@@ -108,7 +108,8 @@ def new_run(
 def create(run: WorkflowRun) -> WorkflowRun | None:
     """Write a run; return the one that has its run_id already, if any.
 
-    One that goes on for another begins with the steps that had ended there.
+    One that goes on for a failed one begins with the steps that had ended
+    there.
     """
     values = [getattr(run, column) for column in sql.RUN_COLUMNS]
     for name, index in JSON:
@@ -117,6 +118,7 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
         return rows().get(run_id=run.run_id)
     if run.origin is not None:
         run.pk = rows().get(run_id=run.run_id).pk
+    if run.origin is not None and not run.is_continuation:
         before = run.origin
         # A rollback tries none of its steps again.
         again = "" if before.rollback_failed else before.error_step
@@ -350,6 +352,23 @@ def delivery_for(
         token=token,
         not_before=due,
     )
+
+
+def hold(key: int) -> bool:
+    """Keep a run from being deleted until the COMMIT; all else goes on.
+
+    It waits for who has locked the row. False when the row is gone. SQLite
+    has one writer anyway.
+    """
+    django = database.connection()
+    if django.vendor != "postgresql":
+        return True
+    with django.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {sql.RUNS} WHERE id = %s FOR KEY SHARE",  # noqa: S608
+            [key],
+        )
+        return cursor.fetchone() is not None
 
 
 def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:

@@ -25,6 +25,7 @@ from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
+from django_hookflow.outcomes import Returned
 from django_hookflow.outcomes import Start
 from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
@@ -54,7 +55,8 @@ class Session:
     rolls_back: bool = False  # nothing new begins
     undos: dict[str, Compensation] = field(default_factory=dict)
     suspension: Suspension | None = None
-    waiting: Waiting | None = None  # for what, when that is why it suspends
+    # For what, when that is why it suspends; or the end, by continue_as_new.
+    waiting: Waiting | Returned | None = None
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
     unrun: str | None = None  # the step that was built, not run yet

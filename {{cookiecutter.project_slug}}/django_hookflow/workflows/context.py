@@ -10,18 +10,23 @@ from datetime import datetime
 from datetime import timedelta
 from random import Random
 from typing import Any
+from typing import NoReturn
 from typing import Protocol
 from uuid import UUID
+from uuid import uuid4
 
 from django.db.models import Model
 
 from django_hookflow.attributes import changed
 from django_hookflow.clock import Duration
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.outcomes import Continued
 from django_hookflow.serialization import loads
 from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
+from django_hookflow.steps.continuing import go_on
 from django_hookflow.steps.fluent import FluentSteps
+from django_hookflow.steps.invoke import Invocable
 from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.patch import is_patched
 from django_hookflow.steps.session import Session
@@ -42,11 +47,8 @@ class StepManager(
     """`ctx.step`: the durable operations. Each id names one step of a run."""
 
 
-class Triggerable(Protocol):
+class Triggerable(Invocable, Protocol):
     """A workflow, by as much as the context looks at."""
-
-    @property
-    def workflow_id(self) -> str: ...
 
     def trigger(
         self,
@@ -160,6 +162,18 @@ class WorkflowContext:
 
         step = self.step.options(atomic=True)
         return step.run(step_id or f"start {name}", start)
+
+    def continue_as_new(self, data: Any = None) -> NoReturn:
+        """End this run, and go on as a new one with an empty journal.
+
+        For a function that would go on for ever: each run has a journal that
+        stays short. `data`: what the new run gets as ctx.data. Raises
+        MisusedStep while there are steps to undo, which it could not.
+        """
+        workflow = self._find(self.workflow_id, self.version)
+        what = f"The data of the run that continues {self.run_id!r}"
+        text = workflow.accepted(data, what)
+        go_on(self._session, Continued(uuid4().hex, workflow.timeout, text))
 
     def patched(self, change_id: str) -> bool:
         """Return True if this run is to take the code of a change.

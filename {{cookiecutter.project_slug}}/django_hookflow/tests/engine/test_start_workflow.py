@@ -18,13 +18,13 @@ from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
 
 
-@workflow(workflow_id="mail", input=dict[str, int])
+@workflow(workflow_id="post-card", input=dict[str, int])
 def mail(ctx: WorkflowContext) -> Any:
     return [ctx.data, ctx.owner]
 
 
 def starting(ctx: WorkflowContext) -> Any:
-    return ctx.start_workflow("mail")
+    return ctx.start_workflow("post-card")
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def fail_to_append() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["mail", mail], ids=["by name", "by function"])
+@pytest.fixture(params=["post-card", mail], ids=["by name", "by function"])
 def other(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -69,7 +69,7 @@ def test_it_starts_a_run_once(every: World, other: Any) -> None:
     assert two.started_at > run.completed_at
     steps = run.step_executions.values_list("step_id", "kind")
     assert list(steps) == [
-        ("start mail", "run"),
+        ("start post-card", "run"),
         ("rest", "sleep"),
         ("second", "run"),
     ]
@@ -87,14 +87,16 @@ def test_the_run_and_its_record_commit_together(world: World) -> None:
     assert sweep() == 1
     run = world.finish(run_id)
 
-    assert run.result == WorkflowRun.objects.get(workflow_id="mail").run_id
+    assert (
+        run.result == WorkflowRun.objects.get(workflow_id="post-card").run_id
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "data", "error"),
     [
-        ("mail", {"n": "x"}, "InvalidData"),
-        ("male", {}, "WorkflowNotFound"),
+        ("post-card", {"n": "x"}, "InvalidData"),
+        ("postcard", {}, "WorkflowNotFound"),
     ],
 )
 def test_what_cannot_start_fails_the_step_at_once(
