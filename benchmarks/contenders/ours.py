@@ -263,10 +263,10 @@ OLD_RUNS = """
 INSERT INTO django_hookflow_workflowrun
     (run_id, workflow_id, version, owner, root_id, parent_step, branch, depth,
      status, data, error_type, error_message, error_step, wake_token,
-     lease_token, requested, attempts, crashes, deliveries, messages, trace,
-     created_at, started_at, completed_at)
+     lease_token, requested, attempts, crashes, deliveries, messages,
+     attributes, trace, created_at, started_at, completed_at)
 SELECT 'old-' || n, 'bench_steps', 1, '', 'old-' || n, '', 0, 0, 'completed',
-    '{}', '', '', '', '', '', '', 0, 0, 1, 1, '', %s, %s, %s
+    '{}', '', '', '', '', '', '', 0, 0, 1, 1, '{}', '', %s, %s, %s
 FROM generate_series(1, %s) AS n
 """
 OLD_STEPS = """

@@ -139,9 +139,10 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     # The run's own fields come first, then those of the engine.
     fieldsets = (
         (None, {"fields": (
-            "workflow_id", "version", "run_id", "owner", "belongs_to",
-            "invoked", "status", "error", "created", "completed", "took",
-            "next_message", "deadline", "input", "output",
+            "workflow_id", "version", "run_id", "owner", "subject",
+            "belongs_to", "invoked", "status", "error", "created",
+            "completed", "took", "next_message", "deadline", "tags", "input",
+            "output",
         )}),
         ("Machinery", {"classes": ("collapse",), "fields": (
             "root_id", "depth", "requested", "error_step", "deliveries",
@@ -151,8 +152,8 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     )  # fmt: skip
     readonly_fields = (
         "belongs_to", "invoked", "error", "created", "completed", "took",
-        "next_message", "deadline", "input", "output", "started", "claimed",
-        "leased", "swept",
+        "next_message", "deadline", "tags", "input", "output", "started",
+        "claimed", "leased", "swept",
     )  # fmt: skip
 
     @admin.display(ordering="created_at")
@@ -202,6 +203,10 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def error(self, run: WorkflowRun) -> str:
         return failure(run) or EMPTY
+
+    @admin.display(description="attributes")
+    def tags(self, run: WorkflowRun) -> str:
+        return pretty(run.attributes or None)
 
     @admin.display(description="data")
     def input(self, run: WorkflowRun) -> str:

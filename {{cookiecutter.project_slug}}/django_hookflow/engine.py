@@ -190,16 +190,21 @@ def _replay(
         crashes=run.crashes,
         now=started_at,
         work=work,
+        attributes=run.attributes,
         on_record=lambda entry: announce(
             signals.step_recorded, run, entry=entry
         ),
     )
     try:
         data = loads(json.dumps(root.data))
+        if workflow.input is not None:
+            what = f"The data of run {root.run_id!r}"
+            data = workflow.input.read(data, what)
     except BaseException as error:
         if stopping.stops(error):
             raise
-        # What the run was given cannot be read any more: a row is gone.
+        # What the run was given cannot be read any more: a row is gone, or
+        # the type is another.
         return Raised(error)
     ctx = WorkflowContext(
         run_id=root.run_id,
@@ -210,9 +215,16 @@ def _replay(
         started_at=started_at,
         step=StepManager(session),
         _session=session,
+        _find=get_workflow,
     )
     move = roll_back if rolls_back else replay
-    return move(workflow.function, ctx, session)
+    is_typed = workflow.output is not None
+    try:
+        return move(
+            workflow.checked if is_typed else workflow.function, ctx, session
+        )
+    finally:
+        run.attributes = session.attributes
 
 
 def _why(run: WorkflowRun) -> Failure | None:

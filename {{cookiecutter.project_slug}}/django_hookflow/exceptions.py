@@ -15,6 +15,7 @@
     │   ├── EventConflict            the event_id was sent to another address
     │   ├── AlreadyReplayed          the dead letter has been replayed
     │   ├── SerializationError       a value does not fit the journal
+    │   ├── InvalidData              data does not fit input= or output=
     │   ├── MisusedStep              the workflow function breaks a rule
     │   ├── RunTimeout               the run did not end in time
     │   ├── WorkerCrashed            the run kills its workers
@@ -42,10 +43,13 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
 from difflib import get_close_matches
+from itertools import islice
 
 # QStash does not try again after this status:
 # https://upstash.com/docs/qstash/features/retry (2026-08)
 NON_RETRYABLE = 489
+
+ERRORS_SHOWN = 10  # fields that one InvalidData names
 
 
 class HookflowError(Exception):
@@ -194,6 +198,41 @@ class SerializationError(HookflowError, TypeError):
             if is_reading
             else f"{where} cannot be recorded: {problem}. Use plain data, a "
             "dataclass or an id, and load the rest again where it is used."
+        )
+
+
+class InvalidData(HookflowError, ValueError):
+    """Data does not fit the type that a workflow declares for it.
+
+    `errors`: what is wrong, by the path of the field, for example
+    {"items.0.amount": "Input should be a valid integer, given 'two'"}; the
+    path of the whole is "".
+    """
+
+    def __init__(
+        self,
+        what: str,
+        type_name: str,
+        errors: Mapping[str, str],
+        *,
+        is_recorded: bool = False,
+    ) -> None:
+        self.errors = dict(errors)
+        shown = [
+            f"{path}: {problem}" if path else problem
+            for path, problem in islice(errors.items(), ERRORS_SHOWN)
+        ]
+        if len(errors) > ERRORS_SHOWN:
+            shown.append(f"and {len(errors) - ERRORS_SHOWN} more")
+        said = "; ".join(shown)
+        super().__init__(
+            f"{what} does not fit {type_name} any more: {said}. Deploy code "
+            "that can read it, for example with a default for a new field, "
+            "and replay the dead letter."
+            if is_recorded
+            else f"{what} does not fit {type_name}: {said}. Give it what "
+            "the workflow declares by input= and output=; nothing was "
+            "recorded."
         )
 
 

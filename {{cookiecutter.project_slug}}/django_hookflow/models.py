@@ -10,6 +10,7 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F
 from django.db.models import Q
@@ -44,9 +45,15 @@ class WorkflowRun(models.Model):
     version = models.PositiveIntegerField(default=1)
     # Whose run it is: the key of a user, as text; empty is none.
     owner = models.CharField(max_length=255, blank=True, default="")
+    # The row that it is about, such as "shop.order:7"; null is none, which
+    # keeps it out of the index.
+    subject = models.CharField(  # noqa: DJ001
+        max_length=255, null=True, blank=True
+    )
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
-    # The failed run that this one goes on for.
+    # The failed run that this one goes on for, or the one that ended with
+    # continue_as_new.
     origin = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True,
         related_name="retries", db_index=False,
@@ -99,6 +106,8 @@ class WorkflowRun(models.Model):
     # Deliveries that claimed the run, and messages that asked for one.
     deliveries = models.PositiveIntegerField(default=0)
     messages = models.PositiveIntegerField(default=1)
+    # What the function has set about itself, to find and to show it by.
+    attributes = models.JSONField(blank=True, default=dict)
     # JSON of what the tracers carry from its trigger to its deliveries.
     trace = models.TextField(blank=True, default="")
 
@@ -109,6 +118,9 @@ class WorkflowRun(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[RunManager[Self]] = RunManager()
+
+    # Those of a claimed run as its row has them, to see whether they changed.
+    attributes_before: dict[str, Any]
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -129,6 +141,11 @@ class WorkflowRun(models.Model):
             models.Index(fields=["status", "completed_at"]),
             models.Index(name="hookflow_of_owner", fields=["owner", "-id"]),
             models.Index(
+                name="hookflow_of_subject",
+                fields=["subject", "-id"],
+                condition=Q(subject__isnull=False),
+            ),
+            models.Index(
                 name="hookflow_overdue",
                 fields=["sweep_at"],
                 condition=Q(sweep_at__isnull=False),
@@ -143,6 +160,13 @@ class WorkflowRun(models.Model):
                 name="hookflow_open_branches",
                 fields=["parent", "parent_step", "branch"],
                 condition=Q(has_ticket__isnull=False, completed_at=None),
+            ),
+            # On SQLite an index of the texts, which no query uses.
+            GinIndex(
+                name="hookflow_attributes",
+                fields=["attributes"],
+                opclasses=["jsonb_path_ops"],
+                condition=~Q(attributes={}),
             ),
             # Waiting without a time limit: when each was replayed last.
             models.Index(
@@ -164,6 +188,11 @@ class WorkflowRun(models.Model):
     def is_finished(self) -> bool:
         """True when nothing will change the run any more."""
         return self.status in TERMINAL
+
+    @property
+    def is_continuation(self) -> bool:
+        """True if its origin did not fail, but goes on as this one."""
+        return self.origin_id is not None and self.root_id == self.run_id
 
     @property
     def rollback_failed(self) -> bool:

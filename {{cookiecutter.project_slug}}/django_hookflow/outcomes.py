@@ -36,8 +36,18 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Continued:
+    """A new run that goes on in the place of one that ends."""
+
+    run_id: str
+    timeout: timedelta | None  # how long it may last; None is for ever
+    data: str  # JSON text
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
     result: str  # JSON text
+    continued: Continued | None = None  # it goes on as a new run
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,7 @@ class Verdict:
     failure: Failure | None = None
     attempts: int = 0  # failures outside steps since one was recorded
     starts: tuple[Start, ...] = ()  # runs that begin with it
+    continued: Continued | None = None  # the run that goes on for it
 
     @property
     def is_final(self) -> bool:

@@ -46,7 +46,8 @@ def settle(
     if state.status == RunStatus.COMPENSATING:
         return verdict
     # What is to be cancelled has come as far as it gets, unless it is done.
-    if state.requested == Request.CANCEL and not isinstance(outcome, Returned):
+    is_done = isinstance(outcome, Returned) and outcome.continued is None
+    if state.requested == Request.CANCEL and not is_done:
         verdict = Verdict(status=RunStatus.CANCELLED, failure=verdict.failure)
     if state.has_undo and verdict.status in ENDS_IN_ROLLBACK:
         verdict = Verdict(
@@ -69,8 +70,10 @@ def _verdict(
     rolls_back = state.status == RunStatus.COMPENSATING
     waiting = RunStatus.COMPENSATING if rolls_back else RunStatus.WAITING
     match outcome:
-        case Returned(result):
-            return Verdict(status=RunStatus.COMPLETED, result=result)
+        case Returned(result, continued):
+            return Verdict(
+                status=RunStatus.COMPLETED, result=result, continued=continued
+            )
         case Waiting(entry, _, starts):
             return Verdict(
                 status=waiting,

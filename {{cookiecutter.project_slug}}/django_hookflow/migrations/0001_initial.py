@@ -1,5 +1,6 @@
 # Written by makemigrations.
 
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django_hookflow.fields
 from django.db import migrations, models
@@ -21,6 +22,7 @@ class Migration(migrations.Migration):
                 ('workflow_id', models.CharField(max_length=255)),
                 ('version', models.PositiveIntegerField(default=1)),
                 ('owner', models.CharField(blank=True, default='', max_length=255)),
+                ('subject', models.CharField(blank=True, max_length=255, null=True)),
                 ('root_id', models.CharField(max_length=255)),
                 ('parent_step', models.CharField(blank=True, default='', max_length=255)),
                 ('branch', models.PositiveIntegerField(default=0)),
@@ -43,6 +45,7 @@ class Migration(migrations.Migration):
                 ('crashes', models.PositiveIntegerField(default=0)),
                 ('deliveries', models.PositiveIntegerField(default=0)),
                 ('messages', models.PositiveIntegerField(default=1)),
+                ('attributes', models.JSONField(blank=True, default=dict)),
                 ('trace', models.TextField(blank=True, default='')),
                 ('created_at', models.DateTimeField()),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
@@ -53,7 +56,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-created_at', '-id'),
-                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(('completed_at', None), ('has_ticket__isnull', False)), fields=['parent', 'parent_step', 'branch'], name='hookflow_open_branches'), models.Index(condition=models.Q(models.Q(('wake_at', None), ('wake_at', models.F('deadline_at')), _connector='OR'), ('status', 'waiting')), fields=['claimed_at'], name='hookflow_timeless')],
+                'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('subject__isnull', False)), fields=['subject', '-id'], name='hookflow_of_subject'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(('completed_at', None), ('has_ticket__isnull', False)), fields=['parent', 'parent_step', 'branch'], name='hookflow_open_branches'), django.contrib.postgres.indexes.GinIndex(condition=models.Q(('attributes', {}), _negated=True), fields=['attributes'], name='hookflow_attributes', opclasses=['jsonb_path_ops']), models.Index(condition=models.Q(models.Q(('wake_at', None), ('wake_at', models.F('deadline_at')), _connector='OR'), ('status', 'waiting')), fields=['claimed_at'], name='hookflow_timeless')],
                 'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id'), models.UniqueConstraint(condition=models.Q(('parent__isnull', False)), fields=('parent', 'parent_step', 'branch'), name='hookflow_one_run_per_branch')],
             },
         ),

@@ -18,9 +18,9 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.names import checked_name
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import using
+from django_hookflow.reading import subject_of
 from django_hookflow.sending import announce
 from django_hookflow.sending import send_after_commit
-from django_hookflow.serialization import dumps
 from django_hookflow.serialization import is_same
 from django_hookflow.workflows.wrapper import WorkflowWrapper
 
@@ -28,16 +28,17 @@ from django_hookflow.workflows.wrapper import WorkflowWrapper
 def trigger(
     workflow: WorkflowWrapper,
     *,
-    data: dict[str, Any] | None = None,
+    data: Any = None,
     run_id: str | None = None,
     delay: Duration = 0,
     owner: object = None,
+    about: Model | None = None,
 ) -> str:
     """Write a run; its message is sent when the caller's transaction commits.
 
     Raises RunConflict when the id is that of another run.
     """
-    run = _new_run(workflow, data, run_id, delay, owner)
+    run = _new_run(workflow, data, run_id, delay, owner, about)
     existing = WorkflowPersistence.create(run)
     if existing is None:
         begin(run)
@@ -45,6 +46,8 @@ def trigger(
         raise RunConflict(run.run_id, "another workflow")
     elif existing.owner != run.owner:
         raise RunConflict(run.run_id, "another owner")
+    elif existing.subject != run.subject:
+        raise RunConflict(run.run_id, "another row that it is about")
     elif not is_same(existing.data, run.data):
         raise RunConflict(run.run_id, "other data")
     return run.run_id
@@ -63,26 +66,25 @@ def begin(run: WorkflowRun) -> None:
 
 def _new_run(
     workflow: WorkflowWrapper,
-    data: dict[str, Any] | None,
+    data: Any,
     run_id: str | None,
     delay: Duration,
     owner: object,
+    about: Model | None,
 ) -> WorkflowRun:
-    if data is not None and not isinstance(data, dict):
-        raise TypeError(
-            f"The data of a run is a dict, not {type(data).__name__}. "
-            'Write trigger(data={"order_id": order.pk}).'
-        )
     run_id = checked_name(
         "run_id", uuid.uuid4().hex if run_id is None else run_id
     )
-    text = dumps(data or {}, f"The data of run {run_id!r}")
+    text = workflow.accepted(data, f"The data of run {run_id!r}")
     return WorkflowPersistence.new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,
         version=workflow.version,
         owner=_checked_owner(owner),
         data=json.loads(text),
+        subject=None
+        if about is None
+        else checked_name("about", subject_of(about)),
         delay=clock.checked("delay", delay),
         timeout=workflow.timeout,
     )

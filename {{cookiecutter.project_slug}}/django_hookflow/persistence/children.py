@@ -53,11 +53,12 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
     data = json.loads(start.data)
     earlier = _earlier(parent, start).first()
     if earlier is not None and (
-        earlier.data != data or earlier.status == RunStatus.COMPENSATED
+        _first_data(earlier) != data or earlier.status == RunStatus.COMPENSATED
     ):
         earlier = None
     child = _new(parent, start, earlier)
-    child.data = data
+    if earlier is None:
+        child.data = data
     _create(child)
     return child
 
@@ -108,7 +109,7 @@ def _new(
         workflow_id=start.workflow_id or parent.workflow_id,
         version=(earlier and earlier.version) or start.version,
         owner=parent.owner,
-        data={},
+        data=earlier.data if earlier else {},
         origin=earlier,
         timeout=start.timeout,
     )
@@ -145,8 +146,8 @@ def _root_id(parent: WorkflowRun, step_id: str, branch: int) -> str:
 
 
 def _earlier(parent: WorkflowRun, start: Start) -> QuerySet[WorkflowRun]:
-    """Return the children of the run that `parent` continues, if any."""
-    if parent.origin_id is None:
+    """Return the children of the failed run that `parent` goes on for."""
+    if parent.origin_id is None or parent.is_continuation:
         return runs.rows().none()
     earlier = _at(parent.origin_id, start.step_id)
     return earlier.filter(workflow_id=start.workflow_id or parent.workflow_id)
@@ -155,6 +156,13 @@ def _earlier(parent: WorkflowRun, start: Start) -> QuerySet[WorkflowRun]:
 def _step(parent: int, step_id: str) -> QuerySet[StepExecution]:
     steps = StepExecution.objects.using(database.using())
     return steps.filter(workflow_run=parent, step_id=step_id)
+
+
+def _first_data(child: WorkflowRun) -> object:
+    """Return the data that a step gave, whatever run goes on for it now."""
+    while child.origin is not None:
+        child = child.origin
+    return child.data
 
 
 def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:

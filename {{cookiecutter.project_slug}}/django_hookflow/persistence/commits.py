@@ -21,6 +21,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import branches
 from django_hookflow.persistence import children
+from django_hookflow.persistence import continuing
 from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
@@ -60,9 +61,9 @@ def commit(
     leaves_child = not goes_on and journal.has_open_child
     stopped: Stopped | None = None
     done = Committed()
+    others = bool(abandoned) or leaves_child or bool(run.has_ticket)
     with database.fenced():
-        others = bool(abandoned) or leaves_child or bool(run.has_ticket)
-        with _together(verdict, others=others):
+        with _together(run, verdict, done, others=others):
             waits = [*abandoned, *filter(None, [verdict.entry])]
             if waits:
                 verdict = _hold_events(run, verdict, waits)
@@ -135,11 +136,13 @@ def _looks(
 
 
 def _together(
-    verdict: Verdict, *, others: bool
+    run: WorkflowRun, verdict: Verdict, done: Committed, *, others: bool
 ) -> AbstractContextManager[None]:
     """Return a transaction; none where one statement writes the verdict.
 
     `others`: whether it changes what other runs wait for.
     """
+    if verdict.continued is not None:
+        return continuing.going_on(run, verdict.continued, done.begin)
     is_one = verdict.entry is None and verdict.status != RunStatus.FAILED
     return nullcontext() if is_one and not others else database.atomic()

@@ -23,7 +23,6 @@ from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
-from django_hookflow.persistence.sql import RUNS
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
@@ -90,6 +89,11 @@ def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
         _take_turns(_by_match(*address))
 
 
+def take_turn_of_run(run: WorkflowRun) -> None:
+    """Wait for those who send an event to a run, until the COMMIT."""
+    _take_turns(_by_run(run))
+
+
 def has_come(run: WorkflowRun, entry: Entry) -> bool:
     """True if the event is there that a run is about to wait for.
 
@@ -152,14 +156,26 @@ def _insert(event: Event) -> bool:
         event_id=event.event_id,
         defaults=columns | {"created_at": event.created_at},
     )
-    if _address(there) != _address(event):
+    if not _is_same_address(there, event):
         raise EventConflict(event.name, event.event_id)
     return is_new
 
 
-def _address(event: Event) -> tuple[str, str]:
-    """To whom it was sent: a run and its replays are one."""
-    return event.run.root_id if event.run else "", event.match
+def _is_same_address(there: Event, event: Event) -> bool:
+    """True if both were sent to one match, or to one run.
+
+    A run, its replays and those that continue it are one.
+    """
+    if there.match != event.match:
+        return False
+    if there.run is None or event.run is None:
+        return there.run is event.run
+    if there.run.root_id == event.run.root_id:
+        return True
+    last = there.run
+    while (after := runs.rows().filter(origin=last).first()) is not None:
+        last = after
+    return last == event.run
 
 
 def _receiver(run_id: str) -> WorkflowRun:
@@ -174,25 +190,9 @@ def _receiver(run_id: str) -> WorkflowRun:
     while (retry := runs.rows().filter(origin=found).first()) is not None:
         found = retry
         _take_turns(_by_run(found))
-    if not _is_held(found):
+    if not runs.hold(found.pk):
         raise RunNotFound(run_id)
     return found
-
-
-def _is_held(run: WorkflowRun) -> bool:
-    """Keep a run from being deleted until the COMMIT; all else goes on.
-
-    False when it is gone. SQLite has one writer anyway.
-    """
-    django = database.connection()
-    if django.vendor != "postgresql":
-        return True
-    with django.cursor() as cursor:
-        cursor.execute(
-            f"SELECT 1 FROM {RUNS} WHERE id = %s FOR KEY SHARE",  # noqa: S608
-            [run.pk],
-        )
-        return cursor.fetchone() is not None
 
 
 def _by_run(run: WorkflowRun) -> str:

@@ -14,6 +14,7 @@ from django.db.models import Exists
 from django.db.models import Min
 from django.db.models import Model
 from django.db.models import OuterRef
+from django.db.models import Q
 from django.db.models import QuerySet
 
 from django_hookflow.models import DeadLetterEntry
@@ -180,10 +181,20 @@ def _family(run_id: str) -> QuerySet[WorkflowRun]:
 
 
 def _roots(run_id: str) -> set[str]:
-    """Return the ids of the first runs that this id is a replay of."""
+    """Return the ids of the first runs that this id is a replay of.
+
+    And of those that go on for these, or went on as these.
+    """
     roots = {run_id}
     models: tuple[Any, ...] = (WorkflowRun, DeadLetterEntry)
     for model in models:
         rows = model.objects.using(database.using()).filter(run_id=run_id)
         roots |= set(rows.values_list("root_id", flat=True))
+    known: set[str] = set()
+    while more := roots - known:
+        known |= more
+        linked = runs.rows().filter(
+            Q(origin__root_id__in=more) | Q(retries__root_id__in=more)
+        )
+        roots |= set(linked.values_list("root_id", flat=True))
     return roots

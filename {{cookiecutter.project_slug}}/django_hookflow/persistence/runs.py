@@ -39,7 +39,8 @@ from django_hookflow.states import StepStatus
 
 FIELDS = ("id", *sql.RUN_COLUMNS)
 TIMES = [name for name in FIELDS if name in sql.TIMES]
-DATA = sql.RUN_COLUMNS.index("data")
+# Columns that a CREATE gets as JSON text.
+JSON = [(name, sql.RUN_COLUMNS.index(name)) for name in ("data", "attributes")]
 NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
 # Added to the token of a lease when its run is asked for something: the next
@@ -76,6 +77,7 @@ def new_run(
     version: int,
     owner: str,
     data: Any,
+    subject: str | None = None,
     origin: WorkflowRun | None = None,
     delay: timedelta = NO_DELAY,
     timeout: timedelta | None = None,
@@ -93,6 +95,7 @@ def new_run(
         workflow_id=workflow_id,
         version=version,
         owner=owner,
+        subject=origin.subject if origin else subject,
         root_id=origin.root_id if origin else run_id,
         origin=origin,
         data=data,
@@ -100,6 +103,7 @@ def new_run(
         wake_at=due,
         deadline_at=None if timeout is None else clock.later(due, timeout),
         sweep_at=database.overdue_after(due),
+        attributes=origin.attributes if origin else {},
         trace=tracing.carried(),
         created_at=now,
     )
@@ -113,14 +117,17 @@ def new_run(
 def create(run: WorkflowRun) -> WorkflowRun | None:
     """Write a run; return the one that has its run_id already, if any.
 
-    One that goes on for another begins with the steps that had ended there.
+    One that goes on for a failed one begins with the steps that had ended
+    there.
     """
     values = [getattr(run, column) for column in sql.RUN_COLUMNS]
-    values[DATA] = json.dumps(run.data)
+    for name, index in JSON:
+        values[index] = json.dumps(getattr(run, name))
     if not drivers.execute(sql.CREATE, values):
         return rows().get(run_id=run.run_id)
     if run.origin is not None:
         run.pk = rows().get(run_id=run.run_id).pk
+    if run.origin is not None and not run.is_continuation:
         before = run.origin
         # A rollback tries none of its steps again.
         again = "" if before.rollback_failed else before.error_step
@@ -181,9 +188,11 @@ def from_row(row: tuple[Any, ...]) -> WorkflowRun:
     values = dict(zip(FIELDS, row, strict=True))
     for name in TIMES:
         values[name] = read_time(values[name])
-    for name in ("data", "result"):
+    for name in ("data", "result", "attributes"):
         values[name] = values[name] and json.loads(values[name])
-    return WorkflowRun.from_db(database.using(), FIELDS, list(values.values()))
+    run = WorkflowRun.from_db(database.using(), FIELDS, list(values.values()))
+    run.attributes_before = run.attributes
+    return run
 
 
 def read(run: WorkflowRun) -> Iterator[Entry]:
@@ -348,7 +357,11 @@ def commit(
         "error_step": failure.step_id,
         "completed_at": now if verdict.is_final else None,
     }
-    statement = sql.COMMIT_PASSING if passes else sql.COMMIT
+    statement = sql.COMMIT
+    changes = run.attributes != run.attributes_before
+    if passes or changes:
+        statement = sql.commit(passes=passes, attributes=changes)
+        values["attributes"] = json.dumps(run.attributes)
     if drivers.execute(statement.text, statement.row(values)):
         return
     if not learn(run):
@@ -380,6 +393,23 @@ def delivery_for(
         token=token,
         not_before=due,
     )
+
+
+def hold(key: int) -> bool:
+    """Keep a run from being deleted until the COMMIT; all else goes on.
+
+    It waits for who has locked the row. False when the row is gone. SQLite
+    has one writer anyway.
+    """
+    django = database.connection()
+    if django.vendor != "postgresql":
+        return True
+    with django.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {sql.RUNS} WHERE id = %s FOR KEY SHARE",  # noqa: S608
+            [key],
+        )
+        return cursor.fetchone() is not None
 
 
 def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:

@@ -32,6 +32,7 @@ RUN_COLUMNS = (
     "workflow_id",
     "version",
     "owner",
+    "subject",
     "root_id",
     "origin_id",
     "parent_id",
@@ -56,6 +57,7 @@ RUN_COLUMNS = (
     "crashes",
     "deliveries",
     "messages",
+    "attributes",
     "trace",
     "created_at",
     "started_at",
@@ -246,8 +248,20 @@ SET status = %(status)s,
 WHERE id = %(id)s AND lease_token = %(lease_token)s
 """  # noqa: S608
 COMMIT = _named(COMMIT_TEXT)
-# Not in an UPDATE of its own: PostgreSQL checks the foreign key of a row that
-# a transaction changes twice, which locks the parent.
-COMMIT_PASSING = _named(
-    COMMIT_TEXT.replace("SET ", "SET has_ticket = FALSE, ")
-)
+
+
+@cache
+def commit(*, passes: bool, attributes: bool) -> Named:
+    """Return COMMIT with what few runs write.
+
+    `passes`: that a branch gives up its ticket. Not in an UPDATE of its own:
+    PostgreSQL checks the foreign key of a row that a transaction changes
+    twice, which locks the parent. `attributes`: what the function has set.
+    """
+    also = ["has_ticket = FALSE"] * passes
+    also += ["attributes = %(attributes)s"] * attributes
+    return _named(
+        COMMIT_TEXT.replace(
+            "\nWHERE", "".join(f", {a}" for a in also) + "\nWHERE"
+        )
+    )

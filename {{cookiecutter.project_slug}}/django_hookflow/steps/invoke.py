@@ -13,7 +13,6 @@ from django_hookflow.journal import INVOKE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.outcomes import Start
-from django_hookflow.serialization import dumps
 from django_hookflow.states import StepStatus
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
@@ -34,6 +33,9 @@ class Invocable(Protocol):
 
     version: int
     timeout: timedelta | None
+    input: Any  # the type of its data; None is a dict
+
+    def accepted(self, data: Any, what: str) -> str: ...
 
 
 class InvokeStep(Step):
@@ -48,7 +50,7 @@ class InvokeStep(Step):
         step_id: str,
         options: Options,
         workflow: Invocable,
-        data: dict[str, Any] | None,
+        data: Any,
     ) -> None:
         super().__init__(session, step_id, options)
         self.workflow = workflow
@@ -77,21 +79,29 @@ class InvokeStep(Step):
                 'Write ctx.step.invoke("id", other_workflow, {…}), with a '
                 "function declared by @workflow.",
             )
-        if self.data is not None and not isinstance(self.data, dict):
+        is_any = self.data is None or isinstance(self.data, dict)
+        if self.workflow.input is None and not is_any:
             raise MisusedStep(
                 self.step_id,
                 f"was given data of type {type(self.data).__name__}",
                 'The data of a run is a dict: {"order_id": order.pk}.',
             )
         refuse_depth(self.session, self.step_id)
-        text = dumps(self.data or {}, f"The data of step {self.step_id!r}")
+        what = f"The data of step {self.step_id!r}"
         return Start(
             step_id=self.step_id,
             workflow_id=workflow_id,
             version=self.workflow.version,
             timeout=self.workflow.timeout,
-            data=text,
+            data=self.workflow.accepted(self.data, what),
         )
+
+    def answer(self, entry: Entry, cause: BaseException | None = None) -> Any:
+        value = super().answer(entry, cause)
+        declared = getattr(self.workflow, "output", None)
+        if declared is None or entry.failure is not None:
+            return value
+        return declared.read(value, f"The result of step {self.step_id!r}")
 
 
 def refuse_depth(session: Session, step_id: str) -> None:
@@ -109,12 +119,13 @@ class InvokeSteps(Steps):
         self,
         step_id: str,
         workflow: Invocable,
-        data: dict[str, Any] | None = None,
+        data: Any = None,
     ) -> Any:
         """Run another workflow as a part of this run; return its result.
 
-        `data`: what that run gets as ctx.data. Raises WorkflowError, with the
-        error's own type as `error_type`, when it failed. It has no dead
+        `data`: what that run gets as ctx.data; the result is of the type that
+        it declares by `output=`. Raises WorkflowError, with the error's own
+        type as `error_type`, when it failed. It has no dead
         letter of its own: when the letter of this run is retried, it goes on
         behind its completed steps. A run that ends has its open ones
         cancelled between two of their steps.

@@ -18,6 +18,7 @@ from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
+from django_hookflow.journal import PATCH_SUFFIX
 from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Fork
@@ -36,6 +37,7 @@ from django_hookflow.states import StepStatus
 from django_hookflow.steps.compensation import Compensation
 from django_hookflow.tracing import Work
 
+RESERVED = (UNDO_SUFFIX, PATCH_SUFFIX)  # ends of ids
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -52,6 +54,7 @@ class Session:
     crashes: int  # deliveries before this one that died in silence
     now: datetime  # the workflow's own time: that of its last recorded step
     work: Work  # where log records and tracers look what we are doing
+    attributes: dict[str, Any] = field(default_factory=dict)  # of the run
     on_record: Callable[[Entry], None] = lambda entry: None
     rolls_back: bool = False  # nothing new begins
     path: tuple[Fork, ...] = ()  # to the branch that this delivery is for
@@ -59,11 +62,13 @@ class Session:
     branch: Outcome | None = None  # how its function has ended
     undos: dict[str, Compensation] = field(default_factory=dict)
     suspension: Suspension | None = None
-    waiting: Waiting | None = None  # for what, when that is why it suspends
+    # For what, when that is why it suspends; or the end, by continue_as_new.
+    waiting: Waiting | Returned | None = None
     ended_by: BaseException | None = None  # what stops the process
     has_recorded: bool = False  # a step, in this delivery
     unrun: str | None = None  # the step that was built, not run yet
     started: dict[str, Entry] = field(default_factory=dict)  # by hand
+    patches: dict[str, bool] = field(default_factory=dict)  # by change
     # Log lines since the last known step, while the function is replayed.
     held: list[Callable[[], None]] = field(default_factory=list)
     # Its database connection is that of the recorder, and no other thread's.
@@ -85,7 +90,7 @@ class Session:
         entry = self.journal.get(step_id)
         if entry is None and not is_name(step_id):
             raise _bad_name(step_id)
-        if step_id.endswith(UNDO_SUFFIX):
+        if step_id.endswith(RESERVED):
             raise _reserved(step_id)
         if step_id in self._asked:
             raise _asked_twice(step_id)
@@ -139,6 +144,16 @@ class Session:
         if self.held:
             self._decide_on_held(entry)
         self.replayed(entry)
+
+    def pass_marker(self, entry: Entry) -> None:
+        """Take note that the function goes past an entry that is no step.
+
+        It leaves the time and the random numbers as they are, so that it may
+        go from the code.
+        """
+        self._passed.add(entry.step_id)
+        if self.held:
+            self._decide_on_held(entry)
 
     def append(self, entry: Entry) -> None:
         """Write to the journal; losing the lease in it ends the delivery."""
@@ -373,9 +388,9 @@ def _bad_name(step_id: object) -> MisusedStep:
 def _reserved(step_id: str) -> MisusedStep:
     return MisusedStep(
         step_id,
-        f"ends with {UNDO_SUFFIX!r}",
-        "That is how the step is named that undoes another: choose another "
-        "name.",
+        f"ends with {step_id[step_id.rindex('~') :]!r}",
+        "The engine names entries of its own so, such as the undo of a step: "
+        "choose another name.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from typing import overload
 
 from django_hookflow.clock import Duration
@@ -26,6 +27,8 @@ def workflow(
     version: int = ...,
     timeout: Duration | None = ...,
     deprecated: bool = ...,
+    input: Any = ...,
+    output: Any = ...,
 ) -> Callable[[WorkflowFunction], WorkflowWrapper]: ...
 
 
@@ -38,6 +41,8 @@ def workflow(
     version: int = 1,
     timeout: Duration | None = None,
     deprecated: bool = False,
+    input: Any = None,  # noqa: A002  # the word of the author
+    output: Any = None,
 ) -> WorkflowWrapper | Callable[[WorkflowFunction], WorkflowWrapper]:
     """Declare a workflow: `@workflow` or `@workflow(workflow_id="…")`.
 
@@ -47,6 +52,10 @@ def workflow(
     functions of older ones stay beside the newest until their runs have
     ended. `timeout`: how long a run may last, seconds or text such as "24h";
     without it, for ever. `deprecated`: it still runs, and to start it warns.
+    `input`, `output`: the types of its data and of its result, which are
+    checked before they are recorded: a dataclass, a Pydantic model, a
+    TypedDict, whatever Pydantic's TypeAdapter takes, or a serializer class of
+    the REST framework.
     """
 
     def declare(function: WorkflowFunction) -> WorkflowWrapper:
@@ -57,6 +66,8 @@ def workflow(
             version=version,
             timeout=timeout,
             deprecated=deprecated,
+            input=input,
+            output=output,
         )
         register(wrapper)
         return wrapper

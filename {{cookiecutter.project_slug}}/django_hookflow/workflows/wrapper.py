@@ -13,12 +13,16 @@ from datetime import timedelta
 from typing import Any
 from typing import Protocol
 
+from django.db.models import Model
+
 from django_hookflow import clock
 from django_hookflow.clock import Duration
 from django_hookflow.names import is_name
 from django_hookflow.retry import RetryPolicy
 from django_hookflow.retry import checked_policy
+from django_hookflow.serialization import dumps
 from django_hookflow.workflows.context import WorkflowContext
+from django_hookflow.workflows.inputs import data_type
 
 logger = logging.getLogger("django_hookflow")
 
@@ -39,6 +43,8 @@ class WorkflowInfo:
     version: int
     timeout: timedelta | None  # how long a run may last; None is for ever
     deprecated: bool
+    input_schema: dict[str, Any] | None = None  # JSON schema; None is any
+    output_schema: dict[str, Any] | None = None
 
 
 class Letter(Protocol):
@@ -61,6 +67,8 @@ class WorkflowWrapper:
         version: int = 1,
         timeout: Duration | None = None,
         deprecated: bool = False,
+        input: Any = None,  # noqa: A002  # as @workflow(input=…)
+        output: Any = None,
     ) -> None:
         _refuse_what_is_no_workflow(function)
         functools.update_wrapper(self, function)
@@ -76,6 +84,15 @@ class WorkflowWrapper:
             else clock.checked("timeout", timeout, least=1)
         )
         self.deprecated = deprecated
+        self.input, self.output = data_type(input), data_type(output)
+
+    def input_schema(self) -> dict[str, Any] | None:
+        """Return the JSON schema of the data; None when it may be any dict."""
+        return None if self.input is None else self.input.schema()
+
+    def output_schema(self) -> dict[str, Any] | None:
+        """Return the JSON schema of the result; None when it may be any."""
+        return None if self.output is None else self.output.schema()
 
     @property
     def info(self) -> WorkflowInfo:
@@ -84,6 +101,8 @@ class WorkflowWrapper:
             version=self.version,
             timeout=self.timeout,
             deprecated=self.deprecated,
+            input_schema=self.input_schema(),
+            output_schema=self.output_schema(),
         )
 
     @property
@@ -108,23 +127,49 @@ class WorkflowWrapper:
     def __call__(self, ctx: WorkflowContext) -> Any:
         return self.function(ctx)
 
+    def checked(self, ctx: WorkflowContext) -> Any:
+        """Call the function and check what it returns by `output=`."""
+        assert self.output is not None
+        result = self.function(ctx)
+        return self.output.checked(result, f"The result of run {ctx.run_id!r}")
+
+    def accepted(self, data: Any, what: str) -> str:
+        """Return data for a run of this version as JSON text.
+
+        Raises InvalidData when it does not fit `input=`, TypeError when it
+        has to be a dict, and SerializationError.
+        """
+        given = {} if data is None else data
+        if self.input is not None:
+            given = self.input.checked(given, what)
+        elif not isinstance(given, dict):
+            raise TypeError(
+                f"{what} must be a dict, not {type(data).__name__}. Write "
+                '{"order_id": order.pk}, or declare the type of the data by '
+                "@workflow(input=…)."
+            )
+        return dumps(given, what)
+
     def trigger(
         self,
-        data: dict[str, Any] | None = None,
+        data: Any = None,
         run_id: str | None = None,
         *,
         delay: Duration = 0,
         owner: object = None,
+        about: Model | None = None,
     ) -> str:
         """Start a run of this version and return its id at once.
 
         The run is a row of the caller's transaction: it starts when that
         commits, and never if it rolls back. The same `run_id` again is the
-        same run; with other data it raises RunConflict. `data` must be plain
-        or of a type the journal knows, else SerializationError. QStash being
-        slow or away does not fail it: the sweeper sends what could not be.
+        same run; with other data it raises RunConflict. `data` is a dict of
+        what is plain or of a type the journal knows, else SerializationError;
+        or what `input=` declares, else InvalidData. QStash being slow or away
+        does not fail it: the sweeper sends what could not be.
         `delay`: seconds, a timedelta or text such as "7d" until it begins.
-        `owner`: a saved user, kept by its key as text, or a text.
+        `owner`: a saved user, kept by its key as text, or a text. `about`: a
+        saved row; WorkflowRun.objects.for_object(row) finds the run by it.
         """
         # The one import that points up: authors call workflows, and what
         # runs them stands above everything that authors touch.
@@ -133,7 +178,12 @@ class WorkflowWrapper:
         if self.deprecated:
             self._warn()
         return trigger(
-            self, data=data, run_id=run_id, delay=delay, owner=owner
+            self,
+            data=data,
+            run_id=run_id,
+            delay=delay,
+            owner=owner,
+            about=about,
         )
 
     def _warn(self) -> None:

@@ -737,7 +737,7 @@ def test_a_bad_compensation_is_refused_where_it_is_written(
 @pytest.mark.parametrize(
     ("step_id", "message"),
     [
-        ("x~undo", "Step 'x~undo' ends with '~undo'. That is how"),
+        ("x~undo", "Step 'x~undo' ends with '~undo'. The engine"),
         ("x" * 251, "has a name of 251 characters. Use at most 250"),
     ],
 )

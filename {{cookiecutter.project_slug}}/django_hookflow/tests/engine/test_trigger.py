@@ -140,10 +140,11 @@ def test_data_keeps_its_types(every: World) -> None:
     ("arguments", "error", "message"),
     [
         (
-            {"data": [1]},
+            {"data": [1], "run_id": "r1"},
             TypeError,
-            "The data of a run is a dict, not list. "
-            'Write trigger(data={"order_id": order.pk}).',
+            "The data of run 'r1' must be a dict, not list. Write "
+            '{"order_id": order.pk}, or declare the type of the data by '
+            "@workflow(input=…).",
         ),
         (
             {"data": {"order": object()}, "run_id": "r1"},

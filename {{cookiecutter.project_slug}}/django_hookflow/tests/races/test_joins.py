@@ -15,7 +15,7 @@ from django_hookflow.tests.races.actors import deliver
 from django_hookflow.transports.memory import Message
 from django_hookflow.transports.memory import memory_transport
 
-PASSED_ON = "SET has_ticket = FALSE"
+PASSED_ON = ", has_ticket = FALSE"
 
 
 def two_branches(**terms: Any) -> tuple[str, list[Message]]:
