@@ -1,7 +1,8 @@
 """Durable workflows for Django: plain functions that survive crashes.
 
 `workflow` declares one, and `step` how a function behaves as a step of it;
-`send_event` speaks to a run that waits, and `cancel_run` stops one.
+`send_event` speaks to a run that waits; `pause_run`, `resume_run` and
+`cancel_run` steer one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from django_hookflow.workflows.decorator import workflow
 
 if TYPE_CHECKING:
     from django_hookflow.operations.control import cancel_run
+    from django_hookflow.operations.control import pause_run
+    from django_hookflow.operations.control import resume_run
     from django_hookflow.operations.events import send_event
 
 __all__ = [
@@ -25,6 +28,8 @@ __all__ = [
     "RetryPolicy",
     "WorkflowContext",
     "cancel_run",
+    "pause_run",
+    "resume_run",
     "send_event",
     "step",
     "workflow",
@@ -32,7 +37,12 @@ __all__ = [
 
 # Operations need the models, and those need the app registry, which is still
 # loading when this package is first imported.
-OPERATIONS = {"cancel_run": "control", "send_event": "events"}
+OPERATIONS = {
+    "cancel_run": "control",
+    "pause_run": "control",
+    "resume_run": "control",
+    "send_event": "events",
+}
 
 
 def __getattr__(name: str) -> Any:

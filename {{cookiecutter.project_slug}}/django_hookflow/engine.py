@@ -30,6 +30,7 @@ from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import NotYet
 from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import State
@@ -137,6 +138,8 @@ def _replay(workflow: WorkflowWrapper, claim: Claim, work: Work) -> Outcome:
     rolls_back = run.status == RunStatus.COMPENSATING
     if run.requested == Request.CANCEL and not rolls_back:
         return Cancelled()
+    if run.requested == Request.PAUSE and not rolls_back:
+        return OutOfBudget()
     # A rollback has no deadline.
     must_end_at = (not rolls_back and run.deadline_at) or clock.NEVER
     if now >= must_end_at:

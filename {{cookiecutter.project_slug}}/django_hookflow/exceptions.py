@@ -21,6 +21,7 @@
     │   ├── CompensationFailed       some steps could not be undone
     │   ├── UndoNotFound             the code has no undo for a step any more
     │   ├── RunNotOpen               the run has ended, or is rolling back
+    │   ├── RunNotPaused             only a paused run can be resumed
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
@@ -257,12 +258,26 @@ class UndoNotFound(HookflowError, LookupError):
 
 
 class RunNotOpen(HookflowError):
-    """The run cannot be cancelled: it has ended, or is rolled back already."""
+    """The run cannot be paused or cancelled: it has ended, or rolls back."""
+
+    def __init__(
+        self, run_id: str, status: str, verb: str, may: Iterable[str]
+    ) -> None:
+        *first, last = sorted(map(str, may))
+        super().__init__(
+            f"Run {run_id!r} is {status}, so there is nothing to {verb}. "
+            f"Only {', '.join(first)} and {last} runs can be."
+        )
+
+
+class RunNotPaused(HookflowError):
+    """The run cannot be resumed, since it is not paused."""
 
     def __init__(self, run_id: str, status: str) -> None:
         super().__init__(
-            f"Run {run_id!r} is {status}, so there is nothing to cancel. "
-            "Only pending, running and waiting runs can be."
+            f"Run {run_id!r} is {status}, so there is nothing to resume. "
+            "Only paused runs can be. To wake a run that waits for an event, "
+            "send the event."
         )
 
 

@@ -249,7 +249,7 @@ class Recorder(Protocol):
     def child(self, step_id: str) -> Child | None:
         """Return the run that a step has started; None before it did."""
 
-    is_cancelled: bool  # the last write learned that the run is to stop
+    must_stop: bool  # the last write learned that the run is to
 
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('lease_token', models.CharField(blank=True, default='', max_length=40)),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
                 ('sweep_at', models.DateTimeField(blank=True, null=True)),
-                ('requested', models.CharField(blank=True, choices=[('', 'Nothing'), ('cancel', 'Cancel')], default='', max_length=16)),
+                ('requested', models.CharField(blank=True, choices=[('', 'Nothing'), ('pause', 'Pause'), ('cancel', 'Cancel')], default='', max_length=16)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('crashes', models.PositiveIntegerField(default=0)),
                 ('deliveries', models.PositiveIntegerField(default=0)),

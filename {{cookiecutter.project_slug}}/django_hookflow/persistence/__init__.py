@@ -28,6 +28,8 @@ class WorkflowPersistence:
     renew = staticmethod(runs.renew)
     commit = staticmethod(commits.commit)
     recorder = JournalRecorder
+    pause = staticmethod(controls.pause)
+    resume = staticmethod(controls.resume)
     cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
     pass_over = staticmethod(events.pass_over)

@@ -130,6 +130,8 @@ def _comes_to_look(parent: WorkflowRun) -> bool:
     One that is at work may have looked before, and not yet begun to wait.
     """
     parent.refresh_from_db(fields=["status", "wake_at"])
+    if parent.status == RunStatus.PAUSED:  # it looks when it is resumed
+        return True
     return parent.status == RunStatus.WAITING and runs.is_due(
         parent, clock.now()
     )

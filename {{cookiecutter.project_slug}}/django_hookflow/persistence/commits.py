@@ -11,6 +11,7 @@ from dataclasses import replace
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
 from django_hookflow.journal import INVOKE
+from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
@@ -41,7 +42,8 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     """
     token = database.new_token()
     abandoned = journal.abandoned(verdict.entry)
-    goes_on = verdict.status == RunStatus.WAITING
+    is_paused = verdict.status == RunStatus.PAUSED
+    goes_on = is_paused or verdict.status == RunStatus.WAITING
     leaves_child = not goes_on and journal.has_open_child
     stopped: Stopped | None = None
     done = Committed()
@@ -56,9 +58,7 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
             if abandoned:
                 done.messages += events.pass_on(run, abandoned)
             if verdict.entry is not None:
-                # The lease has just ended, and with it the token in the row.
-                JournalWriter(run, lease_token="").append(verdict.entry)
-                done.begun += children.begin(run, verdict.starts)
+                _begin_to_wait(run, verdict.entry, verdict, done)
             if leaves_child:
                 stopped = controls.cancel_children([run.pk])
             # A parent deals with the failure of its child, or fails with it.
@@ -68,9 +68,20 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     done.messages += [
         runs.delivery_for(child, child.wake_token) for child in done.begun
     ]
-    if verdict.wake_at is not None:
+    if verdict.wake_at is not None and not is_paused:
         done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
     return done
+
+
+def _begin_to_wait(
+    run: WorkflowRun, entry: Entry, verdict: Verdict, done: Committed
+) -> None:
+    # The lease has just ended, and with it the token in the row.
+    JournalWriter(run, lease_token="").append(entry)
+    done.begun += children.begin(run, verdict.starts)
+    if verdict.status == RunStatus.PAUSED and entry.event_match:
+        # Another may have the event that it was woken for.
+        done.messages += events.offer([entry.address], 1)
 
 
 def _looks(

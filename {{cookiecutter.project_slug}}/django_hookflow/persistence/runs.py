@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import TypeAlias
 from django.db.models import F
 from django.db.models import Q
 from django.db.models import QuerySet
+from django.db.models import Value
+from django.db.models.functions import Concat
+from django.db.models.functions import Substr
 
 from django_hookflow import clock
 from django_hookflow import tracing
@@ -40,9 +44,7 @@ TIMES = [name for name in FIELDS if name in sql.TIMES]
 DATA = sql.RUN_COLUMNS.index("data")
 NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
-# Added to the token of a lease when its run is asked for something: the next
-# write of its owner finds no lease of the old name, and looks why.
-ASKED = "+"
+SUFFIX_LENGTH = 8  # characters behind a token, of another name of its lease
 STATUSES = {status.value: status for status in StepStatus}
 
 ReadTime: TypeAlias = Callable[[str | None], datetime | None]
@@ -252,8 +254,7 @@ def give_back(run_id: str, lease_token: str, failure: Failure | None) -> None:
     why = {}
     if failure is not None:
         why = {"error_type": failure.type, "error_message": failure.message}
-    tokens = names_of(lease_token)
-    lease = rows().filter(run_id=run_id, lease_token__in=tokens)
+    lease = rows().filter(_named(lease_token), run_id=run_id)
     lease.update(lease_token="", **why)
 
 
@@ -296,8 +297,11 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
     """
     failure = verdict.failure or NO_FAILURE
     now = clock.now()
-    # Until its parent knows of its end, that is due.
-    due = now if verdict.is_final and run.parent_id else verdict.wake_at
+    due = verdict.wake_at
+    if verdict.status == RunStatus.PAUSED:
+        due = None
+    elif verdict.is_final and run.parent_id:
+        due = now  # until its parent knows of its end
     values = {
         "id": run.pk,
         "lease_token": run.lease_token,
@@ -306,7 +310,7 @@ def commit(run: WorkflowRun, verdict: Verdict, token: str) -> None:
         "wake_at": verdict.wake_at,
         "sweep_at": database.overdue_after(due),
         "attempts": verdict.attempts,
-        "messages": 1 if verdict.wake_at else 0,
+        "messages": 1 if verdict.wake_at and due else 0,
         "result": verdict.result,
         "error_type": failure.type,
         "error_message": failure.message,
@@ -342,13 +346,21 @@ def delivery_for(
 
 
 def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:
-    names = names_of(run.lease_token)
-    return rows().filter(pk=run.pk, lease_token__in=names)
+    return rows().filter(_named(run.lease_token), pk=run.pk)
 
 
-def names_of(lease_token: str) -> tuple[str, str]:
-    """Return the names of a lease: its own, and that of one who is asked."""
-    return lease_token, lease_token + ASKED
+def _named(lease_token: str) -> Q:
+    """Return a condition: a lease of this token, whatever its name is now."""
+    return Q(lease_token__startswith=lease_token[: database.TOKEN_LENGTH])
+
+
+def another_name() -> Concat:
+    """Return another name for a lease, whose run is asked for something.
+
+    The next write of its owner finds no lease of the old name, and looks why.
+    """
+    token = Substr("lease_token", 1, database.TOKEN_LENGTH)
+    return Concat(token, Value(secrets.token_hex(SUFFIX_LENGTH // 2)))
 
 
 def _why_not(delivery: Delivery, now: datetime) -> Stale | Busy:
