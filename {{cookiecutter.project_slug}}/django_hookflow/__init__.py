@@ -1,8 +1,8 @@
 """Durable workflows for Django: plain functions that survive crashes.
 
 `workflow` declares one, and `step` how a function behaves as a step of it;
-`send_event` speaks to a run that waits; `pause_run`, `resume_run` and
-`cancel_run` steer one.
+`send_event` speaks to a run that waits; `pause_run`, `resume_run`,
+`cancel_run`, `retry_run`, `fork_run` and `waive_undo` steer one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
     from django_hookflow.operations.control import pause_run
     from django_hookflow.operations.control import resume_run
     from django_hookflow.operations.events import send_event
+    from django_hookflow.operations.letters import fork_run
+    from django_hookflow.operations.letters import retry_run
+    from django_hookflow.operations.letters import waive_undo
 
 __all__ = [
     "Compensation",
     "RetryPolicy",
     "WorkflowContext",
     "cancel_run",
+    "fork_run",
     "pause_run",
     "resume_run",
+    "retry_run",
     "send_event",
     "step",
+    "waive_undo",
     "workflow",
 ]
 
@@ -39,9 +45,12 @@ __all__ = [
 # loading when this package is first imported.
 OPERATIONS = {
     "cancel_run": "control",
+    "fork_run": "letters",
     "pause_run": "control",
     "resume_run": "control",
+    "retry_run": "letters",
     "send_event": "events",
+    "waive_undo": "letters",
 }
 
 

@@ -22,6 +22,9 @@
     │   ├── UndoNotFound             the code has no undo for a step any more
     │   ├── RunNotOpen               the run has ended, or is rolling back
     │   ├── RunNotPaused             only a paused run can be resumed
+    │   ├── RunNotFailed             only a failed run can be retried
+    │   ├── RunBusy                  a worker has the run at the moment
+    │   ├── StepNotFound             no such step of the run
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
@@ -45,6 +48,8 @@ from difflib import get_close_matches
 # QStash does not try again after this status:
 # https://upstash.com/docs/qstash/features/retry (2026-08)
 NON_RETRYABLE = 489
+
+STEPS_SHOWN = 20  # of a run, in an error
 
 
 class HookflowError(Exception):
@@ -278,6 +283,50 @@ class RunNotPaused(HookflowError):
             f"Run {run_id!r} is {status}, so there is nothing to resume. "
             "Only paused runs can be. To wake a run that waits for an event, "
             "send the event."
+        )
+
+
+class RunNotFailed(HookflowError):
+    """The run cannot be retried, since it has not failed by itself."""
+
+    def __init__(self, run_id: str, status: str, parent: str = "") -> None:
+        if parent:
+            super().__init__(
+                f"Run {run_id!r} is a part of run {parent!r}, so it is not "
+                "retried by itself. Retry that one."
+            )
+            return
+        super().__init__(
+            f"Run {run_id!r} is {status}, so there is nothing to retry. Only "
+            "failed runs can be; fork_run begins any run again from a step."
+        )
+
+
+class RunBusy(HookflowError):
+    """A worker has the run at the moment."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"A worker has run {run_id!r} at the moment. Try again when its "
+            "step has ended."
+        )
+
+
+class StepNotFound(HookflowError, LookupError):
+    """The run has no such step."""
+
+    def __init__(
+        self, run_id: str, step_id: str, what: str, steps: Iterable[str]
+    ) -> None:
+        known = list(steps)
+        close = get_close_matches(step_id, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        there = ", ".join(map(repr, known[:STEPS_SHOWN])) or "none"
+        more = len(known) - STEPS_SHOWN
+        rest = f" and {more} more" if more > 0 else ""
+        super().__init__(
+            f"Run {run_id!r} has no step {step_id!r} {what}.{hint} "
+            f"There are: {there}{rest}."
         )
 
 

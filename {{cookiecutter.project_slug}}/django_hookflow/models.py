@@ -46,7 +46,7 @@ class WorkflowRun(models.Model):
     owner = models.CharField(max_length=255, blank=True, default="")
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
-    # The failed run that this one goes on for.
+    # The failed run that this one goes on for, or the run it is a fork of.
     origin = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True,
         related_name="retries", db_index=False,
@@ -148,6 +148,11 @@ class WorkflowRun(models.Model):
     def is_finished(self) -> bool:
         """True when nothing will change the run any more."""
         return self.status in TERMINAL
+
+    @property
+    def is_fork(self) -> bool:
+        """True when it is a run of its own that began as a copy of another."""
+        return self.origin_id is not None and self.root_id == self.run_id
 
     @property
     def rollback_failed(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from django.db import models
+from django.db.models import F
 
 from django_hookflow.dlq import DeadLetterEntry
 
@@ -28,6 +29,7 @@ class RunManager(models.Manager[RunT]):
             letters = DeadLetterEntry.objects.using(self.db)
             letter = letters.filter(run_id=run_id, is_replayed=True).first()
             return self.current(letter.replayed_as) if letter else None
-        while (retry := self.filter(origin=found.pk).first()) is not None:
+        retries = self.filter(root_id=F("origin__root_id"))
+        while (retry := retries.filter(origin=found.pk).first()) is not None:
             found = retry
         return found

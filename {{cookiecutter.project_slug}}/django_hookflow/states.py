@@ -39,7 +39,7 @@ class StepStatus(models.TextChoices):
     FAILED = "failed"
     # Completed once, undone since.
     COMPENSATED = "compensated"
-    # Passed over.
+    # Passed over: an undo that a person has waived.
     SKIPPED = "skipped"
 
 
@@ -119,4 +119,9 @@ TERMINAL = frozenset(status for status, after in NEXT.items() if not after)
 
 # A step in one of these is never run again. No set: every replayed step is
 # looked up here, and the hash of an enum is slow.
-RECORDED = (StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.COMPENSATED)
+RECORDED = (
+    StepStatus.COMPLETED,
+    StepStatus.FAILED,
+    StepStatus.COMPENSATED,
+    StepStatus.SKIPPED,
+)

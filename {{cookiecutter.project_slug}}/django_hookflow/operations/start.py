@@ -68,24 +68,28 @@ def _new_run(
     delay: Duration,
     owner: object,
 ) -> WorkflowRun:
-    if data is not None and not isinstance(data, dict):
-        raise TypeError(
-            f"The data of a run is a dict, not {type(data).__name__}. "
-            'Write trigger(data={"order_id": order.pk}).'
-        )
     run_id = checked_name(
         "run_id", uuid.uuid4().hex if run_id is None else run_id
     )
-    text = dumps(data or {}, f"The data of run {run_id!r}")
     return WorkflowPersistence.new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,
         version=workflow.version,
         owner=_checked_owner(owner),
-        data=json.loads(text),
+        data=checked_data(run_id, data),
         delay=clock.checked("delay", delay),
         timeout=workflow.timeout,
     )
+
+
+def checked_data(run_id: str, data: dict[str, Any] | None) -> Any:
+    """Return the data of a run as JSON keeps it."""
+    if data is not None and not isinstance(data, dict):
+        raise TypeError(
+            f"The data of a run is a dict, not {type(data).__name__}. "
+            'Write trigger(data={"order_id": order.pk}).'
+        )
+    return json.loads(dumps(data or {}, f"The data of run {run_id!r}"))
 
 
 def _checked_owner(owner: object) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from django_hookflow.persistence import commits
 from django_hookflow.persistence import controls
 from django_hookflow.persistence import events
+from django_hookflow.persistence import forks
 from django_hookflow.persistence import letters
 from django_hookflow.persistence import retention
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sweeping
+from django_hookflow.persistence import undos
 from django_hookflow.persistence.recorder import JournalRecorder
 
 
@@ -33,7 +35,12 @@ class WorkflowPersistence:
     cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
     pass_over = staticmethod(events.pass_over)
+    letter_of = staticmethod(letters.key_of)
     retry = staticmethod(letters.retry)
+    origin_of = staticmethod(forks.origin_of)
+    fork = staticmethod(forks.fork)
+    failed_undo = staticmethod(undos.failed)
+    waive = staticmethod(undos.waive)
     sweep = staticmethod(sweeping.sweep)
     look_again = staticmethod(sweeping.look_again)
     clear_backoff = staticmethod(sweeping.clear_backoff)

@@ -62,7 +62,7 @@ def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
 
 def _earlier(parent: WorkflowRun, start: Start) -> WorkflowRun | None:
     """Return the child of the run that `parent` continues, if any."""
-    if parent.origin_id is None:
+    if parent.origin_id is None or parent.is_fork:
         return None
     earlier = _at(parent.origin_id, start.step_id)
     return earlier.filter(workflow_id=start.workflow_id).first()

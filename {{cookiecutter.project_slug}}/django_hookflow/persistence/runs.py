@@ -112,7 +112,7 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
     values[DATA] = json.dumps(run.data)
     if not drivers.execute(sql.CREATE, values):
         return rows().get(run_id=run.run_id)
-    if run.origin is not None:
+    if run.origin is not None and not run.is_fork:
         run.pk = rows().get(run_id=run.run_id).pk
         before = run.origin
         # A rollback tries none of its steps again.
