@@ -2,7 +2,8 @@
 
 `workflow` declares one, and `step` how a function behaves as a step of it;
 `send_event` speaks to a run that waits; `pause_run`, `resume_run`,
-`cancel_run`, `retry_run`, `fork_run` and `waive_undo` steer one.
+`cancel_run`, `retry_run`, `fork_run` and `waive_undo` steer one, and so does a
+`WorkflowExecutor`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import workflow
 
 if TYPE_CHECKING:
+    from django_hookflow.executor import WorkflowExecutor
+    from django_hookflow.executor import WorkflowHandle
     from django_hookflow.operations.control import cancel_run
     from django_hookflow.operations.control import pause_run
     from django_hookflow.operations.control import resume_run
@@ -30,6 +33,8 @@ __all__ = [
     "Compensation",
     "RetryPolicy",
     "WorkflowContext",
+    "WorkflowExecutor",
+    "WorkflowHandle",
     "cancel_run",
     "fork_run",
     "pause_run",
@@ -44,18 +49,20 @@ __all__ = [
 # Operations need the models, and those need the app registry, which is still
 # loading when this package is first imported.
 OPERATIONS = {
-    "cancel_run": "control",
-    "fork_run": "letters",
-    "pause_run": "control",
-    "resume_run": "control",
-    "retry_run": "letters",
-    "send_event": "events",
-    "waive_undo": "letters",
+    "WorkflowExecutor": "executor",
+    "WorkflowHandle": "executor",
+    "cancel_run": "operations.control",
+    "fork_run": "operations.letters",
+    "pause_run": "operations.control",
+    "resume_run": "operations.control",
+    "retry_run": "operations.letters",
+    "send_event": "operations.events",
+    "waive_undo": "operations.letters",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in OPERATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"django_hookflow.operations.{OPERATIONS[name]}")
+    module = import_module(f"django_hookflow.{OPERATIONS[name]}")
     return getattr(module, name)

@@ -39,6 +39,15 @@ def resume_run(run_id: str) -> None:
         send_after_commit(WorkflowPersistence.resume(run_id))
 
 
+def wake_run(run_id: str) -> None:
+    """Let a run that waits look at once whether it can go on.
+
+    A sleep that is not over goes on, and so does a delay. Raises RunNotFound.
+    """
+    with transaction.atomic(using()):
+        send_after_commit(WorkflowPersistence.wake(run_id))
+
+
 def cancel_run(run_id: str) -> None:
     """Stop a run, undo its steps that have a compensation, and its children.
 

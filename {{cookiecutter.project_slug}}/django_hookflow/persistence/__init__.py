@@ -30,6 +30,7 @@ class WorkflowPersistence:
     renew = staticmethod(runs.renew)
     commit = staticmethod(commits.commit)
     recorder = JournalRecorder
+    wake = staticmethod(runs.called)
     pause = staticmethod(controls.pause)
     resume = staticmethod(controls.resume)
     cancel = staticmethod(controls.cancel)

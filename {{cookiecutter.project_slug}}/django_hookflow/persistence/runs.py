@@ -24,6 +24,7 @@ from django_hookflow import tracing
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
+from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
@@ -278,6 +279,17 @@ def wake(run: WorkflowRun) -> Delivery | None:
         )
     )
     return delivery_for(run, token, now) if woken else None
+
+
+def called(run_id: str) -> list[Delivery]:
+    """Return the message with which a run looks whether it can go on.
+
+    The live one again, unless the run waits.
+    """
+    run = rows().filter(run_id=run_id).first()
+    if run is None:
+        raise RunNotFound(run_id)
+    return [wake(run) or delivery_for(run, run.wake_token, run.wake_at)]
 
 
 def is_due(run: WorkflowRun, now: datetime) -> bool:
