@@ -80,7 +80,13 @@ COMMANDS = (
     "hookflow_sweep",
     "qstash_server",
 )
-MODELS = ("WorkflowRun", "StepExecution", "Event", "DeadLetterEntry")
+MODELS = (
+    "WorkflowRun",
+    "StepExecution",
+    "Event",
+    "DeadLetterEntry",
+    "AuditEntry",
+)
 
 
 @pytest.fixture(scope="module")

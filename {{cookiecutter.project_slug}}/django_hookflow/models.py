@@ -32,7 +32,13 @@ NOT_YET = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
 # A run that waits until it is woken, or its deadline ends it.
 ENDLESS = Q(wake_at=None) | Q(wake_at=F("deadline_at"))
 
-__all__ = ["DeadLetterEntry", "Event", "StepExecution", "WorkflowRun"]
+__all__ = [
+    "AuditEntry",
+    "DeadLetterEntry",
+    "Event",
+    "StepExecution",
+    "WorkflowRun",
+]
 
 
 class WorkflowRun(models.Model):
@@ -289,3 +295,27 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.match}".strip()
+
+
+class AuditEntry(models.Model):
+    """Something that a person or a program has done to a run."""
+
+    run = models.ForeignKey(
+        WorkflowRun, models.CASCADE, related_name="audit_entries"
+    )
+    # pause, resume, cancel, retry, fork or waive
+    action = models.CharField(max_length=32)
+    # The key of a user, or a text; empty when it was not said.
+    by = models.CharField(max_length=255, blank=True, default="")
+    reason = models.TextField(blank=True, default="")
+    # How the run stood, and stands; or the id of the run that was begun.
+    before = models.CharField(max_length=255)
+    after = models.CharField(max_length=255)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.before}: {self.after}"

@@ -1,4 +1,8 @@
-"""Steer runs that are under way."""
+"""Steer runs that are under way.
+
+`by` and `reason` say who did it, a saved user or a text, and why: each change
+is an AuditEntry of its run.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from functools import partial
 
 from django.db import transaction
 
+from django_hookflow.operations.audit import audited
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.controls import Stopped
 from django_hookflow.persistence.database import using
@@ -13,7 +18,7 @@ from django_hookflow.sending import send
 from django_hookflow.sending import send_after_commit
 
 
-def pause_run(run_id: str) -> None:
+def pause_run(run_id: str, *, by: object = None, reason: str = "") -> None:
     """Let a run rest until resume_run, and the runs that it has invoked.
 
     A run that waits is `paused` at once. One at work is as soon as the step
@@ -23,19 +28,19 @@ def pause_run(run_id: str) -> None:
     one again changes nothing. Raises RunNotFound, and RunNotOpen when the run
     has ended, is rolled back or is to be cancelled.
     """
-    with transaction.atomic(using()):
+    with audited("pause", run_id, by, reason):
         stopped = WorkflowPersistence.pause(run_id)
         transaction.on_commit(partial(_follow_up, stopped), using())
 
 
-def resume_run(run_id: str) -> None:
+def resume_run(run_id: str, *, by: object = None, reason: str = "") -> None:
     """Let a paused run go on, and the paused runs that it has invoked.
 
     It goes on at once if its time has come, or what it waits for may have.
     One that was asked to pause and has not yet, does not. Raises RunNotFound,
     and RunNotPaused.
     """
-    with transaction.atomic(using()):
+    with audited("resume", run_id, by, reason):
         send_after_commit(WorkflowPersistence.resume(run_id))
 
 
@@ -48,7 +53,7 @@ def wake_run(run_id: str) -> None:
         send_after_commit(WorkflowPersistence.wake(run_id))
 
 
-def cancel_run(run_id: str) -> None:
+def cancel_run(run_id: str, *, by: object = None, reason: str = "") -> None:
     """Stop a run, undo its steps that have a compensation, and its children.
 
     A run that waits, or is paused, stops at once. One at work stops as soon
@@ -58,7 +63,7 @@ def cancel_run(run_id: str) -> None:
     Raises RunNotFound, and RunNotOpen when the run has ended or is rolled
     back already.
     """
-    with transaction.atomic(using()):
+    with audited("cancel", run_id, by, reason):
         stopped = WorkflowPersistence.cancel(run_id)
         transaction.on_commit(partial(_follow_up, stopped), using())
 

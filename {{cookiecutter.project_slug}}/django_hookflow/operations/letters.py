@@ -1,4 +1,8 @@
-"""Begin runs again: failed ones behind their steps, any from one of them."""
+"""Begin runs again: failed ones behind their steps, any from one of them.
+
+`by` and `reason` say who did it, a saved user or a text, and why: each change
+is an AuditEntry of its run.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.audit import audited
 from django_hookflow.operations.start import begin
 from django_hookflow.operations.start import checked_data
 from django_hookflow.persistence import WorkflowPersistence
@@ -30,7 +35,7 @@ def retry(key: int) -> str:
     return run.run_id
 
 
-def retry_run(run_id: str) -> str:
+def retry_run(run_id: str, *, by: object = None, reason: str = "") -> str:
     """Begin a failed run again from the step it failed of, as a new run.
 
     Returns the id of that. One that failed of its rollback goes on with it.
@@ -38,12 +43,18 @@ def retry_run(run_id: str) -> str:
     AlreadyReplayed the second time, and WorkflowNotFound when the code of it
     is not deployed.
     """
-    with transaction.atomic(using()):
-        return retry(WorkflowPersistence.letter_of(run_id))
+    with audited("retry", run_id, by, reason) as begun:
+        begun.append(retry(WorkflowPersistence.letter_of(run_id)))
+    return begun[0]
 
 
 def fork_run(
-    run_id: str, step_id: str, data: dict[str, Any] | None = None
+    run_id: str,
+    step_id: str,
+    data: dict[str, Any] | None = None,
+    *,
+    by: object = None,
+    reason: str = "",
 ) -> str:
     """Begin a new run that goes on from a step of another; return its id.
 
@@ -54,17 +65,20 @@ def fork_run(
     StepNotFound when the run has not reached the step, and WorkflowNotFound
     when its code is not deployed.
     """
-    with transaction.atomic(using()):
+    with audited("fork", run_id, by, reason) as begun:
         origin, position = WorkflowPersistence.origin_of(run_id, step_id)
         given = origin.data if data is None else checked_data(run_id, data)
         run = WorkflowPersistence.fork(
             origin, position, given, _timeout_of(origin)
         )
         begin(run)
+        begun.append(run.run_id)
     return run.run_id
 
 
-def waive_undo(run_id: str, step_id: str, reason: str) -> str:
+def waive_undo(
+    run_id: str, step_id: str, reason: str, *, by: object = None
+) -> str:
     """Let a rollback go on without the undo of a step, which has failed.
 
     Its row keeps `reason`, and its error. Returns the id of the run that goes
@@ -77,7 +91,7 @@ def waive_undo(run_id: str, step_id: str, reason: str) -> str:
             f"The undo of {step_id!r} cannot be waived without a reason. Say "
             'why, as in waive_undo(run_id, step_id, "refunded by hand").'
         )
-    with transaction.atomic(using()):
+    with audited("waive", run_id, by, f"{step_id}: {reason}") as begun:
         run, undo = WorkflowPersistence.failed_undo(run_id, step_id)
         if run.status != RunStatus.COMPENSATING:
             run = WorkflowPersistence.retry(
@@ -85,6 +99,7 @@ def waive_undo(run_id: str, step_id: str, reason: str) -> str:
             )
             begin(run)
         send_after_commit(WorkflowPersistence.waive(run, undo, reason))
+        begun.append(run.run_id)
     return run.run_id
 
 

@@ -6,6 +6,7 @@ parent, then a run, its steps.
 
 from __future__ import annotations
 
+from django_hookflow.persistence import audit
 from django_hookflow.persistence import commits
 from django_hookflow.persistence import controls
 from django_hookflow.persistence import events
@@ -36,6 +37,8 @@ class WorkflowPersistence:
     cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
     pass_over = staticmethod(events.pass_over)
+    state_of = staticmethod(audit.state_of)
+    note = staticmethod(audit.note)
     letter_of = staticmethod(letters.key_of)
     retry = staticmethod(letters.retry)
     origin_of = staticmethod(forks.origin_of)
