@@ -35,10 +35,15 @@ from django_hookflow.conf import Settings
 
 def flags(app, name):
     parser = load_command_class(app, name).create_parser("", name)
+    parsers = [parser]
+    for action in parser._actions:  # those of its own actions, too
+        if isinstance(action.choices, dict):
+            parsers += action.choices.values()
     common = BaseCommand().create_parser("", name)._option_string_actions
     return {
         flag: "" if action.default is False else str(action.default)
-        for flag, action in parser._option_string_actions.items()
+        for one in parsers
+        for flag, action in one._option_string_actions.items()
         if flag not in common
     }
 
@@ -66,6 +71,7 @@ print(json.dumps({
     "flags": {
         "cleanup_workflows": flags("django_hookflow", "cleanup_workflows"),
         "hookflow_erase": flags("django_hookflow", "hookflow_erase"),
+        "hookflow_runs": flags("django_hookflow", "hookflow_runs"),
         "hookflow_schedule": flags("django_hookflow", "hookflow_schedule"),
         "hookflow_sweep": flags("django_hookflow", "hookflow_sweep"),
         "qstash_server": flags(server, "qstash_server"),
@@ -76,11 +82,18 @@ print(json.dumps({
 COMMANDS = (
     "cleanup_workflows",
     "hookflow_erase",
+    "hookflow_runs",
     "hookflow_schedule",
     "hookflow_sweep",
     "qstash_server",
 )
-MODELS = ("WorkflowRun", "StepExecution", "Event", "DeadLetterEntry")
+MODELS = (
+    "WorkflowRun",
+    "StepExecution",
+    "Event",
+    "DeadLetterEntry",
+    "AuditEntry",
+)
 
 
 @pytest.fixture(scope="module")

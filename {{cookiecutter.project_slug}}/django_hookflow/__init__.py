@@ -1,7 +1,9 @@
 """Durable workflows for Django: plain functions that survive crashes.
 
 `workflow` declares one, and `step` how a function behaves as a step of it;
-`send_event` speaks to a run that waits, and `cancel_run` stops one.
+`send_event` speaks to a run that waits; `pause_run`, `resume_run`,
+`cancel_run`, `retry_run`, `fork_run` and `waive_undo` steer one, and so does a
+`WorkflowExecutor`.
 """
 
 from __future__ import annotations
@@ -17,26 +19,50 @@ from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.decorator import workflow
 
 if TYPE_CHECKING:
+    from django_hookflow.executor import WorkflowExecutor
+    from django_hookflow.executor import WorkflowHandle
     from django_hookflow.operations.control import cancel_run
+    from django_hookflow.operations.control import pause_run
+    from django_hookflow.operations.control import resume_run
     from django_hookflow.operations.events import send_event
+    from django_hookflow.operations.letters import fork_run
+    from django_hookflow.operations.letters import retry_run
+    from django_hookflow.operations.letters import waive_undo
 
 __all__ = [
     "Compensation",
     "RetryPolicy",
     "WorkflowContext",
+    "WorkflowExecutor",
+    "WorkflowHandle",
     "cancel_run",
+    "fork_run",
+    "pause_run",
+    "resume_run",
+    "retry_run",
     "send_event",
     "step",
+    "waive_undo",
     "workflow",
 ]
 
 # Operations need the models, and those need the app registry, which is still
 # loading when this package is first imported.
-OPERATIONS = {"cancel_run": "control", "send_event": "events"}
+OPERATIONS = {
+    "WorkflowExecutor": "executor",
+    "WorkflowHandle": "executor",
+    "cancel_run": "operations.control",
+    "fork_run": "operations.letters",
+    "pause_run": "operations.control",
+    "resume_run": "operations.control",
+    "retry_run": "operations.letters",
+    "send_event": "operations.events",
+    "waive_undo": "operations.letters",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in OPERATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"django_hookflow.operations.{OPERATIONS[name]}")
+    module = import_module(f"django_hookflow.{OPERATIONS[name]}")
     return getattr(module, name)

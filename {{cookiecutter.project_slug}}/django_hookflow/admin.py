@@ -19,6 +19,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from django_hookflow.exceptions import HookflowError
+from django_hookflow.models import AuditEntry
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -229,6 +230,20 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="swept from")
     def swept(self, run: WorkflowRun) -> str:
         return moment(run.sweep_at)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = (
+        "created", "action", "run", "by", "before", "after", "reason",
+    )  # fmt: skip
+    list_filter = ("action",)
+    list_select_related = ("run",)
+    search_fields = ("run__run_id__exact", "by__exact")
+
+    @admin.display(ordering="created_at")
+    def created(self, entry: AuditEntry) -> str:
+        return moment(entry.created_at)
 
 
 @admin.register(Event)

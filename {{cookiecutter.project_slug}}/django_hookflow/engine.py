@@ -33,6 +33,7 @@ from django_hookflow.outcomes import Advance
 from django_hookflow.outcomes import Cancelled
 from django_hookflow.outcomes import NotYet
 from django_hookflow.outcomes import Outcome
+from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import State
@@ -58,6 +59,12 @@ from django_hookflow.workflows.context import StepManager
 from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.registry import get_workflow
 from django_hookflow.workflows.wrapper import WorkflowWrapper
+
+# The outcome of a run that was asked for something before its delivery.
+AS_ASKED: dict[str, Outcome] = {
+    Request.CANCEL: Cancelled(),
+    Request.PAUSE: OutOfBudget(),
+}
 
 
 def advance(delivery: Delivery) -> Advance:
@@ -167,8 +174,8 @@ def _replay(
 ) -> Outcome:
     run, root, now = claim.run, claim.root, clock.now()
     rolls_back = run.status == RunStatus.COMPENSATING
-    if run.requested == Request.CANCEL and not rolls_back:
-        return Cancelled()
+    if run.requested and not rolls_back:
+        return AS_ASKED[run.requested]
     # A rollback has no deadline.
     must_end_at = (not rolls_back and run.deadline_at) or clock.NEVER
     if now >= must_end_at:

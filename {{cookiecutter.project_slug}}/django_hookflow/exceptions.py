@@ -23,6 +23,10 @@
     │   ├── CompensationFailed       some steps could not be undone
     │   ├── UndoNotFound             the code has no undo for a step any more
     │   ├── RunNotOpen               the run has ended, or is rolling back
+    │   ├── RunNotPaused             only a paused run can be resumed
+    │   ├── RunNotFailed             only a failed run can be retried
+    │   ├── RunBusy                  a worker has the run at the moment
+    │   ├── StepNotFound             no such step of the run
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
@@ -50,6 +54,7 @@ from itertools import islice
 NON_RETRYABLE = 489
 
 ERRORS_SHOWN = 10  # fields that one InvalidData names
+STEPS_SHOWN = 20  # of a run, in an error
 
 
 class HookflowError(Exception):
@@ -309,12 +314,70 @@ class UndoNotFound(HookflowError, LookupError):
 
 
 class RunNotOpen(HookflowError):
-    """The run cannot be cancelled: it has ended, or is rolled back already."""
+    """The run cannot be paused or cancelled: it has ended, or rolls back."""
+
+    def __init__(
+        self, run_id: str, status: str, verb: str, may: Iterable[str]
+    ) -> None:
+        *first, last = sorted(map(str, may))
+        super().__init__(
+            f"Run {run_id!r} is {status}, so there is nothing to {verb}. "
+            f"Only {', '.join(first)} and {last} runs can be."
+        )
+
+
+class RunNotPaused(HookflowError):
+    """The run cannot be resumed, since it is not paused."""
 
     def __init__(self, run_id: str, status: str) -> None:
         super().__init__(
-            f"Run {run_id!r} is {status}, so there is nothing to cancel. "
-            "Only pending, running and waiting runs can be."
+            f"Run {run_id!r} is {status}, so there is nothing to resume. "
+            "Only paused runs can be. To wake a run that waits for an event, "
+            "send the event."
+        )
+
+
+class RunNotFailed(HookflowError):
+    """The run cannot be retried, since it has not failed by itself."""
+
+    def __init__(self, run_id: str, status: str, parent: str = "") -> None:
+        if parent:
+            super().__init__(
+                f"Run {run_id!r} is a part of run {parent!r}, so it is "
+                "neither retried nor forked by itself. Take that one."
+            )
+            return
+        super().__init__(
+            f"Run {run_id!r} is {status}, so there is nothing to retry. Only "
+            "failed runs can be; fork_run begins any run again from a step."
+        )
+
+
+class RunBusy(HookflowError):
+    """A worker has the run at the moment."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"A worker has run {run_id!r} at the moment. Try again when its "
+            "step has ended."
+        )
+
+
+class StepNotFound(HookflowError, LookupError):
+    """The run has no such step."""
+
+    def __init__(
+        self, run_id: str, step_id: str, what: str, steps: Iterable[str]
+    ) -> None:
+        known = list(steps)
+        close = get_close_matches(step_id, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        there = ", ".join(map(repr, known[:STEPS_SHOWN])) or "none"
+        more = len(known) - STEPS_SHOWN
+        rest = f" and {more} more" if more > 0 else ""
+        super().__init__(
+            f"Run {run_id!r} has no step {step_id!r} {what}.{hint} "
+            f"There are: {there}{rest}."
         )
 
 

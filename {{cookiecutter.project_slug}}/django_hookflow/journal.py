@@ -33,6 +33,7 @@ FAILURES: dict[str, type[WorkflowError]] = {
 INVOKE = "invoke"  # the kind of a step that has a run of its own
 MAP, PARALLEL = "map", "parallel"  # of one that has many: its branches
 STARTING = (INVOKE, MAP, PARALLEL)
+CONTINUED_AS = "continued_as"  # in the result of a run that went on as another
 CANCELLED = "RunCancelled"  # the type of the failure of a step whose run was
 UNDO = "undo"  # the kind of a step that undoes another
 UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
@@ -267,7 +268,7 @@ class Recorder(Protocol):
     def stop_children(self, step_id: str) -> None:
         """Cancel those that are open; each ends when it can."""
 
-    is_cancelled: bool  # the last write learned that the run is to stop
+    must_stop: bool  # the last write learned that the run is to
 
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""

@@ -21,6 +21,7 @@ from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import StepTimeout
 from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
+from django_hookflow.journal import CONTINUED_AS
 from django_hookflow.reading import RunManager
 from django_hookflow.states import TERMINAL
 from django_hookflow.states import Request
@@ -33,7 +34,13 @@ NOT_YET = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
 # A run that waits until it is woken, or its deadline ends it.
 ENDLESS = Q(wake_at=None) | Q(wake_at=F("deadline_at"))
 
-__all__ = ["DeadLetterEntry", "Event", "StepExecution", "WorkflowRun"]
+__all__ = [
+    "AuditEntry",
+    "DeadLetterEntry",
+    "Event",
+    "StepExecution",
+    "WorkflowRun",
+]
 
 
 class WorkflowRun(models.Model):
@@ -52,8 +59,8 @@ class WorkflowRun(models.Model):
     )
     # The run whose name the idempotency keys carry: the first of its replays.
     root_id = models.CharField(max_length=255)
-    # The failed run that this one goes on for, or the one that ended with
-    # continue_as_new.
+    # The failed run that this one goes on for, the one that ended with
+    # continue_as_new, or the run it is a fork of.
     origin = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True,
         related_name="retries", db_index=False,
@@ -190,9 +197,33 @@ class WorkflowRun(models.Model):
         return self.status in TERMINAL
 
     @property
+    def is_held_back(self) -> bool:
+        """True for a branch whose turn has not come yet."""
+        return self.has_ticket is False and self.started_at is None
+
+    @property
+    def is_retry(self) -> bool:
+        """True if it goes on for its origin, which failed."""
+        return self.origin_id is not None and self.root_id != self.run_id
+
+    @property
     def is_continuation(self) -> bool:
         """True if its origin did not fail, but goes on as this one."""
-        return self.origin_id is not None and self.root_id == self.run_id
+        origin = None if self.is_retry else self.origin
+        return origin is not None and origin.continued_as == self.run_id
+
+    @property
+    def continued_as(self) -> str:
+        """The run that goes on for it by continue_as_new; empty is none."""
+        is_one = self.status == RunStatus.COMPLETED
+        found = self.result if is_one and isinstance(self.result, dict) else {}
+        return str(found.get(CONTINUED_AS, ""))
+
+    @property
+    def is_fork(self) -> bool:
+        """True when it is a run of its own that began as a copy of another."""
+        is_other = self.is_retry or self.is_continuation
+        return self.origin_id is not None and not is_other
 
     @property
     def rollback_failed(self) -> bool:
@@ -329,3 +360,27 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.match}".strip()
+
+
+class AuditEntry(models.Model):
+    """Something that a person or a program has done to a run."""
+
+    run = models.ForeignKey(
+        WorkflowRun, models.CASCADE, related_name="audit_entries"
+    )
+    # pause, resume, cancel, retry, fork or waive
+    action = models.CharField(max_length=32)
+    # The key of a user, or a text; empty when it was not said.
+    by = models.CharField(max_length=255, blank=True, default="")
+    reason = models.TextField(blank=True, default="")
+    # How the run stood, and stands; or the id of the run that was begun.
+    before = models.CharField(max_length=255)
+    after = models.CharField(max_length=255)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.before}: {self.after}"

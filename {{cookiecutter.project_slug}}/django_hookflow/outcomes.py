@@ -111,7 +111,8 @@ class Verdict:
     """The one write that ends a delivery."""
 
     status: RunStatus
-    wake_at: datetime | None = None  # when to send next; None is never
+    # When to send next; None is never. Of a paused run, it is only kept.
+    wake_at: datetime | None = None
     entry: Entry | None = None  # the step the run waits for
     result: str | None = None  # JSON text
     failure: Failure | None = None

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from django.db import connections
 from django.db import models
+from django.db.models import F
+from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 
 from django_hookflow.attributes import encoded
@@ -48,9 +50,15 @@ class RunManager(models.Manager[RunT]):
             letters = DeadLetterEntry.objects.using(self.db)
             letter = letters.filter(run_id=run_id, is_replayed=True).first()
             return self.current(letter.replayed_as) if letter else None
-        while (retry := self.filter(origin=found.pk).first()) is not None:
-            found = retry
+        while (after := self._after(found)) is not None:
+            found = after
         return found
+
+    def _after(self, run: RunT) -> RunT | None:
+        """Return the run that continues another; a fork does not."""
+        goes_on = Q(root_id=F("origin__root_id"))
+        goes_on |= Q(run_id=getattr(run, "continued_as", ""))
+        return self.filter(goes_on, origin=run.pk).first()
 
     def for_object(self, row: models.Model) -> models.QuerySet[RunT]:
         """Return the runs that were triggered with `about=row`."""

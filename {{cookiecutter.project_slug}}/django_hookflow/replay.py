@@ -14,6 +14,7 @@ from django_hookflow.journal import UNDO
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import OutOfBudget
 from django_hookflow.outcomes import RolledBack
+from django_hookflow.states import StepStatus
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.undo import undo_all
 from django_hookflow.workflows.context import WorkflowContext
@@ -42,7 +43,7 @@ def roll_back(
         return _suspended(session)
     undos = session.journal.of_kind(UNDO)
     return RolledBack(
-        tuple(e.undoes for e in undos if e.failure is None),
+        tuple(e.undoes for e in undos if e.status == StepStatus.COMPLETED),
         {e.undoes: str(e.error()) for e in undos if e.failure is not None},
     )
 

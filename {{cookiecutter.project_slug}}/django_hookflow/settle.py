@@ -60,8 +60,22 @@ def settle(
             verdict,
             wake_at=min(verdict.wake_at or state.deadline, state.deadline),
         )
+    if state.requested == Request.PAUSE:
+        verdict = _paused(verdict, now)
     assert verdict.status in NEXT[state.status], (state, verdict)
     return verdict
+
+
+def _paused(verdict: Verdict, now: datetime) -> Verdict:
+    """Pause a run that would wait, with what it waits for.
+
+    A run that would begin with it begins when this one is resumed.
+    """
+    if verdict.status != RunStatus.WAITING:
+        return verdict
+    if verdict.starts:
+        return Verdict(status=RunStatus.PAUSED, wake_at=now)
+    return replace(verdict, status=RunStatus.PAUSED)
 
 
 def _verdict(

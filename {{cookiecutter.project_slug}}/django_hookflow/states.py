@@ -22,7 +22,7 @@ class RunStatus(models.TextChoices):
     COMPENSATING = "compensating"
     # Undone.
     COMPENSATED = "compensated"
-    # Held by a person; keeps what it waits for.
+    # Paused by a person; keeps what it waits for.
     PAUSED = "paused"
 
 
@@ -39,7 +39,7 @@ class StepStatus(models.TextChoices):
     FAILED = "failed"
     # Completed once, undone since.
     COMPENSATED = "compensated"
-    # Passed over.
+    # Passed over: an undo that a person has waived.
     SKIPPED = "skipped"
 
 
@@ -47,18 +47,25 @@ class Request(models.TextChoices):
     """A request to a run, which it obeys between two steps."""
 
     NOTHING = ""
+    PAUSE = "pause"
     CANCEL = "cancel"
 
 
 # Who may become what. A claim makes a run running, again when a worker died.
 NEXT: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.PENDING: frozenset(
-        {RunStatus.RUNNING, RunStatus.COMPENSATING, RunStatus.CANCELLED}
+        {
+            RunStatus.RUNNING,
+            RunStatus.PAUSED,
+            RunStatus.COMPENSATING,
+            RunStatus.CANCELLED,
+        }
     ),
     RunStatus.RUNNING: frozenset(
         {
             RunStatus.RUNNING,
             RunStatus.WAITING,
+            RunStatus.PAUSED,
             RunStatus.COMPLETED,
             RunStatus.FAILED,
             RunStatus.COMPENSATING,
@@ -66,9 +73,21 @@ NEXT: dict[RunStatus, frozenset[RunStatus]] = {
         }
     ),
     RunStatus.WAITING: frozenset(
-        {RunStatus.RUNNING, RunStatus.COMPENSATING, RunStatus.CANCELLED}
+        {
+            RunStatus.RUNNING,
+            RunStatus.PAUSED,
+            RunStatus.COMPENSATING,
+            RunStatus.CANCELLED,
+        }
     ),
-    RunStatus.PAUSED: frozenset({RunStatus.WAITING, RunStatus.CANCELLED}),
+    RunStatus.PAUSED: frozenset(
+        {
+            RunStatus.PENDING,
+            RunStatus.WAITING,
+            RunStatus.COMPENSATING,
+            RunStatus.CANCELLED,
+        }
+    ),
     RunStatus.COMPENSATING: frozenset(
         {RunStatus.COMPENSATING, RunStatus.COMPENSATED, RunStatus.FAILED}
     ),
@@ -82,7 +101,7 @@ NEXT: dict[RunStatus, frozenset[RunStatus]] = {
 CLAIMABLE = frozenset(
     status
     for status, after in NEXT.items()
-    if after & {RunStatus.RUNNING, RunStatus.COMPENSATING}
+    if RunStatus.RUNNING in after or status == RunStatus.COMPENSATING
 )
 
 # A person may cancel these. A rollback goes on to its end.
@@ -90,9 +109,19 @@ CANCELLABLE = frozenset(
     status for status, after in NEXT.items() if RunStatus.CANCELLED in after
 )
 
+# A person may pause these.
+PAUSABLE = frozenset(
+    status for status, after in NEXT.items() if RunStatus.PAUSED in after
+)
+
 # Nothing moves these any more.
 TERMINAL = frozenset(status for status, after in NEXT.items() if not after)
 
 # A step in one of these is never run again. No set: every replayed step is
 # looked up here, and the hash of an enum is slow.
-RECORDED = (StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.COMPENSATED)
+RECORDED = (
+    StepStatus.COMPLETED,
+    StepStatus.FAILED,
+    StepStatus.COMPENSATED,
+    StepStatus.SKIPPED,
+)

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('lease_token', models.CharField(blank=True, default='', max_length=40)),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
                 ('sweep_at', models.DateTimeField(blank=True, null=True)),
-                ('requested', models.CharField(blank=True, choices=[('', 'Nothing'), ('cancel', 'Cancel')], default='', max_length=16)),
+                ('requested', models.CharField(blank=True, choices=[('', 'Nothing'), ('pause', 'Pause'), ('cancel', 'Cancel')], default='', max_length=16)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('crashes', models.PositiveIntegerField(default=0)),
                 ('deliveries', models.PositiveIntegerField(default=0)),
@@ -125,6 +125,23 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'dead letter entries',
                 'ordering': ('-created_at',),
                 'indexes': [models.Index(fields=['is_replayed', 'created_at'], name='django_hook_is_repl_ff47de_idx'), models.Index(fields=['run_id'], name='django_hook_run_id_8534d1_idx'), models.Index(fields=['root_id'], name='django_hook_root_id_365600_idx')],
+            },
+        ),
+        migrations.CreateModel(
+            name='AuditEntry',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('action', models.CharField(max_length=32)),
+                ('by', models.CharField(blank=True, default='', max_length=255)),
+                ('reason', models.TextField(blank=True, default='')),
+                ('before', models.CharField(max_length=255)),
+                ('after', models.CharField(max_length=255)),
+                ('created_at', models.DateTimeField()),
+                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='audit_entries', to='django_hookflow.workflowrun')),
+            ],
+            options={
+                'verbose_name_plural': 'audit entries',
+                'ordering': ('-id',),
             },
         ),
     ]

@@ -80,7 +80,7 @@ def _new_run(
         run_id=run_id,
         workflow_id=workflow.workflow_id,
         version=workflow.version,
-        owner=_checked_owner(owner),
+        owner=checked_owner("owner", owner),
         data=json.loads(text),
         subject=None
         if about is None
@@ -90,16 +90,19 @@ def _new_run(
     )
 
 
-def _checked_owner(owner: object) -> str:
-    """Return the key of a saved user, or a text; None is no owner."""
+def checked_owner(what: str, owner: object) -> str:
+    """Return the key of a saved user, or a text; None is none.
+
+    A TypeError or ValueError names it as `what`.
+    """
     if owner is None or owner == "":
         return ""
     if isinstance(owner, Model) and owner.pk is not None:
         owner = str(owner.pk)
     if not isinstance(owner, str):
         raise TypeError(
-            f"Invalid owner {owner!r}, expected a saved user or a text. "
-            "Write owner=request.user, of a user who is logged in, or "
-            "owner=str(key)."
+            f"Invalid {what} {owner!r}, expected a saved user or a text. "
+            f"Write {what}=request.user, of a user who is logged in, or "
+            f"{what}=str(key)."
         )
-    return checked_name("owner", owner)
+    return checked_name(what, owner)

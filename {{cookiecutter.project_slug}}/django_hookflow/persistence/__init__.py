@@ -6,13 +6,16 @@ parent, then a run, its steps.
 
 from __future__ import annotations
 
+from django_hookflow.persistence import audit
 from django_hookflow.persistence import commits
 from django_hookflow.persistence import controls
 from django_hookflow.persistence import events
+from django_hookflow.persistence import forks
 from django_hookflow.persistence import letters
 from django_hookflow.persistence import retention
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sweeping
+from django_hookflow.persistence import undos
 from django_hookflow.persistence.recorder import JournalRecorder
 
 
@@ -29,10 +32,20 @@ class WorkflowPersistence:
     renew = staticmethod(runs.renew)
     commit = staticmethod(commits.commit)
     recorder = JournalRecorder
+    wake = staticmethod(runs.called)
+    pause = staticmethod(controls.pause)
+    resume = staticmethod(controls.resume)
     cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
     pass_over = staticmethod(events.pass_over)
+    state_of = staticmethod(audit.state_of)
+    note = staticmethod(audit.note)
+    letter_of = staticmethod(letters.key_of)
     retry = staticmethod(letters.retry)
+    origin_of = staticmethod(forks.origin_of)
+    fork = staticmethod(forks.fork)
+    failed_undo = staticmethod(undos.failed)
+    waive = staticmethod(undos.waive)
     sweep = staticmethod(sweeping.sweep)
     look_again = staticmethod(sweeping.look_again)
     clear_backoff = staticmethod(sweeping.clear_backoff)

@@ -147,7 +147,7 @@ def _root_id(parent: WorkflowRun, step_id: str, branch: int) -> str:
 
 def _earlier(parent: WorkflowRun, start: Start) -> QuerySet[WorkflowRun]:
     """Return the children of the failed run that `parent` goes on for."""
-    if parent.origin_id is None or parent.is_continuation:
+    if parent.origin_id is None or not parent.is_retry:
         return runs.rows().none()
     earlier = _at(parent.origin_id, start.step_id)
     return earlier.filter(workflow_id=start.workflow_id or parent.workflow_id)
@@ -262,6 +262,8 @@ def _comes_to_look(parent: WorkflowRun) -> bool:
     One that is at work may have looked before, and not yet begun to wait.
     """
     parent.refresh_from_db(fields=["status", "wake_at"])
+    if parent.status == RunStatus.PAUSED:  # it looks when it is resumed
+        return True
     return parent.status == RunStatus.WAITING and runs.is_due(
         parent, clock.now()
     )

@@ -57,7 +57,8 @@ def commit(
     """
     token = database.new_token()
     abandoned = journal.abandoned(verdict.entry)
-    goes_on = verdict.status == RunStatus.WAITING
+    is_paused = verdict.status == RunStatus.PAUSED
+    goes_on = is_paused or verdict.status == RunStatus.WAITING
     leaves_child = not goes_on and journal.has_open_child
     stopped: Stopped | None = None
     done = Committed()
@@ -75,9 +76,7 @@ def commit(
             if abandoned:
                 done.messages += events.pass_on(run, abandoned)
             if verdict.entry is not None:
-                # The lease has just ended, and with it the token in the row.
-                JournalWriter(run, lease_token="").append(verdict.entry)
-                done.begin(children.begin(run, verdict.starts))
+                _begin_to_wait(run, verdict.entry, verdict, done)
             if leaves_child:
                 stopped = controls.cancel_children([run.pk])
             if passes:
@@ -86,7 +85,7 @@ def commit(
             if verdict.status == RunStatus.FAILED and run.parent_id is None:
                 letters.add(run, verdict)
         done.messages += _looks(run, verdict, stopped)
-    if verdict.wake_at is not None:
+    if verdict.wake_at is not None and not is_paused:
         done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
     return done
 
@@ -107,12 +106,23 @@ def _hold_events(
 def _go_on(run: WorkflowRun, until: datetime, done: Committed) -> None:
     """Let the next branch begin: here, or where its message comes."""
     here = clock.now() < until and not stopping.is_stopping()
-    lease = run.lease_token.removesuffix(runs.ASKED) if here else ""
+    lease = run.lease_token[: database.TOKEN_LENGTH] if here else ""
     following = branches.take_next(run, lease)
     if here:
         done.taken = following
     elif following is not None:
         done.messages.append(runs.due(following))
+
+
+def _begin_to_wait(
+    run: WorkflowRun, entry: Entry, verdict: Verdict, done: Committed
+) -> None:
+    # The lease has just ended, and with it the token in the row.
+    JournalWriter(run, lease_token="").append(entry)
+    done.begin(children.begin(run, verdict.starts))
+    if verdict.status == RunStatus.PAUSED and entry.event_match:
+        # Another may have the event that it was woken for.
+        done.messages += events.offer([entry.address], 1)
 
 
 def _looks(

@@ -26,6 +26,8 @@ from django_hookflow.conf import conf
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.models import WorkflowRun
 
+TOKEN_LENGTH = 32  # characters
+
 # SQLSTATE of a transaction that may only read: the database is a replica, or
 # was made read-only. https://www.postgresql.org/docs/18/errcodes-appendix.html
 READ_ONLY = "25006"
@@ -79,7 +81,7 @@ def fenced() -> Iterator[None]:
 
 
 def new_token() -> str:
-    return secrets.token_hex(16)
+    return secrets.token_hex(TOKEN_LENGTH // 2)
 
 
 def overdue_after(due: datetime | None) -> datetime | None:

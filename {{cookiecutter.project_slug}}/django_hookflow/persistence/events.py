@@ -187,7 +187,8 @@ def _receiver(run_id: str) -> WorkflowRun:
     if found is None:
         raise RunNotFound(run_id)
     _take_turns(_by_run(found))
-    while (retry := runs.rows().filter(origin=found).first()) is not None:
+    family = runs.rows().filter(root_id=found.root_id)
+    while (retry := family.filter(origin=found).first()) is not None:
         found = retry
         _take_turns(_by_run(found))
     if not runs.hold(found.pk):

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.exceptions import AlreadyReplayed
+from django_hookflow.exceptions import RunNotFailed
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import NO_FAILURE
 from django_hookflow.models import DeadLetterEntry
@@ -17,6 +18,7 @@ from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import runs
+from django_hookflow.states import RunStatus
 
 
 def rows() -> QuerySet[DeadLetterEntry]:
@@ -35,6 +37,25 @@ def add(run: WorkflowRun, verdict: Verdict) -> None:
         error_message=failure.message,
         created_at=clock.now(),
     )
+
+
+def key_of(run_id: str) -> int:
+    """Return the key of the letter of a failed run.
+
+    Raises RunNotFound, RunNotFailed, and AlreadyReplayed.
+    """
+    run = runs.rows().filter(run_id=run_id).first()
+    if run is None:
+        raise RunNotFound(run_id)
+    if run.status != RunStatus.FAILED:
+        raise RunNotFailed(run_id, run.status)
+    if run.parent is not None:
+        raise RunNotFailed(run_id, run.status, run.parent.run_id)
+    letter = rows().filter(workflow_run=run).first()
+    if letter is None:  # cleaned up, long after its replay
+        retried = runs.rows().filter(origin=run, root_id=run.root_id).first()
+        raise AlreadyReplayed(run_id, retried.run_id if retried else "")
+    return letter.pk
 
 
 def retry(

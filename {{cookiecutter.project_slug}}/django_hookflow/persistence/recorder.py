@@ -88,7 +88,7 @@ class JournalRecorder:
     def __init__(self, run: WorkflowRun, outbox: list[Delivery]) -> None:
         self.run = run
         self._outbox = outbox
-        self.is_cancelled = False
+        self.must_stop = False
         self._writer = JournalWriter(run, run.lease_token)
         self._connection = database.connection()
         # Tests may begin in one.
@@ -116,10 +116,10 @@ class JournalRecorder:
             self._append_again(entry, lost)
 
     def _append_again(self, entry: Entry, lost: LeaseLost) -> None:
-        """Write it if our lease has another name: it was asked to stop."""
+        """Write it if our lease has another name: the request is another."""
         if lost.__cause__ is not None or not runs.learn(self.run):
             raise lost
-        self.is_cancelled = True
+        self.must_stop = bool(self.run.requested)
         self._writer = JournalWriter(self.run, self.run.lease_token)
         self._writer.append(entry)
 

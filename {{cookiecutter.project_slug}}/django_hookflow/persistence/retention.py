@@ -176,14 +176,17 @@ def _letters(run_id: str) -> QuerySet[DeadLetterEntry]:
 
 
 def _family(run_id: str) -> QuerySet[WorkflowRun]:
-    """A run and its replays, or those of the run that it is a replay of."""
+    """A run and its replays, or those of the run that it is a replay of.
+
+    With the forks of them all.
+    """
     return runs.rows().filter(root_id__in=_roots(run_id))
 
 
 def _roots(run_id: str) -> set[str]:
     """Return the ids of the first runs that this id is a replay of.
 
-    And of those that go on for these, or went on as these.
+    And of those that go on for these, went on as these, or are their forks.
     """
     roots = {run_id}
     models: tuple[Any, ...] = (WorkflowRun, DeadLetterEntry)
@@ -198,3 +201,9 @@ def _roots(run_id: str) -> set[str]:
         )
         roots |= set(linked.values_list("root_id", flat=True))
     return roots
+
+
+def _forks(roots: set[str]) -> set[str]:
+    """Return the roots of the runs that began as copies of others."""
+    forks = runs.rows().filter(origin__root_id__in=roots)
+    return set(forks.values_list("root_id", flat=True))

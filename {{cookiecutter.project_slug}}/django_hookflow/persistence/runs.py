@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ from typing import TypeAlias
 from django.db.models import F
 from django.db.models import Q
 from django.db.models import QuerySet
+from django.db.models import Value
+from django.db.models.functions import Concat
+from django.db.models.functions import Substr
 
 from django_hookflow import clock
 from django_hookflow import tracing
 from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
+from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
@@ -43,9 +48,7 @@ TIMES = [name for name in FIELDS if name in sql.TIMES]
 JSON = [(name, sql.RUN_COLUMNS.index(name)) for name in ("data", "attributes")]
 NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
-# Added to the token of a lease when its run is asked for something: the next
-# write of its owner finds no lease of the old name, and looks why.
-ASKED = "+"
+SUFFIX_LENGTH = 8  # characters behind a token, of another name of its lease
 STATUSES = {status.value: status for status in StepStatus}
 
 ReadTime: TypeAlias = Callable[[str | None], datetime | None]
@@ -125,9 +128,8 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
         values[index] = json.dumps(getattr(run, name))
     if not drivers.execute(sql.CREATE, values):
         return rows().get(run_id=run.run_id)
-    if run.origin is not None:
+    if run.origin is not None and run.is_retry:
         run.pk = rows().get(run_id=run.run_id).pk
-    if run.origin is not None and not run.is_continuation:
         before = run.origin
         # A rollback tries none of its steps again.
         again = "" if before.rollback_failed else before.error_step
@@ -293,8 +295,7 @@ def give_back(run_id: str, lease_token: str, failure: Failure | None) -> None:
     why = {}
     if failure is not None:
         why = {"error_type": failure.type, "error_message": failure.message}
-    tokens = names_of(lease_token)
-    lease = rows().filter(run_id=run_id, lease_token__in=tokens)
+    lease = rows().filter(_named(lease_token), run_id=run_id)
     lease.update(lease_token="", **why)
 
 
@@ -320,6 +321,17 @@ def wake(run: WorkflowRun) -> Delivery | None:
     return delivery_for(run, token, now) if woken else None
 
 
+def called(run_id: str) -> list[Delivery]:
+    """Return the message with which a run looks whether it can go on.
+
+    The live one again, unless the run waits.
+    """
+    run = rows().filter(run_id=run_id).first()
+    if run is None:
+        raise RunNotFound(run_id)
+    return [wake(run) or delivery_for(run, run.wake_token, run.wake_at)]
+
+
 def is_due(run: WorkflowRun, now: datetime) -> bool:
     """True if the message of a run is on its way, or for the sweeper."""
     return run.wake_at is not None and run.wake_at <= now
@@ -340,8 +352,11 @@ def commit(
     """
     failure = verdict.failure or NO_FAILURE
     now = clock.now()
-    # Until its parent knows of its end, that is due.
-    due = now if verdict.is_final and run.parent_id else verdict.wake_at
+    due = verdict.wake_at
+    if verdict.status == RunStatus.PAUSED:
+        due = None
+    elif verdict.is_final and run.parent_id:
+        due = now  # until its parent knows of its end
     values = {
         "id": run.pk,
         "lease_token": run.lease_token,
@@ -350,7 +365,7 @@ def commit(
         "wake_at": verdict.wake_at,
         "sweep_at": database.overdue_after(due),
         "attempts": verdict.attempts,
-        "messages": 1 if verdict.wake_at else 0,
+        "messages": 1 if verdict.wake_at and due else 0,
         "result": verdict.result,
         "error_type": failure.type,
         "error_message": failure.message,
@@ -413,13 +428,21 @@ def hold(key: int) -> bool:
 
 
 def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:
-    names = names_of(run.lease_token)
-    return rows().filter(pk=run.pk, lease_token__in=names)
+    return rows().filter(_named(run.lease_token), pk=run.pk)
 
 
-def names_of(lease_token: str) -> tuple[str, str]:
-    """Return the names of a lease: its own, and that of one who is asked."""
-    return lease_token, lease_token + ASKED
+def _named(lease_token: str) -> Q:
+    """Return a condition: a lease of this token, whatever its name is now."""
+    return Q(lease_token__startswith=lease_token[: database.TOKEN_LENGTH])
+
+
+def another_name() -> Concat:
+    """Return another name for a lease, whose run is asked for something.
+
+    The next write of its owner finds no lease of the old name, and looks why.
+    """
+    token = Substr("lease_token", 1, database.TOKEN_LENGTH)
+    return Concat(token, Value(secrets.token_hex(SUFFIX_LENGTH // 2)))
 
 
 def _why_not(delivery: Delivery, now: datetime) -> Stale | Busy:

@@ -229,6 +229,17 @@ COPY = (
     " AND NOT (status = 'failed' AND (step_id = %s OR kind = 'undo'))"
 )
 
+# A fork begins with the steps that its origin had recorded before one, but for
+# those that were undone. What they did is undone by the origin alone.
+KEPT = tuple(s for s in RECORDED if s != StepStatus.COMPENSATED)
+FORKED = [name for name in STEP_COLUMNS if name != "undo"]
+FORK = (
+    f"INSERT INTO {STEPS} (workflow_run_id, {', '.join(FORKED)})"  # noqa: S608
+    f" SELECT %s, {', '.join(FORKED)} FROM {STEPS}"
+    f" WHERE workflow_run_id = %s AND position < %s"
+    f" AND status IN ({_listed(KEPT)}) AND kind <> 'undo'"
+)
+
 COMMIT_TEXT = f"""
 UPDATE {RUNS}
 SET status = %(status)s,

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
+from django_hookflow.journal import CONTINUED_AS
 from django_hookflow.outcomes import Continued
 from django_hookflow.outcomes import Returned
 from django_hookflow.steps.session import Session
@@ -37,6 +38,6 @@ def go_on(session: Session, continued: Continued) -> NoReturn:
             "The new run could not undo it. Do the work of such steps in a "
             "workflow of its own, by ctx.step.invoke.",
         )
-    result = json.dumps({"continued_as": continued.run_id})
+    result = json.dumps({CONTINUED_AS: continued.run_id})
     session.waiting = Returned(result, continued)
     session.suspend(StepCompleted())

@@ -329,7 +329,7 @@ class Session:
         now = entry.executed_at or clock.now()
         if (
             now >= self.deadline
-            or self.recorder.is_cancelled
+            or self.recorder.must_stop
             or stopping.is_stopping()
         ):
             self.suspend(StepCompleted())

@@ -14,6 +14,7 @@ from django_hookflow.workflows.context import WorkflowContext
 
 PROMISED = {
     "django_hookflow": ["workflow", "step", "send_event", "RetryPolicy"],
+    "django_hookflow.executor": ["WorkflowExecutor", "WorkflowHandle"],
     "django_hookflow.exceptions": [
         "WorkflowError",
         "StepCompleted",

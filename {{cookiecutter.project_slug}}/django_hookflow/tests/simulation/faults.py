@@ -186,7 +186,9 @@ def lease_of_the_ill_left(sql: str, params: Any) -> tuple[str, Any]:
 
 def renewal_without_fence(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "lease_until"'):
-        fence = '"django_hookflow_workflowrun"."lease_token" IN (%s, %s)'
+        fence = (
+            '"django_hookflow_workflowrun"."lease_token" LIKE %s ESCAPE \'\\\''
+        )
         sql = replace(sql, fence, f"({fence} OR 1 = 1)")
     return sql, params
 
@@ -240,6 +242,18 @@ def branch_taken_twice(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def pause_that_no_worker_learns(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith(f'UPDATE {RUN} SET "requested"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def resume_that_reaches_no_run(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith(f'UPDATE {RUN} SET "status"') and params[1] == "":
+        sql += " AND 1 = 0"
+    return sql, params
+
+
 WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
@@ -266,6 +280,18 @@ FAULTS = (
     Fault("join that wakes no run", event_wakes_no_run, INVOKES),
     Fault("end that is not seen", end_that_is_not_seen, INVOKES),
     Fault("cancel that reaches no run", cancel_that_reaches_no_run, LEAVES),
+    Fault(
+        "pause that no worker learns",
+        pause_that_no_worker_learns,
+        WORK,
+        is_of_pauses=True,
+    ),
+    Fault(
+        "resume that reaches no run",
+        resume_that_reaches_no_run,
+        WORK,
+        is_of_pauses=True,
+    ),
     Fault("attempts counted twice", attempts_counted_twice, BROKEN),
     Fault("failures kept across steps", failures_not_reset, STUMBLES),
     Fault("crash counted often", crash_counted_often, WORK),

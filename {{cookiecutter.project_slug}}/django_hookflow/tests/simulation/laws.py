@@ -60,6 +60,7 @@ LEGAL = {str(status) for status in CLAIMABLE} | {
     "failed",
     "cancelled",
     "compensated",
+    "paused",
 }
 WAITS = ("wait_for_event", "invoke", "map")
 

@@ -23,6 +23,8 @@ from django.db import transaction
 from django_hookflow import Compensation
 from django_hookflow import cancel_run
 from django_hookflow import clock
+from django_hookflow import pause_run
+from django_hookflow import resume_run
 from django_hookflow import send_event
 from django_hookflow import stopping
 from django_hookflow import workflow
@@ -30,6 +32,7 @@ from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import RunNotOpen
+from django_hookflow.exceptions import RunNotPaused
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
@@ -97,6 +100,7 @@ class Fault:
     rewrite: Callable[[str, Any], tuple[str, Any]]
     kinds: tuple[str, ...] = KINDS  # of the nodes in which it hides
     is_of_terms: bool = False  # of versions, delays or deadlines
+    is_of_pauses: bool = False
 
 
 @dataclass
@@ -111,6 +115,9 @@ class Notes:
     moments: Iterator[int] = field(default_factory=lambda: count(1))
     triggered: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    # Steps that began after their run was to pause, by the name of the lease
+    # that it was given then.
+    begun_late: Counter[str] = field(default_factory=Counter)
     # How runs that were triggered from outside are to begin: the version of
     # their workflow, and seconds from then.
     terms: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -416,6 +423,26 @@ class World:
         except RunNotOpen as error:
             self.say(f"   {error}")
 
+    def _pause(self, run_id: str) -> None:
+        """Pause a run, and plan to resume it later."""
+        naps = self.naps_left
+        try:
+            pause_run(run_id)
+            with unseen():
+                run = WorkflowRun.objects.get(run_id=run_id)
+            if naps == self.naps_left and run.requested != "pause":
+                raise Violation(f"{run_id} is {run.status}, and not to pause")
+        except RunNotOpen as error:
+            self.say(f"   {error}")
+        else:
+            self.jobs.append(partial(self._resume, run_id))
+
+    def _resume(self, run_id: str) -> None:
+        try:
+            resume_run(run_id)
+        except RunNotPaused as error:
+            self.say(f"   {error}")
+
     def _sweep(self) -> None:
         swept = maintenance.sweep()
         self.say(f"   {swept} swept")
@@ -530,7 +557,19 @@ class World:
         for number in range(self.choices.below(6)):
             job = self._plan_event(f"event-{number}")
             jobs += [job] * (1 + self.choices.chance(30))
-        return jobs
+        return jobs + self._plan_pauses()
+
+    def _plan_pauses(self) -> list[Do]:
+        """Pause some runs, maybe twice, of those triggered from outside.
+
+        Other faults hide behind runs that rest.
+        """
+        if self.fault is not None and not self.fault.is_of_pauses:
+            return []
+        last = len(self.programs) - 1
+        pauses = self.choices.below(3)
+        numbers = [1 + self.choices.below(last) for _ in range(pauses)]
+        return [partial(self._pause, f"run-{number}") for number in numbers]
 
     def _plan_queue(self, events: int) -> list[Do]:
         queue = self.programs[-1][0]
@@ -731,6 +770,8 @@ class Pass(Stage):
             raise Violation(
                 f"{self.ctx.run_id} began {step}, rolled back: {rolls_back}"
             )
+        if self.world.is_exact and not rolls_back:
+            self._judge_pause(step)
         if self.world.is_exact and entry and entry.status in RECORDED:
             raise Violation(
                 f"{self.ctx.run_id} began {step} again after it was recorded"
@@ -774,6 +815,19 @@ class Pass(Stage):
             return WorkflowRun.objects.filter(
                 run_id=self.ctx.run_id, status="compensating"
             ).exists()
+
+    def _judge_pause(self, step: str) -> None:
+        """A worker learns of a pause when it records a step."""
+        with unseen():
+            asked = WorkflowRun.objects.filter(
+                run_id=self.ctx.run_id, requested="pause"
+            ).first()
+        if asked is None:
+            return
+        late = self.world.notes.begun_late
+        late[asked.lease_token] += 1
+        if asked.status == "paused" or late[asked.lease_token] > 1:
+            raise Violation(f"{self.ctx.run_id} began {step}, and is to pause")
 
     def _ended_before(self, step: str) -> bool:
         """Whether a run that this one replays has recorded a step.

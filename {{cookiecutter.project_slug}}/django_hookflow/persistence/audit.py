@@ -1,0 +1,40 @@
+"""The changes that people and programs have made to runs, a row each."""
+
+from __future__ import annotations
+
+from django_hookflow import clock
+from django_hookflow.models import AuditEntry
+from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import database
+from django_hookflow.persistence import runs
+
+
+def state_of(run_id: str) -> str:
+    """Return how a run stands: "running", or "running, to pause".
+
+    Empty when there is no such run.
+    """
+    run = runs.rows().filter(run_id=run_id).first()
+    return _state(run) if run is not None else ""
+
+
+def _state(run: WorkflowRun) -> str:
+    is_asked = run.status in {"pending", "running", "waiting"}
+    if is_asked and run.requested:
+        return f"{run.status}, to {run.requested}"
+    return run.status
+
+
+def note(
+    run_id: str, action: str, by: str, reason: str, before: str, after: str
+) -> None:
+    """Write that a run was changed by an action."""
+    AuditEntry.objects.using(database.using()).create(
+        run=runs.rows().get(run_id=run_id),
+        action=action,
+        by=by,
+        reason=reason,
+        before=before,
+        after=after,
+        created_at=clock.now(),
+    )
