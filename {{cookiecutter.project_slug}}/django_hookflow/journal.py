@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ FAILURES: dict[str, type[WorkflowError]] = {
 
 
 INVOKE = "invoke"  # the kind of a step that has a run of its own
+FIRST = "first"  # the kind of a race of waits
+RACER = "racer"  # the kind of an entry beside it, until it is decided
 UNDO = "undo"  # the kind of a step that undoes another
 UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
 BODY = "body"  # how a step is undone: as the workflow function says
@@ -177,18 +180,18 @@ class Journal:
         self._entries[entry.step_id] = entry
         self._end = max(self._end, entry.position + 1)
 
-    def abandoned(self, waits: Entry | None) -> list[Entry]:
+    def abandoned(self, waits: Iterable[Entry]) -> list[Entry]:
         """Waits for an event at which the run does not stand any more.
 
-        `waits`: the step it waits for now, if it does.
+        `waits`: the step it waits for now, and those beside it.
         """
-        stands_at = waits and (waits.step_id, waits.address)
+        stands_at = {(entry.step_id, entry.address) for entry in waits}
         return [
             entry
             for entry in self._entries.values()
             if entry.event_name
-            and entry.status == StepStatus.WAITING
-            and (entry.step_id, entry.address) != stands_at
+            and not entry.is_recorded
+            and (entry.step_id, entry.address) not in stands_at
         ]
 
     @property
@@ -253,6 +256,17 @@ class Recorder(Protocol):
 
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""
+
+    def consume_first(
+        self, entry: Entry, waits: Mapping[str, Entry]
+    ) -> Entry | None:
+        """`entry` completed by the first event that one of `waits` is for.
+
+        Its result is the name of that and the data; None if none came.
+        """
+
+    def append_decision(self, entry: Entry, waits: Iterable[Entry]) -> None:
+        """Append the end of a race, and close the waits of it."""
 
 
 def _type_of(error: BaseException) -> str:

@@ -44,6 +44,7 @@ class Waiting:
     entry: Entry  # for what, and until when
     error: BaseException | None = None  # what it is tried again for
     starts: tuple[Start, ...] = ()
+    racers: tuple[Entry, ...] = ()  # waits beside it, in the same race
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Verdict:
     failure: Failure | None = None
     attempts: int = 0  # failures outside steps since one was recorded
     starts: tuple[Start, ...] = ()  # runs that begin with it
+    racers: tuple[Entry, ...] = ()  # waits beside it, in the same race
 
     @property
     def is_final(self) -> bool:

@@ -71,13 +71,14 @@ def _verdict(
     match outcome:
         case Returned(result):
             return Verdict(status=RunStatus.COMPLETED, result=result)
-        case Waiting(entry, _, starts):
+        case Waiting(entry, _, starts, racers):
             return Verdict(
                 status=waiting,
                 wake_at=entry.wake_at,
                 entry=entry,
                 failure=state.failure if rolls_back else entry.failure,
                 starts=starts,
+                racers=racers,
             )
         case NotYet(due):
             return Verdict(status=RunStatus.WAITING, wake_at=due)

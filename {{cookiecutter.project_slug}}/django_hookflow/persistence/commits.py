@@ -11,6 +11,7 @@ from dataclasses import replace
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
 from django_hookflow.journal import INVOKE
+from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
@@ -40,24 +41,23 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     the verdict must be another; then nothing is written.
     """
     token = database.new_token()
-    abandoned = journal.abandoned(verdict.entry)
+    waits = () if verdict.entry is None else (verdict.entry, *verdict.racers)
+    abandoned = journal.abandoned(waits)
     goes_on = verdict.status == RunStatus.WAITING
     leaves_child = not goes_on and journal.has_open_child
     stopped: Stopped | None = None
     done = Committed()
     with database.fenced():
         with _together(verdict, others=bool(abandoned) or leaves_child):
-            waits = [*abandoned, *filter(None, [verdict.entry])]
-            if waits:
-                events.take_turns_of(run, waits)
-            if verdict.entry and events.has_come(run, verdict.entry):
+            if abandoned or waits:
+                events.take_turns_of(run, [*abandoned, *waits])
+            if waits and events.has_come(run, waits):
                 verdict = replace(verdict, wake_at=clock.now())
             runs.commit(run, verdict, token)
             if abandoned:
                 done.messages += events.pass_on(run, abandoned)
-            if verdict.entry is not None:
-                # The lease has just ended, and with it the token in the row.
-                JournalWriter(run, lease_token="").append(verdict.entry)
+            if waits:
+                _append(run, waits)
                 done.begun += children.begin(run, verdict.starts)
             if leaves_child:
                 stopped = controls.cancel_children([run.pk])
@@ -73,6 +73,13 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
     return done
 
 
+def _append(run: WorkflowRun, waits: tuple[Entry, ...]) -> None:
+    # The lease has just ended, and with it the token in the row.
+    writer = JournalWriter(run, lease_token="")
+    for entry in waits:
+        writer.append(entry)
+
+
 def _looks(
     run: WorkflowRun, verdict: Verdict, stopped: Stopped | None
 ) -> list[Delivery]:
@@ -83,9 +90,9 @@ def _looks(
     messages = stopped.follow_up() if stopped is not None else []
     if verdict.is_final and run.parent_id is not None:
         messages += children.after_end(run)
-    waits = verdict.entry
-    if waits is not None and waits.kind == INVOKE and not verdict.starts:
-        messages += children.after_wait(run, waits)
+    entry = verdict.entry
+    if entry is not None and entry.kind == INVOKE and not verdict.starts:
+        messages += children.after_wait(run, entry)
     return messages
 
 

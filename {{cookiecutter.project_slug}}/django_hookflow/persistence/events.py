@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
 from itertools import chain
@@ -17,6 +17,7 @@ from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import RunNotFound
+from django_hookflow.journal import RACER
 from django_hookflow.journal import Entry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -50,7 +51,9 @@ def pass_on(run: WorkflowRun, abandoned: list[Entry]) -> list[Delivery]:
 
     It does not stand at these waits any more, so no event looks for it there.
     """
-    _steps(run, abandoned).update(event_name="", event_match="")
+    _at_waits(run, abandoned).update(event_name="", event_match="")
+    if any(entry.kind == RACER for entry in abandoned):
+        _at(run, abandoned).filter(kind=RACER).delete()
     addresses = {entry.address for entry in abandoned if entry.event_match}
     woken = [_wake_next(*address) for address in sorted(addresses)]
     return list(chain.from_iterable(woken))
@@ -90,36 +93,53 @@ def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
         _take_turns(_by_match(*address))
 
 
-def has_come(run: WorkflowRun, entry: Entry) -> bool:
-    """True if the event is there that a run is about to wait for.
+def close(run: WorkflowRun, waits: Iterable[Entry]) -> None:
+    """Let no event look for a run at the waits of a race that is decided.
+
+    They keep their address until pass_on(), which may come in the delivery
+    of another worker.
+    """
+    _at_waits(run, waits).update(status=StepStatus.SKIPPED)
+
+
+def has_come(run: WorkflowRun, waits: Collection[Entry]) -> bool:
+    """True if an event is there that a run is about to wait for.
 
     Ask in its turn. If it is not, its sender finds the run waiting once this
     transaction has committed.
     """
-    return bool(entry.event_name) and next_for(run, entry) is not None
+    named = [entry for entry in waits if entry.event_name]
+    return bool(named) and next_for(run, named) is not None
 
 
-def next_for(run: WorkflowRun, entry: Entry) -> Event | None:
-    """Return the oldest event that a waiting step may consume."""
-    return _unconsumed(run, entry).first()
+def next_for(run: WorkflowRun, waits: Collection[Entry]) -> Event | None:
+    """Return the oldest event that one of the waiting steps may consume."""
+    return _unconsumed(run, waits).first()
 
 
-def consume(run: WorkflowRun, entry: Entry) -> Entry | None:
-    """Return `entry` completed with the next event, which is consumed."""
+def consume(
+    run: WorkflowRun, waits: Mapping[str, Entry]
+) -> tuple[str, Event] | None:
+    """Consume the next event; return the name of the wait it is for, and it.
+
+    That is the first one, if several may have it.
+    """
     event = (
-        _unconsumed(run, entry)
+        _unconsumed(run, waits.values())
         .select_for_update(skip_locked=True, of=("self",))
         .first()
     )
     if event is None:
         return None
-    now = clock.now()
-    _events().filter(pk=event.pk).update(consumed_at=now, consumed_by=run)
-    return entry._replace(
-        status=StepStatus.COMPLETED,
-        result=json.dumps(event.data),
-        executed_at=now,
-        wake_at=None,
+    _events().filter(pk=event.pk).update(
+        consumed_at=clock.now(), consumed_by=run
+    )
+    is_mine = event.run_id == run.pk
+    return next(
+        (name, event)
+        for name, entry in waits.items()
+        if entry.event_name == event.name
+        and (is_mine or entry.event_match == event.match)
     )
 
 
@@ -133,15 +153,14 @@ def hand_over(failed: WorkflowRun, replay: WorkflowRun) -> None:
     _events().filter(run=failed, consumed_at=None).update(run=replay)
 
 
-def _unconsumed(run: WorkflowRun, entry: Entry) -> QuerySet[Event]:
-    address = Q(run=run)
-    if entry.event_match:
-        address |= Q(match=entry.event_match)
-    return (
-        _events()
-        .filter(address, name=entry.event_name, consumed_at=None)
-        .order_by("id")
-    )
+def _unconsumed(run: WorkflowRun, waits: Collection[Entry]) -> QuerySet[Event]:
+    wanted = Q()
+    for entry in waits:
+        address = Q(run=run)
+        if entry.event_match:
+            address |= Q(match=entry.event_match)
+        wanted |= Q(address, name=entry.event_name)
+    return _events().filter(wanted, consumed_at=None).order_by("id")
 
 
 def _insert(event: Event) -> bool:
@@ -276,11 +295,16 @@ def _waiting_at(run: WorkflowRun, name: str) -> QuerySet[WorkflowRun]:
     return runs.rows().filter(pk=run.pk, step_executions__in=waits)
 
 
-def _steps(
+def _at_waits(
     run: WorkflowRun, waits: Iterable[Entry]
 ) -> QuerySet[StepExecution]:
+    return _at(run, waits).filter(status=StepStatus.WAITING)
+
+
+def _at(run: WorkflowRun, waits: Iterable[Entry]) -> QuerySet[StepExecution]:
+    steps = StepExecution.objects.using(database.using())
     step_ids = [entry.step_id for entry in waits]
-    return _waits().filter(workflow_run=run, step_id__in=step_ids)
+    return steps.filter(workflow_run=run, step_id__in=step_ids)
 
 
 def _events() -> QuerySet[Event]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +16,7 @@ from django.db import IntegrityError
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import NO_FAILURE
+from django_hookflow.journal import RACER
 from django_hookflow.journal import UNDO
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
@@ -148,11 +153,39 @@ class JournalRecorder:
             return children.of_step(self.run, step_id)
 
     def consume_event(self, entry: Entry) -> Entry | None:
+        return self._consume(entry, {"": entry}, lambda _, data: data)
+
+    def consume_first(
+        self, entry: Entry, waits: Mapping[str, Entry]
+    ) -> Entry | None:
+        return self._consume(
+            entry, waits, lambda name, data: {"$tuple": [name, data]}
+        )
+
+    def _consume(
+        self,
+        entry: Entry,
+        waits: Mapping[str, Entry],
+        result: Callable[[str, Any], Any],
+    ) -> Entry | None:
         with database.fenced():
-            if events.next_for(self.run, entry) is None:
+            if events.next_for(self.run, waits.values()) is None:
                 return None
             with database.atomic():
-                received = events.consume(self.run, entry)
-                if received is not None:
-                    self.append(received)
-                return received
+                consumed = events.consume(self.run, waits)
+                if consumed is None:
+                    return None
+                name, event = consumed
+                text = json.dumps(result(name, event.data))
+                done = entry.ended(StepStatus.COMPLETED, clock.now(), text)
+                self.append_decision(done, waits.values())
+                return done
+
+    def append_decision(self, entry: Entry, waits: Iterable[Entry]) -> None:
+        beside = [one for one in waits if one.kind == RACER and one.has_row]
+        if not beside:
+            self.append(entry)
+            return
+        with database.fenced(), database.atomic():
+            self.append(entry)
+            events.close(self.run, beside)

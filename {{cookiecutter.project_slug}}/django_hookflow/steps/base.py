@@ -171,18 +171,20 @@ class Step(ABC):
         until: datetime | None,
         error: BaseException | None = None,
         starts: tuple[Start, ...] = (),
+        racers: tuple[Entry, ...] = (),
     ) -> NoReturn:
         """Suspend the run until a time, an event, a run or the next attempt.
 
         `error`: what the last attempt failed of. `starts`: runs that begin
-        meanwhile.
+        meanwhile. `racers`: waits beside this one.
         """
         entry = self.unfinished(entry)._replace(
             status=StepStatus.WAITING,
             wake_at=until,
             failure=Failure.of_step(error) if error else None,
         )
-        self.session.wait(entry, error, starts)
+        racers = tuple(r._replace(status=StepStatus.WAITING) for r in racers)
+        self.session.wait(entry, error, starts, racers)
 
 
 class Steps:

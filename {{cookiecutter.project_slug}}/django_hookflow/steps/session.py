@@ -265,12 +265,14 @@ class Session:
         entry: Entry,
         error: BaseException | None = None,
         starts: tuple[Start, ...] = (),
+        racers: tuple[Entry, ...] = (),
     ) -> NoReturn:
         """Suspend until `entry` is due.
 
         `error`: why it is tried again. `starts`: runs that begin meanwhile.
+        `racers`: waits beside it.
         """
-        self.waiting = Waiting(entry, error, starts)
+        self.waiting = Waiting(entry, error, starts, racers)
         self.suspend(StepWaiting(error))
 
     def suspend(self, suspension: Suspension) -> NoReturn:

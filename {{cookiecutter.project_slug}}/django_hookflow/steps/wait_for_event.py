@@ -41,7 +41,7 @@ class WaitForEventStep(Step):
         self.match = match
 
     def execute(self, entry: Entry) -> Any:
-        self.refuse_misuse()
+        refuse_address(self.step_id, self.name, self.match)
         entry = entry._replace(event_name=self.name, event_match=self.match)
         received = self.session.recorder.consume_event(entry)
         if received is not None:
@@ -51,17 +51,6 @@ class WaitForEventStep(Step):
             what = f"no event {self.name!r}"
             return self.record(self.late(entry, EventTimeout, what))
         return self.wait(entry, deadline)
-
-    def refuse_misuse(self) -> None:
-        """Refuse names that send_event refuses to send."""
-        for text in (self.name, self.match or "any"):
-            if not is_name(text):
-                raise MisusedStep(
-                    self.step_id,
-                    f"waits for {text[:50]!r}, of {len(text)} characters",
-                    f"Use 1 to {NAME_LENGTH}, without control characters and "
-                    "line breaks.",
-                )
 
     def is_early(self, prior: Entry) -> bool:
         # Its event may be there before its time is up.
@@ -90,3 +79,15 @@ class WaitForEventSteps(Steps):
         return WaitForEventStep(
             self._session, step_id, self._options, name, timeout, key
         ).outcome()
+
+
+def refuse_address(step_id: str, name: str, match: str) -> None:
+    """Refuse names that send_event refuses to send."""
+    for text in (name, match or "any"):
+        if not is_name(text):
+            raise MisusedStep(
+                step_id,
+                f"waits for {text[:50]!r}, of {len(text)} characters",
+                f"Use 1 to {NAME_LENGTH}, without control characters and "
+                "line breaks.",
+            )

@@ -12,6 +12,7 @@ from uuid import UUID
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
+from django_hookflow.steps.first import FirstSteps
 from django_hookflow.steps.fluent import FluentSteps
 from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.session import Session
@@ -26,6 +27,7 @@ class StepManager(
     SleepSteps,
     CallSteps,
     WaitForEventSteps,
+    FirstSteps,
     InvokeSteps,
     UntilSteps,
 ):

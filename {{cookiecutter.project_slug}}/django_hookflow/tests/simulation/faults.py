@@ -222,6 +222,27 @@ def start_dropped(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def is_racer(sql: str, params: Any) -> bool:
+    return sql.strip().startswith(ENTRY) and "racer" in params
+
+
+def racer_dropped(sql: str, params: Any) -> tuple[str, Any]:
+    if is_racer(sql, params):
+        # Another statement that finds the run, as the entry would.
+        sql = (
+            "UPDATE django_hookflow_workflowrun SET crashes = crashes"
+            " WHERE id = %s AND lease_token = %s"
+        )
+        params = params[-2:]
+    return sql, params
+
+
+def loser_left(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('DELETE FROM "django_hookflow_stepexecution"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
 WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
@@ -230,6 +251,7 @@ SAGAS = ("saga", "fatal", "work")
 LEAVES = ("invoke", "wait")  # a deploy removes the one, and the other waits
 INVOKES = ("work", "invoke", "fatal", "wait")
 WAITS = ("wait", "tell", "work")
+RACES = ("race", "tell", "work")
 
 FAULTS = (
     Fault("append without its fence", append_without_fence, WORK),
@@ -259,4 +281,6 @@ FAULTS = (
     Fault("event for the last of a queue", last_one_first, WORK),
     Fault("renewal without its fence", renewal_without_fence, WORK),
     Fault("start that is not written", start_dropped, ("once", "work")),
+    Fault("racer that is not written", racer_dropped, RACES),
+    Fault("loser that stays", loser_left, RACES),
 )

@@ -34,6 +34,7 @@ from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Once
+from django_hookflow.tests.simulation.programs import Race
 from django_hookflow.tests.simulation.programs import Spawn
 from django_hookflow.tests.simulation.programs import Stumble
 from django_hookflow.tests.simulation.programs import Tell
@@ -60,7 +61,7 @@ LEGAL = {str(status) for status in CLAIMABLE} | {
     "cancelled",
     "compensated",
 }
-WAITS = ("wait_for_event", "invoke")
+WAITS = ("wait_for_event", "first", "invoke")
 
 Rows = dict[Any, tuple[Any, ...]]
 
@@ -141,6 +142,7 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     _judge_timeouts(world, run, nodes)
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
+    _judge_races(entries)
     _judge_undone(world, run, entries)
     _judge_terms(world, run)
     if run.status == RunStatus.CANCELLED or run.requested == Request.CANCEL:
@@ -162,6 +164,17 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     if end.status == RunStatus.WAITING:
         _judge_waiting(run, entries[end.at], nodes[end.at])
     _judge_messages(world, run)
+
+
+def _judge_races(entries: dict[str, StepExecution]) -> None:
+    """Demand that no wait stays beside a race that is decided."""
+    for entry in entries.values():
+        race = entries.get(entry.step_id.rpartition(".")[0])
+        demand(
+            entry.kind != "racer"
+            or (race is not None and race.status not in RECORDED),
+            f"{entry} is {entry.status}, and its race is decided",
+        )
 
 
 def _judge_terms(world: World, run: WorkflowRun) -> None:
@@ -438,10 +451,15 @@ def _judge_waiting(run: WorkflowRun, entry: StepExecution, node: Node) -> None:
             f"{run} waits for {child}, which has ended",
         )
         return
-    assert isinstance(node, Wait)
-    demand(node.timeout is None, f"{run} waits beyond its timeout")
-    there = available_to(run.run_id, node)
-    demand(not there, f"{run} waits for {entry} and {there} is there")
+    assert isinstance(node, Wait | Race)
+    if isinstance(node, Race):
+        waits, timeout = node.waits, node.seconds
+    else:
+        waits, timeout = (node,), node.timeout
+    demand(timeout is None, f"{run} waits beyond its timeout")
+    for wait in waits:
+        there = available_to(run.run_id, wait)
+        demand(not there, f"{run} waits for {entry} and {there} is there")
     demand(
         (run.wake_at, run.sweep_at, run.lease_token) == (None, None, ""),
         f"{run} waits for an event and is due at {run.wake_at}",
@@ -504,9 +522,11 @@ def _judge_events(world: World) -> None:
     demand(not missing, f"Events were lost: {missing}")
     demand(max(serials.values(), default=1) == 1, f"Doubled: {serials}")
     waits = {  # those of a replay are copies
-        (entry.workflow_run.root_id, entry.step_id, str(entry.result))
+        (entry.workflow_run.root_id, entry.step_id, str(_consumed(entry)))
         for entry in StepExecution.objects.select_related("workflow_run")
-        if entry.kind == "wait_for_event" and entry.status == "completed"
+        if entry.kind in WAITS[:2]
+        and entry.status == "completed"
+        and _consumed(entry) is not None
     }
     received = Counter((root_id, data) for root_id, _, data in waits)
     consumed = Counter(
@@ -611,6 +631,13 @@ def _received(entry: StepExecution) -> object:
     if entry.kind == "invoke" and entry.status == StepStatus.FAILED:
         return Failed(entry.error_type)
     return LATE if entry.status == StepStatus.FAILED else entry.result
+
+
+def _consumed(entry: StepExecution) -> object:
+    """The event of a completed wait or race; None if a time has won it."""
+    if entry.kind == "first":
+        return entry.result["$tuple"][1]
+    return entry.result
 
 
 def _ended_runs() -> Rows:

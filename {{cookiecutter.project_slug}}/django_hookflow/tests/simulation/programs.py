@@ -18,6 +18,9 @@ from django_hookflow import RetryPolicy
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import StepInterrupted
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.races import Racer
+from django_hookflow.races import after
+from django_hookflow.races import event
 from django_hookflow.tests.simulation.choices import Choices
 from django_hookflow.tests.simulation.provider import Provider
 from django_hookflow.workflows.context import WorkflowContext
@@ -85,6 +88,9 @@ class Stage(ABC):
 
     @abstractmethod
     def waiting(self, wait: Wait, receive: Do) -> Any: ...
+
+    @abstractmethod
+    def racing(self, race: Race, decide: Do) -> Any: ...
 
     @abstractmethod
     def invoke(self, invoke: Invoke) -> Any: ...
@@ -283,6 +289,26 @@ class Wait(Node):
 
 
 @dataclass(frozen=True)
+class Race(Node):
+    """A race of waits for events, and of a time."""
+
+    waits: tuple[Wait, ...] = ()
+    seconds: int | None = None
+
+    def perform(self, stage: Stage) -> list[Any]:
+        return [stage.racing(self, lambda: self.decide(stage.ctx))]
+
+    def decide(self, ctx: WorkflowContext) -> Any:
+        racers: dict[str, Racer] = {
+            wait.id: event(wait.name, match=wait.match or None)
+            for wait in self.waits
+        }
+        if self.seconds is not None:
+            racers["late"] = after(self.seconds)
+        return ctx.step.first(self.id, **racers)
+
+
+@dataclass(frozen=True)
 class Call(Node):
     """A request to a provider that fails a few times, and then answers."""
 
@@ -346,7 +372,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
     "stumble", "until", "fatal", "call", "invoke", "poll", "saga", "once",
-    "by_hand", "timed",
+    "by_hand", "timed", "race",
 )  # fmt: skip
 
 
@@ -446,6 +472,17 @@ class Author:
             match=match,
             timeout=self.choices.pick((None, None, None, *DURATIONS)),
             fallback=self._fallback(depth),
+        )
+
+    def _race(self, name: str, depth: int) -> Node:
+        waits = (
+            Wait("ping", "ping", self.choices.pick(KEYS)),
+            Wait("pong", "pong", self.choices.pick(KEYS)),
+        )
+        return Race(
+            name,
+            waits=waits[: 2 - self.choices.chance(30)],
+            seconds=self.choices.pick((None, None, None, *DURATIONS)),
         )
 
     def _call(self, name: str, depth: int) -> Node:

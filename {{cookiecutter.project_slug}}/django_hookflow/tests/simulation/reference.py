@@ -23,6 +23,7 @@ from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Once
 from django_hookflow.tests.simulation.programs import Poll
 from django_hookflow.tests.simulation.programs import Program
+from django_hookflow.tests.simulation.programs import Race
 from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Spawn
 from django_hookflow.tests.simulation.programs import Stumble
@@ -31,7 +32,7 @@ from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 
 # The kinds that note their step before what they do when it has failed.
-TELL_THEMSELVES = (Wait, Invoke, Broken, Collapse, Once)
+TELL_THEMSELVES = (Wait, Race, Invoke, Broken, Collapse, Once)
 
 INTERRUPTED = "StepInterrupted"
 LATE = object()  # the wait ended without its event
@@ -171,6 +172,13 @@ class _Walk:
         if received is LATE:
             return ["late", *self.program(node.fallback)]
         return [received]
+
+    @visit.register
+    def _(self, node: Race) -> list[Any]:
+        if node.id not in self.waits:
+            raise _Stop("waiting", node.id)
+        self.steps.append(node.id)
+        return [self.waits[node.id]]
 
     @visit.register
     def _(self, node: Invoke) -> list[Any]:

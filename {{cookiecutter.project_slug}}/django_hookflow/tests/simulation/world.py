@@ -55,6 +55,7 @@ from django_hookflow.tests.simulation.programs import Author
 from django_hookflow.tests.simulation.programs import Do
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Program
+from django_hookflow.tests.simulation.programs import Race
 from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Stage
 from django_hookflow.tests.simulation.programs import Tell
@@ -673,6 +674,19 @@ class Pass(Stage):
             if known is None or known.status not in RECORDED:
                 self._judge_timeout(wait, reached, moment)
             raise
+
+    def racing(self, race: Race, decide: Do) -> Any:
+        reached = self._reach(race.id)
+        known = self._entry(race.id)
+        moment = self.world.notes.tick()
+        won = decide()
+        if won[0] == "late" and (
+            known is None or known.status not in RECORDED
+        ):
+            for wait in race.waits:
+                late = replace(wait, timeout=race.seconds)
+                self._judge_timeout(late, reached, moment)
+        return won
 
     def invoke(self, invoke: Invoke) -> Any:
         data = {"program": invoke.program}
