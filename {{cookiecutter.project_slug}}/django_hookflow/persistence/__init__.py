@@ -30,6 +30,7 @@ class WorkflowPersistence:
     recorder = JournalRecorder
     cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
+    broadcast = staticmethod(events.broadcast)
     pass_over = staticmethod(events.pass_over)
     retry = staticmethod(letters.retry)
     sweep = staticmethod(sweeping.sweep)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
 from itertools import chain
+from uuid import NAMESPACE_OID
+from uuid import uuid5
 
 from django.db.models import Q
 from django.db.models import QuerySet
@@ -28,6 +30,11 @@ from django_hookflow.persistence.sql import RUNS
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
+# A run in one of these may yet come to the wait that its journal has.
+RECEIVING = (RunStatus.WAITING, RunStatus.RUNNING, RunStatus.PAUSED)
+TURN = "pg_advisory_xact_lock(hashtextextended(%s, 0))"
+SHARED_TURN = "pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+
 
 def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
     """Keep an event for the run `run_id`, or for one that waits for its match.
@@ -44,6 +51,52 @@ def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
         if event.run is None:
             return True, _wake_next(event.name, event.match)
         return True, _wake(_waiting_at(event.run, event.name))
+
+
+def broadcast(event: Event, workflow_id: str) -> tuple[int, list[Delivery]]:
+    """Send a copy of an event to each run that waits for it now.
+
+    An empty match is any, and so is an empty `workflow_id`. Returns to how
+    many it is new, and the messages that wake them.
+    """
+    with database.atomic():
+        # No run suspends at a wait for this name meanwhile.
+        _take_turns(_by_name(event.name))
+        waits = _waits().filter(event_name=event.name)
+        if event.match:
+            waits = waits.filter(event_match=event.match)
+        receivers = runs.rows().filter(
+            pk__in=waits.values("workflow_run"), status__in=RECEIVING
+        )
+        if workflow_id:
+            receivers = receivers.filter(workflow_id=workflow_id)
+        return _send_copies(event, list(receivers.order_by("pk")))
+
+
+def _send_copies(
+    event: Event, receivers: list[WorkflowRun]
+) -> tuple[int, list[Delivery]]:
+    held = _held(receivers)
+    copies = {_copy_id(event, run): run for run in receivers if run.pk in held}
+    known = _events().filter(name=event.name, event_id__in=copies)
+    for event_id in known.values_list("event_id", flat=True):
+        del copies[event_id]
+    _events().bulk_create(
+        Event(
+            name=event.name,
+            run=run,
+            data=event.data,
+            event_id=event_id,
+            created_at=event.created_at,
+        )
+        for event_id, run in copies.items()
+    )
+    return len(copies), _wake(copies.values())
+
+
+def _copy_id(event: Event, run: WorkflowRun) -> str:
+    """Return an id that is the same when the event is sent again."""
+    return uuid5(NAMESPACE_OID, f"{event.event_id} {run.pk}").hex
 
 
 def pass_on(run: WorkflowRun, abandoned: list[Entry]) -> list[Delivery]:
@@ -87,10 +140,16 @@ def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
     All in one order, so that no two wait for each other.
     """
     entries = [entry for entry in waits if entry.event_name]
-    if entries:
-        _take_turns(_by_run(run))
-    for address in sorted({e.address for e in entries if e.event_match}):
-        _take_turns(_by_match(*address))
+    if not entries:
+        return
+    addresses = sorted({e.address for e in entries if e.event_match})
+    _take_turns(
+        _by_run(run),
+        *(_by_match(*address) for address in addresses),
+        shared=[
+            _by_name(name) for name in sorted({e.event_name for e in entries})
+        ],
+    )
 
 
 def close(run: WorkflowRun, waits: Iterable[Entry]) -> None:
@@ -193,25 +252,28 @@ def _receiver(run_id: str) -> WorkflowRun:
     while (retry := runs.rows().filter(origin=found).first()) is not None:
         found = retry
         _take_turns(_by_run(found))
-    if not _is_held(found):
+    if found.pk not in _held([found]):
         raise RunNotFound(run_id)
     return found
 
 
-def _is_held(run: WorkflowRun) -> bool:
-    """Keep a run from being deleted until the COMMIT; all else goes on.
+def _held(found: Collection[WorkflowRun]) -> set[int]:
+    """Keep runs from being deleted until the COMMIT; all else goes on.
 
-    False when it is gone. SQLite has one writer anyway.
+    Returns the keys of those that are still there. SQLite has one writer
+    anyway.
     """
+    keys = [run.pk for run in found]
     django = database.connection()
     if django.vendor != "postgresql":
-        return True
+        return set(keys)
     with django.cursor() as cursor:
         cursor.execute(
-            f"SELECT 1 FROM {RUNS} WHERE id = %s FOR KEY SHARE",  # noqa: S608
-            [run.pk],
+            f"SELECT id FROM {RUNS} WHERE id = ANY(%s)"  # noqa: S608
+            " ORDER BY id FOR KEY SHARE",
+            [keys],
         )
-        return cursor.fetchone() is not None
+        return {key for (key,) in cursor.fetchall()}
 
 
 def _by_run(run: WorkflowRun) -> str:
@@ -223,8 +285,14 @@ def _by_match(name: str, match: str) -> str:
     return f"match {match} {name}"
 
 
-def _take_turns(address: str) -> None:
+def _by_name(name: str) -> str:
+    return f"name {name}"
+
+
+def _take_turns(*addresses: str, shared: Collection[str] = ()) -> None:
     """Let one sender or waiter of an address at a time, until the COMMIT.
+
+    `shared`: addresses at which several may be, but none of the others.
 
     A waiter looks for events and then suspends; a sender looks for waiters
     and then commits. Without turns each may miss the other. SQLite has one
@@ -232,10 +300,11 @@ def _take_turns(address: str) -> None:
     """
     django = database.connection()
     if django.vendor == "postgresql":
+        locks = [TURN] * len(addresses) + [SHARED_TURN] * len(shared)
         with django.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-                [f"hookflow {address}"],
+                f"SELECT {', '.join(locks)}",
+                [f"hookflow {address}" for address in (*addresses, *shared)],
             )
 
 
