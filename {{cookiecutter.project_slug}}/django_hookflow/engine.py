@@ -96,6 +96,8 @@ def _advance(delivery: Delivery, lease: str) -> Advance:
             announce(signals.run_triggered, begun)
         for message in done.messages:
             send(message)
+        for question in done.asked:
+            announce(signals.question_asked, run, question=question)
     return verdict
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -34,6 +35,7 @@ FAILURES: dict[str, type[WorkflowError]] = {
 INVOKE = "invoke"  # the kind of a step that has a run of its own
 FIRST = "first"  # the kind of a race of waits
 RACER = "racer"  # the kind of an entry beside it, until it is decided
+ANSWER = "hookflow.answer:"  # what the event begins with that answers a step
 UNDO = "undo"  # the kind of a step that undoes another
 UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
 BODY = "body"  # how a step is undone: as the workflow function says
@@ -265,8 +267,11 @@ class Recorder(Protocol):
         Its result is the name of that and the data; None if none came.
         """
 
-    def append_decision(self, entry: Entry, waits: Iterable[Entry]) -> None:
-        """Append the end of a race, and close the waits of it."""
+    def append_decision(self, entry: Entry, waits: Collection[Entry]) -> bool:
+        """Append the end of waits whose time is over, and close them.
+
+        False, and nothing is written, if an event has come to one of them.
+        """
 
 
 def _type_of(error: BaseException) -> str:

@@ -10,7 +10,9 @@ name, value = ctx.step.first(
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from typing import TypeAlias
 
 from django_hookflow.clock import Duration
@@ -31,7 +33,21 @@ class TimeRacer:
     duration: Duration
 
 
-Racer: TypeAlias = EventRacer | TimeRacer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionRacer:
+    """Wins with the Answer of a person."""
+
+    form: Any
+    schema: Any
+    to: object
+    group: object
+    title: str
+    description: str
+    remind: Sequence[Duration]
+    escalate: tuple[Duration, object] | None
+
+
+Racer: TypeAlias = EventRacer | TimeRacer | QuestionRacer
 
 
 def event(name: str, match: object = None) -> EventRacer:
@@ -42,3 +58,27 @@ def event(name: str, match: object = None) -> EventRacer:
 def after(duration: Duration) -> TimeRacer:
     """The end of a duration: seconds, a timedelta, or text such as "3d"."""
     return TimeRacer(duration)
+
+
+def question(
+    *,
+    form: Any = None,
+    schema: Any = None,
+    to: object = None,
+    group: object = None,
+    title: str = "",
+    description: str = "",
+    remind: Sequence[Duration] = (),
+    escalate: tuple[Duration, object] | None = None,
+) -> QuestionRacer:
+    """A question, as `ctx.step.ask` would ask it."""
+    return QuestionRacer(
+        form=form,
+        schema=schema,
+        to=to,
+        group=group,
+        title=title,
+        description=description,
+        remind=remind,
+        escalate=escalate,
+    )

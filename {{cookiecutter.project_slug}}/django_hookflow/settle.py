@@ -71,7 +71,7 @@ def _verdict(
     match outcome:
         case Returned(result):
             return Verdict(status=RunStatus.COMPLETED, result=result)
-        case Waiting(entry, _, starts, racers):
+        case Waiting(entry, _, starts, racers, asks):
             return Verdict(
                 status=waiting,
                 wake_at=entry.wake_at,
@@ -79,6 +79,7 @@ def _verdict(
                 failure=state.failure if rolls_back else entry.failure,
                 starts=starts,
                 racers=racers,
+                asks=asks,
             )
         case NotYet(due):
             return Verdict(status=RunStatus.WAITING, wake_at=due)

@@ -12,6 +12,7 @@ from typing import overload
 from django.db import transaction
 
 from django_hookflow import clock
+from django_hookflow.journal import ANSWER
 from django_hookflow.models import Event
 from django_hookflow.names import checked_name
 from django_hookflow.persistence import WorkflowPersistence
@@ -121,6 +122,11 @@ def _broadcast(
 def _new_event(
     name: str, data: Any, match: object, event_id: str | None
 ) -> Event:
+    if str(name).startswith(ANSWER):
+        raise ValueError(
+            f"Invalid name {name!r}: only answer_question(question_id, data, "
+            "by=user) answers a question."
+        )
     return Event(
         name=checked_name("name", name),
         match="" if match in (None, "") else checked_name("match", str(match)),

@@ -13,6 +13,7 @@ from django_hookflow.delivery import Delivery
 from django_hookflow.journal import INVOKE
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
+from django_hookflow.models import Question
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import children
@@ -20,6 +21,7 @@ from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
+from django_hookflow.persistence import questions
 from django_hookflow.persistence import runs
 from django_hookflow.persistence.controls import Stopped
 from django_hookflow.persistence.recorder import JournalWriter
@@ -28,10 +30,11 @@ from django_hookflow.states import RunStatus
 
 @dataclass(slots=True)
 class Committed:
-    """The messages to send after a commit, and the runs it started."""
+    """The messages to send after a commit, and what it began."""
 
     messages: list[Delivery] = field(default_factory=list)  # to be sent
     begun: list[WorkflowRun] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
 
 
 def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
@@ -56,9 +59,11 @@ def commit(run: WorkflowRun, verdict: Verdict, journal: Journal) -> Committed:
             runs.commit(run, verdict, token)
             if abandoned:
                 done.messages += events.pass_on(run, abandoned)
+                questions.close(run, abandoned)
             if waits:
                 _append(run, waits)
                 done.begun += children.begin(run, verdict.starts)
+                done.asked += questions.ask(run, verdict.asks)
             if leaves_child:
                 stopped = controls.cancel_children([run.pk])
             # A parent deals with the failure of its child, or fails with it.

@@ -358,6 +358,16 @@ def _waits() -> QuerySet[StepExecution]:
     return steps.filter(status=StepStatus.WAITING).exclude(event_name="")
 
 
+def wake(run: WorkflowRun, name: str) -> list[Delivery]:
+    """Return the message that wakes a run which waits for this event."""
+    return _wake(_waiting_at(run, name))
+
+
+def take_turn_at(run: WorkflowRun) -> None:
+    """Wait for those who send an event to a run, or suspend it at one."""
+    _take_turns(_by_run(run))
+
+
 def _waiting_at(run: WorkflowRun, name: str) -> QuerySet[WorkflowRun]:
     """Return the run, if it waits for an event of this name."""
     waits = _waits().filter(event_name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from django.db import Error
 from django.db import IntegrityError
+from django.db import transaction
 
 from django_hookflow import clock
 from django_hookflow.exceptions import LeaseLost
@@ -26,6 +28,7 @@ from django_hookflow.persistence import children
 from django_hookflow.persistence import database
 from django_hookflow.persistence import drivers
 from django_hookflow.persistence import events
+from django_hookflow.persistence import questions
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sql
 from django_hookflow.states import StepStatus
@@ -178,14 +181,23 @@ class JournalRecorder:
                 name, event = consumed
                 text = json.dumps(result(name, event.data))
                 done = entry.ended(StepStatus.COMPLETED, clock.now(), text)
-                self.append_decision(done, waits.values())
+                self._append_closing(done, waits.values())
                 return done
 
-    def append_decision(self, entry: Entry, waits: Iterable[Entry]) -> None:
-        beside = [one for one in waits if one.kind == RACER and one.has_row]
-        if not beside:
+    def append_decision(self, entry: Entry, waits: Collection[Entry]) -> bool:
+        if not any(one.has_row for one in waits):
             self.append(entry)
-            return
+            return True
         with database.fenced(), database.atomic():
-            self.append(entry)
+            self._append_closing(entry, waits)
+            if events.next_for(self.run, waits) is None:
+                return True
+            transaction.set_rollback(True, database.using())
+        return False
+
+    def _append_closing(self, entry: Entry, waits: Iterable[Entry]) -> None:
+        self.append(entry)
+        there = [one for one in waits if one.has_row]
+        if beside := [one for one in there if one.kind == RACER]:
             events.close(self.run, beside)
+        questions.close(self.run, there)

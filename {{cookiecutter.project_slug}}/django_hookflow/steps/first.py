@@ -9,18 +9,23 @@ from typing import ClassVar
 
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
+from django_hookflow.journal import ANSWER
 from django_hookflow.journal import FIRST
 from django_hookflow.journal import RACER
 from django_hookflow.journal import Entry
+from django_hookflow.outcomes import Ask
 from django_hookflow.races import EventRacer
+from django_hookflow.races import QuestionRacer
 from django_hookflow.races import Racer
 from django_hookflow.races import TimeRacer
+from django_hookflow.steps.ask import ask
+from django_hookflow.steps.ask import stands_at
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
+from django_hookflow.steps.base import refuse_address
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import after
-from django_hookflow.steps.wait_for_event import refuse_address
 
 
 class FirstStep(Step):
@@ -65,7 +70,7 @@ class FirstStep(Step):
         return [
             name
             for name, racer in self.racers.items()
-            if isinstance(racer, EventRacer)
+            if isinstance(racer, EventRacer | QuestionRacer)
         ]
 
     def refuse_misuse(self) -> None:
@@ -74,22 +79,21 @@ class FirstStep(Step):
         for name, racer in self.racers.items():
             if not isinstance(racer, Racer):
                 raise self.misused(f"was given {name}={racer!r:.60}")
-        addresses: set[Racer] = set()
-        for name in self.events:
-            racer = self.racers[name]
-            assert isinstance(racer, EventRacer)
-            refuse_address(self.step_id, racer.name, racer.match)
-            if racer in addresses:
-                raise self.misused(f"waits for {racer.name!r} twice")
-            addresses.add(racer)
+            if isinstance(racer, EventRacer):
+                self.refuse_twins(racer)
+
+    def refuse_twins(self, racer: EventRacer) -> None:
+        refuse_address(self.step_id, racer.name, racer.match)
+        if [*self.racers.values()].count(racer) > 1:
+            raise self.misused(f"waits for {racer.name!r} twice")
 
     def misused(self, problem: str) -> MisusedStep:
         return MisusedStep(
             self.step_id,
             problem,
             'Write ctx.step.first("id", paid=event("payment"), '
-            'late=after("3d")), with event and after of '
-            "django_hookflow.races, each for something else.",
+            'late=after("3d")), with functions of django_hookflow.races, '
+            "each for something else.",
         )
 
     def execute(self, entry: Entry) -> Any:
@@ -97,29 +101,48 @@ class FirstStep(Step):
         name, due = self.earliest(entry)
         waits = self.waits(entry)
         recorder = self.session.recorder
+        asks = self.asks(waits)
         entry = next(iter(waits.values()), entry)
         won = recorder.consume_first(entry, waits) if waits else None
         if won is not None:
             return self.keep(won)
         if due is not None and clock.now() >= due:
             done = self.completed(entry, (name, None))
-            recorder.append_decision(done, waits.values())
-            return self.keep(done)
-        return self.wait(entry, due, racers=tuple(waits.values())[1:])
+            if recorder.append_decision(done, waits.values()):
+                return self.keep(done)
+        racers = tuple(waits.values())[1:]
+        return self.wait(entry, due, racers=racers, asks=asks)
 
     def waits(self, entry: Entry) -> dict[str, Entry]:
         """Return the entries that wait for events, by the names of racers."""
         waits = {}
         for number, name in enumerate(self.events):
-            racer = self.racers[name]
-            assert isinstance(racer, EventRacer)
             one = self.beside[number - 1] if number else entry
+            event, match = self.address(name, one.step_id)
             waits[name] = one._replace(
-                event_name=racer.name,
-                event_match=racer.match,
+                event_name=event,
+                event_match=match,
                 position=entry.position + number,
             )
         return waits
+
+    def address(self, name: str, step_id: str) -> tuple[str, str]:
+        racer = self.racers[name]
+        if isinstance(racer, EventRacer):
+            return racer.name, racer.match
+        return ANSWER + step_id, ""
+
+    def asks(self, waits: Mapping[str, Entry]) -> tuple[Ask, ...]:
+        """Return the questions that are not open yet."""
+        asked = []
+        for name, entry in waits.items():
+            racer = self.racers[name]
+            if isinstance(racer, QuestionRacer):
+                refuse_address(entry.step_id, entry.event_name, "")
+                one = ask(racer, entry.step_id, entry, None)
+                if not stands_at(self.session, entry):
+                    asked.append(one)
+        return tuple(asked)
 
     def earliest(self, entry: Entry) -> tuple[str, datetime | None]:
         """Return the racer whose time comes first, and when; None is never."""

@@ -24,6 +24,7 @@ from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
+from django_hookflow.outcomes import Ask
 from django_hookflow.outcomes import Start
 from django_hookflow.outcomes import Waiting
 from django_hookflow.retry import RetryPolicy
@@ -266,13 +267,14 @@ class Session:
         error: BaseException | None = None,
         starts: tuple[Start, ...] = (),
         racers: tuple[Entry, ...] = (),
+        asks: tuple[Ask, ...] = (),
     ) -> NoReturn:
         """Suspend until `entry` is due.
 
         `error`: why it is tried again. `starts`: runs that begin meanwhile.
-        `racers`: waits beside it.
+        `racers`: waits beside it. `asks`: questions that are asked with it.
         """
-        self.waiting = Waiting(entry, error, starts, racers)
+        self.waiting = Waiting(entry, error, starts, racers, asks)
         self.suspend(StepWaiting(error))
 
     def suspend(self, suspension: Suspension) -> NoReturn:

@@ -9,12 +9,10 @@ from typing import ClassVar
 from django_hookflow import clock
 from django_hookflow.clock import Duration
 from django_hookflow.exceptions import EventTimeout
-from django_hookflow.exceptions import MisusedStep
 from django_hookflow.journal import Entry
-from django_hookflow.names import NAME_LENGTH
-from django_hookflow.names import is_name
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
+from django_hookflow.steps.base import refuse_address
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import after
@@ -79,15 +77,3 @@ class WaitForEventSteps(Steps):
         return WaitForEventStep(
             self._session, step_id, self._options, name, timeout, key
         ).outcome()
-
-
-def refuse_address(step_id: str, name: str, match: str) -> None:
-    """Refuse names that send_event refuses to send."""
-    for text in (name, match or "any"):
-        if not is_name(text):
-            raise MisusedStep(
-                step_id,
-                f"waits for {text[:50]!r}, of {len(text)} characters",
-                f"Use 1 to {NAME_LENGTH}, without control characters and "
-                "line breaks.",
-            )

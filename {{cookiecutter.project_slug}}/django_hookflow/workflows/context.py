@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.steps.ask import AskSteps
 from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
 from django_hookflow.steps.first import FirstSteps
@@ -28,6 +29,7 @@ class StepManager(
     CallSteps,
     WaitForEventSteps,
     FirstSteps,
+    AskSteps,
     InvokeSteps,
     UntilSteps,
 ):

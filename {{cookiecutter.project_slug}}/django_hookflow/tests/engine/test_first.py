@@ -321,7 +321,7 @@ def test_a_race_of_something_else_fails_the_run(
 
     assert run.error_message == (
         f"Step 'race' {problem}. Write ctx.step.first(\"id\", "
-        'paid=event("payment"), late=after("3d")), with event and after of '
+        'paid=event("payment"), late=after("3d")), with functions of '
         "django_hookflow.races, each for something else."
     )
 

@@ -385,8 +385,8 @@ def test_a_workflow_without_steps_completes(every: World) -> None:
         (
             lambda ctx: ctx.step.options(optional=True).sleep("nap", 1),
             "Step 'nap' is a sleep step, which knows no option 'optional'. "
-            "Leave it out, or use it with run, call, wait_for_event, "
-            "invoke and until.",
+            "Leave it out, or use it with run, call, invoke, "
+            "until and wait_for_event.",
         ),
         (
             lambda ctx: ctx.step.run("", str),
