@@ -243,6 +243,12 @@ def loser_left(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def question_left_open(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('UPDATE "django_hookflow_question" SET "status" = CASE'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
 WORK = ("work",)
 BROKEN = ("broken",)
 STUMBLES = ("stumble",)
@@ -251,7 +257,7 @@ SAGAS = ("saga", "fatal", "work")
 LEAVES = ("invoke", "wait")  # a deploy removes the one, and the other waits
 INVOKES = ("work", "invoke", "fatal", "wait")
 WAITS = ("wait", "tell", "work")
-RACES = ("race", "tell", "work")
+RACES = ("race", "tell")
 
 FAULTS = (
     Fault("append without its fence", append_without_fence, WORK),
@@ -283,4 +289,5 @@ FAULTS = (
     Fault("start that is not written", start_dropped, ("once", "work")),
     Fault("racer that is not written", racer_dropped, RACES),
     Fault("loser that stays", loser_left, RACES),
+    Fault("question left open", question_left_open, ("ask", "work")),
 )

@@ -18,6 +18,7 @@ from django_hookflow import RetryPolicy
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import StepInterrupted
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.journal import ANSWER
 from django_hookflow.races import Racer
 from django_hookflow.races import after
 from django_hookflow.races import event
@@ -30,6 +31,7 @@ LEASE = 36_000  # seconds; the real heartbeat never runs in a test
 DAY = 86_400
 DURATIONS = (1, 60, 600, LEASE // 2, LEASE, 2 * LEASE, 3 * DAY, 20 * DAY)
 KEYS = ("", "red", "blue")  # the empty one waits by run
+PERSON = "person"  # who is asked
 # No other step fails of these; of the second after all its attempts.
 FATAL = (KeyError, TimeoutError)
 EXITS = (SystemExit, asyncio.CancelledError, KeyboardInterrupt)
@@ -88,6 +90,9 @@ class Stage(ABC):
 
     @abstractmethod
     def waiting(self, wait: Wait, receive: Do) -> Any: ...
+
+    @abstractmethod
+    def asking(self, ask: Ask, receive: Do) -> Any: ...
 
     @abstractmethod
     def racing(self, race: Race, decide: Do) -> Any: ...
@@ -289,6 +294,29 @@ class Wait(Node):
 
 
 @dataclass(frozen=True)
+class Ask(Node):
+    """A question to people."""
+
+    timeout: int | None = None
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        try:
+            return [stage.asking(self, lambda: self.receive(stage.ctx))]
+        except EventTimeout:
+            return ["late", *perform(self.fallback, stage)]
+
+    def receive(self, ctx: WorkflowContext) -> Any:
+        found = ctx.step.ask(self.id, to=PERSON, timeout=self.timeout)
+        return found.data
+
+    @property
+    def wait(self) -> Wait:
+        """The wait for an event that it is."""
+        return Wait(self.id, name=ANSWER + self.id, timeout=self.timeout)
+
+
+@dataclass(frozen=True)
 class Race(Node):
     """A race of waits for events, and of a time."""
 
@@ -372,7 +400,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
     "stumble", "until", "fatal", "call", "invoke", "poll", "saga", "once",
-    "by_hand", "timed", "race",
+    "by_hand", "timed", "race", "ask",
 )  # fmt: skip
 
 
@@ -470,6 +498,13 @@ class Author:
             name,
             name=self.choices.pick(("ping", "pong")),
             match=match,
+            timeout=self.choices.pick((None, None, None, *DURATIONS)),
+            fallback=self._fallback(depth),
+        )
+
+    def _ask(self, name: str, depth: int) -> Node:
+        return Ask(
+            name,
             timeout=self.choices.pick((None, None, None, *DURATIONS)),
             fallback=self._fallback(depth),
         )

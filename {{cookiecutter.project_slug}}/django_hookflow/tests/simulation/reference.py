@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import Any
 
+from django_hookflow.tests.simulation.programs import Ask
 from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
@@ -32,7 +33,7 @@ from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 
 # The kinds that note their step before what they do when it has failed.
-TELL_THEMSELVES = (Wait, Race, Invoke, Broken, Collapse, Once)
+TELL_THEMSELVES = (Wait, Ask, Race, Invoke, Broken, Collapse, Once)
 
 INTERRUPTED = "StepInterrupted"
 LATE = object()  # the wait ended without its event
@@ -164,7 +165,7 @@ class _Walk:
         return []
 
     @visit.register
-    def _(self, node: Wait) -> list[Any]:
+    def _(self, node: Wait | Ask) -> list[Any]:
         if node.id not in self.waits:
             raise _Stop("waiting", node.id)
         self.steps.append(node.id)
