@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.forms import BaseForm
+from django.http import QueryDict
 
 from django_hookflow.exceptions import InvalidAnswer
 
@@ -41,7 +42,7 @@ def validated(path: str, data: Any) -> Any:
     Raises InvalidAnswer with the errors by field.
     """
     if not path:
-        return data
+        return _plain(data)
     try:
         form = pkgutil.resolve_name(path)
     except (ImportError, AttributeError) as error:
@@ -53,7 +54,14 @@ def validated(path: str, data: Any) -> Any:
         return _by_form(form(_given(data)))
     if hasattr(form, "run_validation"):
         return _by_serializer(form(data=_given(data)))
-    return _by_type(form, data)
+    return _by_type(form, _plain(data))
+
+
+def _plain(data: Any) -> Any:
+    """Return the data of a posted page as a dict, and all else as it is."""
+    if not isinstance(data, QueryDict):
+        return data
+    return {k: v for k, v in data.items() if k != "csrfmiddlewaretoken"}
 
 
 def _given(data: Any) -> Any:

@@ -16,6 +16,7 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.http import QueryDict
 from rest_framework import serializers
 
 from django_hookflow import Answer
@@ -157,6 +158,20 @@ def test_without_a_form_any_data_is_an_answer(world: World, boss: Any) -> None:
     answer_question(Question.objects.get().pk, "yes", by=boss)
 
     assert world.finish(run_id).result[0] == "yes"
+
+
+@pytest.mark.parametrize("given", [{}, {"schema": Grant}, {"form": Approval}])
+def test_a_page_may_give_what_was_posted(
+    world: World, boss: Any, given: Any
+) -> None:
+    asking(to=boss, **given).trigger()
+    world.deliver()
+    posted = QueryDict("csrfmiddlewaretoken=secret&limit=5")
+
+    found = answer_question(Question.objects.get().pk, posted, by=boss).data
+
+    assert "secret" not in str(found)
+    assert str(getattr(found, "limit", None) or found["limit"]) == "5"
 
 
 def test_the_first_answer_wins(world: World, boss: Any, clerk: Any) -> None:
@@ -527,3 +542,12 @@ def test_an_answer_that_comes_as_its_time_ends_is_not_lost(
 
     assert every.finish(run_id).result == "in time"
     assert Question.objects.get().status == "answered"
+
+
+def test_questions_are_erased_with_their_run(world: World, boss: Any) -> None:
+    run_id = asking(to=boss).trigger()
+    world.deliver()
+
+    erased = maintenance.erase(run_id, and_open=True, dry_run=False)
+
+    assert (erased.runs, Question.objects.count()) == (1, 0)
