@@ -22,6 +22,7 @@ from django_hookflow.exceptions import HookflowError
 from django_hookflow.models import AuditEntry
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
+from django_hookflow.models import Question
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.readonly import ReadOnly
@@ -271,6 +272,48 @@ class EventAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="data")
     def content(self, event: Event) -> str:
         return pretty(event.data)
+
+
+@admin.register(Question)
+class QuestionAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = (
+        "title", "status", "to_user", "to_group", "asked", "due",
+        "answered_by", "answered",
+    )  # fmt: skip
+    list_filter = ("status", "to_group")
+    search_fields = ("run__run_id__exact", "to_user__exact")
+    fields = (
+        "title", "description", "status", "asking_run", "step_id", "form",
+        "to_user", "to_group", "asked", "due", "reminder", "answered_by",
+        "answered", "via", "content",
+    )  # fmt: skip
+    readonly_fields = (
+        "asking_run", "asked", "due", "reminder", "answered", "content",
+    )  # fmt: skip
+
+    @admin.display(description="run")
+    def asking_run(self, question: Question) -> str:
+        return run_link(question.run.run_id)
+
+    @admin.display(ordering="asked_at")
+    def asked(self, question: Question) -> str:
+        return moment(question.asked_at)
+
+    @admin.display(ordering="due_at")
+    def due(self, question: Question) -> str:
+        return moment(question.due_at)
+
+    @admin.display(ordering="remind_at")
+    def reminder(self, question: Question) -> str:
+        return moment(question.remind_at)
+
+    @admin.display(ordering="answered_at")
+    def answered(self, question: Question) -> str:
+        return moment(question.answered_at)
+
+    @admin.display(description="answer")
+    def content(self, question: Question) -> str:
+        return pretty(question.answer)
 
 
 @admin.register(DeadLetterEntry)

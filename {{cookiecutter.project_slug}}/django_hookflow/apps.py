@@ -14,6 +14,7 @@ class HookflowConfig(AppConfig):
     def ready(self) -> None:
         from django_hookflow import checks  # noqa: F401
         from django_hookflow import logs  # noqa: F401
+        from django_hookflow import mails  # noqa: F401
 
         # Every process knows every workflow, whichever modules it imports.
         autodiscover_modules("workflows")

@@ -73,6 +73,11 @@ class Settings(Declared):
     DJANGO_HOOKFLOW_QSTASH_RETRIES: int = 3
     # Seconds QStash can delay a message: 7 days on its free plan.
     DJANGO_HOOKFLOW_MAX_DELAY: float = 7 * 24 * 3600
+    # Send e-mail to the people whom a question is for.
+    DJANGO_HOOKFLOW_QUESTION_EMAILS: bool = True
+    # The page that answers a question, for its e-mail, such as
+    # "https://shop.example.com/questions/{id}/"; empty sends no link.
+    DJANGO_HOOKFLOW_QUESTION_URL: str = ""
     # Tracers of deliveries and steps: subclasses of Tracer by dotted path.
     DJANGO_HOOKFLOW_TRACERS: Sequence[str] = ()
     # Most bytes of a message that the webhook reads. Ours have some 200;

@@ -38,7 +38,6 @@ from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import State
 from django_hookflow.outcomes import Verdict
-from django_hookflow.outcomes import Waiting
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.commits import Committed
 from django_hookflow.persistence.database import is_ill
@@ -111,14 +110,14 @@ def _advance(
             except BranchNotReached as unreached:
                 return _park(run, unreached), None
             outcome, verdict, done = _commit(workflow, claim, outcome, until)
-        error = None
-        if isinstance(outcome, Raised | Waiting):
-            error = outcome.error
+        error = getattr(outcome, "error", None)
         announce(signals.run_committed, run, verdict=verdict, error=error)
         for begun in done.begun:
             announce(signals.run_triggered, begun)
         for message in (*claim.outbox, *done.messages):
             send(message)
+        for question in done.asked:
+            announce(signals.question_asked, run, question=question)
         if done.taken is None:
             return verdict, None
     return verdict, WorkflowPersistence.claim_beside(claim, done.taken, until)

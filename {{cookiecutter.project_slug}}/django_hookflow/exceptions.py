@@ -27,6 +27,10 @@
     │   ├── RunNotFailed             only a failed run can be retried
     │   ├── RunBusy                  a worker has the run at the moment
     │   ├── StepNotFound             no such step of the run
+    │   ├── QuestionNotFound         no such question
+    │   ├── QuestionClosed           it has an answer, or needs none any more
+    │   ├── AnswerNotAllowed         the question is for others
+    │   ├── InvalidAnswer            its form does not take the answer
     │   ├── TransportError           a message could not be sent
     │   └── InvalidDelivery          a message that must not be believed
     BaseException
@@ -48,6 +52,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice
+
+from django.core.exceptions import PermissionDenied
 
 # QStash does not try again after this status:
 # https://upstash.com/docs/qstash/features/retry (2026-08)
@@ -378,6 +384,68 @@ class StepNotFound(HookflowError, LookupError):
         super().__init__(
             f"Run {run_id!r} has no step {step_id!r} {what}.{hint} "
             f"There are: {there}{rest}."
+        )
+
+
+class QuestionNotFound(HookflowError, LookupError):
+    """No question has this id."""
+
+    def __init__(self, question_id: object) -> None:
+        super().__init__(
+            f"No question has the id {question_id!r}. Use the id of a row "
+            "that open_questions(user) returns."
+        )
+
+
+class QuestionClosed(HookflowError):
+    """The question was answered before, or its run needs no answer."""
+
+    def __init__(
+        self,
+        question_id: int,
+        status: str,
+        answered_by: str,
+        answered_at: datetime | None,
+    ) -> None:
+        self.status = status
+        self.answered_by = answered_by
+        self.answered_at = answered_at
+        why = "its time is over, or its run does not wait for it any more"
+        if answered_at is not None:
+            why = (
+                f"user {answered_by!r} answered it at "
+                f"{answered_at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        super().__init__(
+            f"Question {question_id} is {status}: {why}. Only the first "
+            "answer to an open question counts."
+        )
+
+
+class AnswerNotAllowed(HookflowError, PermissionDenied):
+    """The question is for other people; Django answers 403."""
+
+    def __init__(self, question_id: int, user: str) -> None:
+        super().__init__(
+            f"Question {question_id} is not for user {user!r}. It can be "
+            "answered by those it is assigned to, and by users with the "
+            "permission django_hookflow.answer_any_question."
+        )
+
+
+class InvalidAnswer(HookflowError, ValueError):
+    """The form of a question does not take the answer; it is open still.
+
+    `errors`: lists of texts by field; "__all__" is no field.
+    """
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        self.errors = dict(errors)
+        said = "; ".join(
+            f"{field}: {' '.join(texts)}" for field, texts in errors.items()
+        )
+        super().__init__(
+            f"Invalid answer: {said}. Correct it and send it again."
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +37,9 @@ MAP, PARALLEL = "map", "parallel"  # of one that has many: its branches
 STARTING = (INVOKE, MAP, PARALLEL)
 CONTINUED_AS = "continued_as"  # in the result of a run that went on as another
 CANCELLED = "RunCancelled"  # the type of the failure of a step whose run was
+FIRST = "first"  # the kind of a race of waits
+RACER = "racer"  # the kind of an entry beside it, until it is decided
+ANSWER = "hookflow.answer:"  # what the event begins with that answers a step
 UNDO = "undo"  # the kind of a step that undoes another
 UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
 PATCH = "patch"  # the kind of the entry that says a run knows a change
@@ -69,6 +74,10 @@ class Failure:
 
 # In the place of a failure where there is none: what columns are then.
 NO_FAILURE = Failure(type="", message="")
+
+
+# Of a wait for an event that is not recorded, or lost a race just now.
+ON_THE_WAY = (StepStatus.WAITING, StepStatus.RUNNING, StepStatus.SKIPPED)
 
 
 class Entry(NamedTuple):
@@ -184,18 +193,18 @@ class Journal:
         self._entries[entry.step_id] = entry
         self._end = max(self._end, entry.position + 1)
 
-    def abandoned(self, waits: Entry | None) -> list[Entry]:
+    def abandoned(self, waits: Iterable[Entry]) -> list[Entry]:
         """Waits for an event at which the run does not stand any more.
 
-        `waits`: the step it waits for now, if it does.
+        `waits`: the step it waits for now, and those beside it.
         """
-        stands_at = waits and (waits.step_id, waits.address)
+        stands_at = {(entry.step_id, entry.address) for entry in waits}
         return [
             entry
             for entry in self._entries.values()
             if entry.event_name
-            and entry.status == StepStatus.WAITING
-            and (entry.step_id, entry.address) != stands_at
+            and entry.status in ON_THE_WAY
+            and (entry.step_id, entry.address) not in stands_at
         ]
 
     @property
@@ -272,6 +281,20 @@ class Recorder(Protocol):
 
     def consume_event(self, entry: Entry) -> Entry | None:
         """`entry` completed by the event it waits for; None if none came."""
+
+    def consume_first(
+        self, entry: Entry, waits: Mapping[str, Entry]
+    ) -> Entry | None:
+        """`entry` completed by the first event that one of `waits` is for.
+
+        Its result is the name of that and the data; None if none came.
+        """
+
+    def append_decision(self, entry: Entry, waits: Collection[Entry]) -> bool:
+        """Append the end of waits whose time is over, and close them.
+
+        False, and nothing is written, if an event has come to one of them.
+        """
 
 
 def _type_of(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from django_hookflow import signals
 from django_hookflow.exceptions import TransportError
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.models import Question
 from django_hookflow.signals import Entry
 from django_hookflow.signals import Verdict
 from django_hookflow.states import RunStatus
@@ -29,6 +30,20 @@ def _triggered(workflow_id: str, run_id: str, **_: Any) -> None:
         run_id,
         extra=_ids(workflow_id, run_id),
     )
+
+
+@receiver(signals.question_asked)
+def _question_asked(
+    workflow_id: str, run_id: str, question: Question, **_: Any
+) -> None:
+    logger.info("%s %s asks %s", workflow_id, run_id, question.step_id)
+
+
+@receiver(signals.question_due)
+def _question_due(
+    workflow_id: str, run_id: str, question: Question, **_: Any
+) -> None:
+    logger.info("%s %s asks %s again", workflow_id, run_id, question.step_id)
 
 
 @receiver(signals.run_claimed)

@@ -1,4 +1,4 @@
-"""The rows: runs, their steps, events; dead letters are in dlq.py.
+"""The rows: runs, their steps, events, questions; dead letters are in dlq.py.
 
 Only the package persistence writes them.
 """
@@ -21,9 +21,11 @@ from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import StepTimeout
 from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
+from django_hookflow.journal import ANSWER
 from django_hookflow.journal import CONTINUED_AS
 from django_hookflow.reading import RunManager
 from django_hookflow.states import TERMINAL
+from django_hookflow.states import QuestionStatus
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
@@ -38,6 +40,7 @@ __all__ = [
     "AuditEntry",
     "DeadLetterEntry",
     "Event",
+    "Question",
     "StepExecution",
     "WorkflowRun",
 ]
@@ -384,3 +387,62 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.before}: {self.after}"
+
+
+class Question(models.Model):
+    """A question of a run to people; its step waits for the answer."""
+
+    run = models.ForeignKey(
+        WorkflowRun, models.CASCADE, related_name="questions", db_index=False
+    )
+    step_id = models.CharField(max_length=255)
+    status = models.CharField(
+        max_length=16, choices=QuestionStatus.choices,
+        default=QuestionStatus.OPEN,
+    )  # fmt: skip
+    title = models.CharField(max_length=255)
+    description = models.TextField(blank=True, default="")
+    # "module:class" of the form, serializer or type that checks the answer.
+    form = models.CharField(max_length=255, blank=True, default="")
+    # Who is asked: the key of a user as text, or the name of a group.
+    to_user = models.CharField(max_length=255, blank=True, default="")
+    to_group = models.CharField(max_length=255, blank=True, default="")
+    asked_at = models.DateTimeField()
+    # When it expires; null is never.
+    due_at = models.DateTimeField(null=True, blank=True)
+    # When people are told again; null is never.
+    remind_at = models.DateTimeField(null=True, blank=True)
+    # The times at which they are, and the group it goes to then, or "".
+    plan = JSONTextField(default=list)
+    answer = JSONTextField(null=True)
+    answered_by = models.CharField(max_length=255, blank=True, default="")
+    answered_at = models.DateTimeField(null=True, blank=True)
+    # Where the answer came from, for people.
+    via = models.CharField(max_length=255, blank=True, default="")
+
+    class Meta:
+        ordering = ("id",)
+        permissions = (("answer_any_question", "Can answer any question"),)
+        constraints = (
+            models.UniqueConstraint(
+                name="hookflow_one_question_per_step",
+                fields=["run", "step_id"],
+            ),
+        )
+        indexes = (
+            models.Index(fields=["to_user", "status", "due_at"]),
+            models.Index(fields=["to_group", "status", "due_at"]),
+            models.Index(
+                name="hookflow_remind",
+                fields=["remind_at"],
+                condition=Q(remind_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def event_name(self) -> str:
+        """The event that its step waits for."""
+        return ANSWER + self.step_id

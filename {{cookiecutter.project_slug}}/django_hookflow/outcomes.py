@@ -44,6 +44,21 @@ class Continued:
     data: str  # JSON text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A question that is asked when its step begins to wait."""
+
+    step_id: str
+    title: str
+    description: str
+    form: str  # the path of what checks the answer; empty takes all
+    to_user: str  # a key as text
+    to_group: str  # a name
+    due_at: datetime | None
+    # When people are told again, and the group that it goes to then, if any.
+    plan: tuple[tuple[datetime, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Returned:
     result: str  # JSON text
@@ -62,6 +77,8 @@ class Waiting:
     entry: Entry  # for what, and until when
     error: BaseException | None = None  # what it is tried again for
     starts: tuple[Start, ...] = ()
+    racers: tuple[Entry, ...] = ()  # waits beside it, in the same race
+    asks: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,8 @@ class Verdict:
     attempts: int = 0  # failures outside steps since one was recorded
     starts: tuple[Start, ...] = ()  # runs that begin with it
     continued: Continued | None = None  # the run that goes on for it
+    racers: tuple[Entry, ...] = ()  # waits beside it, in the same race
+    asks: tuple[Ask, ...] = ()  # questions that are asked with it
 
     @property
     def is_final(self) -> bool:

@@ -50,11 +50,11 @@ class RunManager(models.Manager[RunT]):
             letters = DeadLetterEntry.objects.using(self.db)
             letter = letters.filter(run_id=run_id, is_replayed=True).first()
             return self.current(letter.replayed_as) if letter else None
-        while (after := self._after(found)) is not None:
+        while (after := self.following(found)) is not None:
             found = after
         return found
 
-    def _after(self, run: RunT) -> RunT | None:
+    def following(self, run: RunT) -> RunT | None:
         """Return the run that continues another; a fork does not."""
         goes_on = Q(root_id=F("origin__root_id"))
         goes_on |= Q(run_id=getattr(run, "continued_as", ""))

@@ -88,13 +88,15 @@ def _verdict(
             return Verdict(
                 status=RunStatus.COMPLETED, result=result, continued=continued
             )
-        case Waiting(entry, _, starts):
+        case Waiting(entry, _, starts, racers, asks):
             return Verdict(
                 status=waiting,
                 wake_at=entry.wake_at,
                 entry=entry,
                 failure=state.failure if rolls_back else entry.failure,
                 starts=starts,
+                racers=racers,
+                asks=asks,
             )
         case NotYet(due):
             return Verdict(status=RunStatus.WAITING, wake_at=due)

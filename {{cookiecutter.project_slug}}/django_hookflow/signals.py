@@ -25,6 +25,8 @@ __all__ = [
     "Entry",
     "Failure",
     "Verdict",
+    "question_asked",
+    "question_due",
     "run_claimed",
     "run_committed",
     "run_swept",
@@ -48,5 +50,10 @@ run_committed = Signal(use_caching=True)
 run_parked = Signal(use_caching=True)
 # A message could not be sent; the sweeper will. `error`: TransportError.
 send_failed = Signal(use_caching=True)
+# A run asks people, or others than before. `question`: a row of Question.
+question_asked = Signal(use_caching=True)
+# Its people are told again. `question`: as above. `escalated`: True when it
+# has just gone to another group.
+question_due = Signal(use_caching=True)
 # The sweeper sent the message of an overdue run again.
 run_swept = Signal(use_caching=True)

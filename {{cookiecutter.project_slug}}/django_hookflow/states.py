@@ -43,6 +43,17 @@ class StepStatus(models.TextChoices):
     SKIPPED = "skipped"
 
 
+class QuestionStatus(models.TextChoices):
+    # Waits for an answer.
+    OPEN = "open"
+    # The first answer is in the row.
+    ANSWERED = "answered"
+    # No answer came in time.
+    EXPIRED = "expired"
+    # Its run does not wait for it any more.
+    CLOSED = "closed"
+
+
 class Request(models.TextChoices):
     """A request to a run, which it obeys between two steps."""
 

@@ -18,6 +18,7 @@ from django_hookflow import signals
 from django_hookflow import tracing
 from django_hookflow.conf import conf
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.questions import remind
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.retention import Erased
 from django_hookflow.persistence.retention import Expired as Expired
@@ -61,8 +62,10 @@ def sweep(limit: int = SWEEP_LIMIT) -> int:
     """Send again for runs that are overdue; returns how many.
 
     With what is left of `limit`, look again at runs that have waited without
-    a time for DJANGO_HOOKFLOW_LOOK_AGAIN seconds.
+    a time for DJANGO_HOOKFLOW_LOOK_AGAIN seconds. Remind people of questions
+    that are due.
     """
+    remind(limit)
     messages = WorkflowPersistence.sweep(limit)
     for message in messages:
         announce(signals.run_swept, message)

@@ -1,7 +1,7 @@
 """Every query that writes. Rows change nowhere else.
 
 Lock order, to be kept: a dead letter, the address of an event, the event, a
-parent, then a run, its steps.
+parent, then a run, its steps, its questions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from django_hookflow.persistence import controls
 from django_hookflow.persistence import events
 from django_hookflow.persistence import forks
 from django_hookflow.persistence import letters
+from django_hookflow.persistence import questions
 from django_hookflow.persistence import retention
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sweeping
@@ -37,10 +38,16 @@ class WorkflowPersistence:
     resume = staticmethod(controls.resume)
     cancel = staticmethod(controls.cancel)
     send_event = staticmethod(events.send)
+    broadcast = staticmethod(events.broadcast)
     pass_over = staticmethod(events.pass_over)
     state_of = staticmethod(audit.state_of)
     note = staticmethod(audit.note)
     letter_of = staticmethod(letters.key_of)
+    question = staticmethod(questions.get)
+    hold_question = staticmethod(questions.hold)
+    answer_question = staticmethod(questions.answer)
+    assign_question = staticmethod(questions.assign)
+    due_questions = staticmethod(questions.due)
     retry = staticmethod(letters.retry)
     origin_of = staticmethod(forks.origin_of)
     fork = staticmethod(forks.fork)

@@ -196,16 +196,28 @@ def _failure(child: WorkflowRun) -> Failure | None:
     )
 
 
-def after_end(child: WorkflowRun) -> list[Delivery]:
+def after_end(child: WorkflowRun, *, lazily: bool = False) -> list[Delivery]:
     """Return the messages that follow the end of a run with a parent.
 
     Ask after the commit of its end: one wakes its parent, unless that does
     not wait for it, or comes to look by itself. A branch that was cancelled
-    passes its ticket on.
+    passes its ticket on. `lazily`: a branch whose end decides nothing stays
+    due, until another one's does or the sweeper comes: so its end is one
+    commit.
     """
     messages = _passed_on(child) if child.has_ticket else []
+    known = runs.rows().filter(pk=child.pk)
     parent = runs.rows().filter(children=child.pk).first()
-    if parent is not None and _waits(parent, child):
+    step = None if parent is None else _waiting_step(parent, child.parent_step)
+    if parent is not None and step is not None:
+        if child.is_branch:
+            if not _is_decided(parent, step.result, child):
+                if not lazily:
+                    known.update(sweep_at=None)
+                return messages
+            known = _at(parent.pk, child.parent_step).filter(
+                status__in=TERMINAL
+            )
         woken = runs.wake(parent)
         if woken is not None:
             messages.append(woken)
@@ -214,7 +226,7 @@ def after_end(child: WorkflowRun) -> list[Delivery]:
             runs.rows().filter(pk=child.pk).update(sweep_at=later)
             return messages
     # Its parent knows, or never will.
-    runs.rows().filter(pk=child.pk).update(sweep_at=None)
+    known.exclude(sweep_at=None).update(sweep_at=None)
     return messages
 
 
@@ -224,15 +236,11 @@ def _passed_on(child: WorkflowRun) -> list[Delivery]:
     return [] if following is None else [runs.due(following)]
 
 
-def _waits(parent: WorkflowRun, child: WorkflowRun) -> bool:
-    """True if a parent has yet to record what a child's end decides."""
+def _waiting_step(parent: WorkflowRun, step_id: str) -> StepExecution | None:
+    """Return the step in which a parent waits for its children, if it does."""
     if parent.is_finished:
-        return False
-    steps = _step(parent.pk, child.parent_step)
-    step = steps.filter(status=StepStatus.WAITING).first()
-    if step is None:
-        return False
-    return not child.is_branch or _is_decided(parent, step.result, child)
+        return None
+    return _step(parent.pk, step_id).filter(status=StepStatus.WAITING).first()
 
 
 def _is_decided(
@@ -245,15 +253,15 @@ def _is_decided(
     """
     if not branches.open_ones(parent, child.parent_step).exists():
         return True
+    has_completed = child.status == RunStatus.COMPLETED
+    if has_completed and plan["enough"] == plan["branches"]:
+        return False
     ended = _at(parent.pk, child.parent_step).filter(status__in=TERMINAL)
-    if child.status == RunStatus.COMPLETED:
-        enough: int = plan["enough"]
-        if enough == plan["branches"]:
-            return False
-        completed = ended.filter(status=RunStatus.COMPLETED)
-        return completed.count() >= enough
-    tolerate: int = plan["tolerate"]
-    return ended.exclude(status=RunStatus.COMPLETED).count() > tolerate
+    completed = ended.filter(status=RunStatus.COMPLETED)
+    if has_completed:
+        return completed.count() >= int(plan["enough"])
+    failed = ended.exclude(status=RunStatus.COMPLETED)
+    return failed.count() > int(plan["tolerate"])
 
 
 def _comes_to_look(parent: WorkflowRun) -> bool:

@@ -17,6 +17,7 @@ from django_hookflow.journal import PARALLEL
 from django_hookflow.journal import STARTING
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
+from django_hookflow.models import Question
 from django_hookflow.models import WorkflowRun
 from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import branches
@@ -26,6 +27,7 @@ from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
 from django_hookflow.persistence import letters
+from django_hookflow.persistence import questions
 from django_hookflow.persistence import runs
 from django_hookflow.persistence.controls import Stopped
 from django_hookflow.persistence.recorder import JournalWriter
@@ -34,10 +36,11 @@ from django_hookflow.states import RunStatus
 
 @dataclass(slots=True)
 class Committed:
-    """The messages to send after a commit, and the runs it started."""
+    """The messages to send after a commit, and what it began."""
 
     messages: list[Delivery] = field(default_factory=list)  # to be sent
     begun: list[WorkflowRun] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
     taken: WorkflowRun | None = None  # the branch to go on with, if any
 
     def begin(self, begun: list[WorkflowRun]) -> None:
@@ -56,7 +59,8 @@ def commit(
     the verdict must be another; then nothing is written.
     """
     token = database.new_token()
-    abandoned = journal.abandoned(verdict.entry)
+    waits = () if verdict.entry is None else (verdict.entry, *verdict.racers)
+    abandoned = journal.abandoned(waits)
     is_paused = verdict.status == RunStatus.PAUSED
     goes_on = is_paused or verdict.status == RunStatus.WAITING
     leaves_child = not goes_on and journal.has_open_child
@@ -65,18 +69,17 @@ def commit(
     others = bool(abandoned) or leaves_child or bool(run.has_ticket)
     with database.fenced():
         with _together(run, verdict, done, others=others):
-            waits = [*abandoned, *filter(None, [verdict.entry])]
-            if waits:
-                verdict = _hold_events(run, verdict, waits)
+            if abandoned or waits:
+                verdict = _hold_events(run, verdict, abandoned, waits)
             # One that is to be called again, or whose worker's time was up,
             # keeps its ticket.
-            is_at_rest = verdict.is_final or verdict.entry is not None
-            passes = bool(run.has_ticket) and is_at_rest
+            passes = bool(run.has_ticket and (verdict.is_final or waits))
             runs.commit(run, verdict, token, passes=passes)
             if abandoned:
                 done.messages += events.pass_on(run, abandoned)
-            if verdict.entry is not None:
-                _begin_to_wait(run, verdict.entry, verdict, done)
+                questions.close(run, abandoned)
+            if waits:
+                _begin_to_wait(run, verdict, waits, done)
             if leaves_child:
                 stopped = controls.cancel_children([run.pk])
             if passes:
@@ -91,14 +94,17 @@ def commit(
 
 
 def _hold_events(
-    run: WorkflowRun, verdict: Verdict, waits: list[Entry]
+    run: WorkflowRun,
+    verdict: Verdict,
+    abandoned: list[Entry],
+    waits: tuple[Entry, ...],
 ) -> Verdict:
     """Lock the events that a run waits, or waited, for.
 
     Returns the verdict, due at once if one has come meanwhile.
     """
-    events.take_turns_of(run, waits)
-    if verdict.entry and events.has_come(run, verdict.entry):
+    events.take_turns_of(run, [*abandoned, *waits])
+    if waits and events.has_come(run, waits):
         return replace(verdict, wake_at=clock.now())
     return verdict
 
@@ -115,14 +121,21 @@ def _go_on(run: WorkflowRun, until: datetime, done: Committed) -> None:
 
 
 def _begin_to_wait(
-    run: WorkflowRun, entry: Entry, verdict: Verdict, done: Committed
+    run: WorkflowRun,
+    verdict: Verdict,
+    waits: tuple[Entry, ...],
+    done: Committed,
 ) -> None:
     # The lease has just ended, and with it the token in the row.
-    JournalWriter(run, lease_token="").append(entry)
+    writer = JournalWriter(run, lease_token="")
+    for entry in waits:
+        writer.append(entry)
     done.begin(children.begin(run, verdict.starts))
-    if verdict.status == RunStatus.PAUSED and entry.event_match:
-        # Another may have the event that it was woken for.
-        done.messages += events.offer([entry.address], 1)
+    done.asked += questions.ask(run, verdict.asks)
+    addresses = [entry.address for entry in waits if entry.event_match]
+    if verdict.status == RunStatus.PAUSED and addresses:
+        # Others may have the events that it was woken for.
+        done.messages += events.offer(addresses, 1)
 
 
 def _looks(
@@ -135,13 +148,13 @@ def _looks(
     messages = stopped.follow_up() if stopped is not None else []
     if verdict.is_final and run.parent_id is not None:
         run.status = verdict.status
-        messages += children.after_end(run)
-    waits = verdict.entry
+        messages += children.after_end(run, lazily=True)
+    entry = verdict.entry
     # A run of a workflow has not ended before its first message is sent; a
     # branch may have, in an earlier run.
     looks = (MAP, PARALLEL) if verdict.starts else STARTING
-    if waits is not None and waits.kind in looks:
-        messages += children.after_wait(run, waits)
+    if entry is not None and entry.kind in looks:
+        messages += children.after_wait(run, entry)
     return messages
 
 

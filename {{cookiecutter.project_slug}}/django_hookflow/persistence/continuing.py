@@ -33,7 +33,7 @@ def going_on(
     with database.atomic():
         events.take_turn_of_run(run)
         if run.parent_id is not None:
-            runs.hold(run.parent_id)
+            runs.hold([run.parent_id])
         yield
         begin([_begin(run, continued)])
 

@@ -30,6 +30,7 @@ from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import children
 from django_hookflow.persistence import database
 from django_hookflow.persistence import events
+from django_hookflow.persistence import questions
 from django_hookflow.persistence import runs
 from django_hookflow.states import CANCELLABLE
 from django_hookflow.states import PAUSABLE
@@ -232,6 +233,7 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
     if not working and not resting:
         return False
     _ask(working, Request.CANCEL)
+    questions.close_all(resting)
     with_undo = _with_undo(resting)
     stopped.addresses += events.addresses_of([r.run_id for r in resting])
     for run in resting:

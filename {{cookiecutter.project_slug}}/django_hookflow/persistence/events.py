@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
 from itertools import chain
+from uuid import NAMESPACE_OID
+from uuid import uuid5
 
 from django.db.models import Q
 from django.db.models import QuerySet
@@ -17,6 +19,7 @@ from django_hookflow.conf import conf
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import EventConflict
 from django_hookflow.exceptions import RunNotFound
+from django_hookflow.journal import RACER
 from django_hookflow.journal import Entry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
@@ -25,6 +28,11 @@ from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
+
+# A run in one of these may yet come to the wait that its journal has.
+RECEIVING = (RunStatus.WAITING, RunStatus.RUNNING, RunStatus.PAUSED)
+TURN = "pg_advisory_xact_lock(hashtextextended(%s, 0))"
+SHARED_TURN = "pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 
 
 def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
@@ -44,12 +52,60 @@ def send(event: Event, run_id: str | None) -> tuple[bool, list[Delivery]]:
         return True, _wake(_waiting_at(event.run, event.name))
 
 
+def broadcast(event: Event, workflow_id: str) -> tuple[int, list[Delivery]]:
+    """Send a copy of an event to each run that waits for it now.
+
+    An empty match is any, and so is an empty `workflow_id`. Returns to how
+    many it is new, and the messages that wake them.
+    """
+    with database.atomic():
+        # No run suspends at a wait for this name meanwhile.
+        _take_turns(_by_name(event.name))
+        waits = _waits().filter(event_name=event.name)
+        if event.match:
+            waits = waits.filter(event_match=event.match)
+        receivers = runs.rows().filter(
+            pk__in=waits.values("workflow_run"), status__in=RECEIVING
+        )
+        if workflow_id:
+            receivers = receivers.filter(workflow_id=workflow_id)
+        return _send_copies(event, list(receivers.order_by("pk")))
+
+
+def _send_copies(
+    event: Event, receivers: list[WorkflowRun]
+) -> tuple[int, list[Delivery]]:
+    held = runs.hold([run.pk for run in receivers])
+    copies = {_copy_id(event, run): run for run in receivers if run.pk in held}
+    known = _events().filter(name=event.name, event_id__in=copies)
+    for event_id in known.values_list("event_id", flat=True):
+        del copies[event_id]
+    _events().bulk_create(
+        Event(
+            name=event.name,
+            run=run,
+            data=event.data,
+            event_id=event_id,
+            created_at=event.created_at,
+        )
+        for event_id, run in copies.items()
+    )
+    return len(copies), _wake(copies.values())
+
+
+def _copy_id(event: Event, run: WorkflowRun) -> str:
+    """Return an id that is the same when the event is sent again."""
+    return uuid5(NAMESPACE_OID, f"{event.event_id} {run.pk}").hex
+
+
 def pass_on(run: WorkflowRun, abandoned: list[Entry]) -> list[Delivery]:
     """Let others have the events that a run may have been woken for.
 
     It does not stand at these waits any more, so no event looks for it there.
     """
-    _steps(run, abandoned).update(event_name="", event_match="")
+    _at_waits(run, abandoned).update(event_name="", event_match="")
+    if any(entry.kind == RACER for entry in abandoned):
+        _at(run, abandoned).filter(kind=RACER).delete()
     addresses = {entry.address for entry in abandoned if entry.event_match}
     woken = [_wake_next(*address) for address in sorted(addresses)]
     return list(chain.from_iterable(woken))
@@ -83,10 +139,16 @@ def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
     All in one order, so that no two wait for each other.
     """
     entries = [entry for entry in waits if entry.event_name]
-    if entries:
-        _take_turns(_by_run(run))
-    for address in sorted({e.address for e in entries if e.event_match}):
-        _take_turns(_by_match(*address))
+    if not entries:
+        return
+    addresses = sorted({e.address for e in entries if e.event_match})
+    _take_turns(
+        _by_run(run),
+        *(_by_match(*address) for address in addresses),
+        shared=[
+            _by_name(name) for name in sorted({e.event_name for e in entries})
+        ],
+    )
 
 
 def take_turn_of_run(run: WorkflowRun) -> None:
@@ -94,36 +156,53 @@ def take_turn_of_run(run: WorkflowRun) -> None:
     _take_turns(_by_run(run))
 
 
-def has_come(run: WorkflowRun, entry: Entry) -> bool:
-    """True if the event is there that a run is about to wait for.
+def close(run: WorkflowRun, waits: Iterable[Entry]) -> None:
+    """Let no event look for a run at the waits of a race that is decided.
+
+    They keep their address until pass_on(), which may come in the delivery
+    of another worker.
+    """
+    _at_waits(run, waits).update(status=StepStatus.SKIPPED)
+
+
+def has_come(run: WorkflowRun, waits: Collection[Entry]) -> bool:
+    """True if an event is there that a run is about to wait for.
 
     Ask in its turn. If it is not, its sender finds the run waiting once this
     transaction has committed.
     """
-    return bool(entry.event_name) and next_for(run, entry) is not None
+    named = [entry for entry in waits if entry.event_name]
+    return bool(named) and next_for(run, named) is not None
 
 
-def next_for(run: WorkflowRun, entry: Entry) -> Event | None:
-    """Return the oldest event that a waiting step may consume."""
-    return _unconsumed(run, entry).first()
+def next_for(run: WorkflowRun, waits: Collection[Entry]) -> Event | None:
+    """Return the oldest event that one of the waiting steps may consume."""
+    return _unconsumed(run, waits).first()
 
 
-def consume(run: WorkflowRun, entry: Entry) -> Entry | None:
-    """Return `entry` completed with the next event, which is consumed."""
+def consume(
+    run: WorkflowRun, waits: Mapping[str, Entry]
+) -> tuple[str, Event] | None:
+    """Consume the next event; return the name of the wait it is for, and it.
+
+    That is the first one, if several may have it.
+    """
     event = (
-        _unconsumed(run, entry)
+        _unconsumed(run, waits.values())
         .select_for_update(skip_locked=True, of=("self",))
         .first()
     )
     if event is None:
         return None
-    now = clock.now()
-    _events().filter(pk=event.pk).update(consumed_at=now, consumed_by=run)
-    return entry._replace(
-        status=StepStatus.COMPLETED,
-        result=json.dumps(event.data),
-        executed_at=now,
-        wake_at=None,
+    _events().filter(pk=event.pk).update(
+        consumed_at=clock.now(), consumed_by=run
+    )
+    is_mine = event.run_id == run.pk
+    return next(
+        (name, event)
+        for name, entry in waits.items()
+        if entry.event_name == event.name
+        and (is_mine or entry.event_match == event.match)
     )
 
 
@@ -137,15 +216,14 @@ def hand_over(failed: WorkflowRun, replay: WorkflowRun) -> None:
     _events().filter(run=failed, consumed_at=None).update(run=replay)
 
 
-def _unconsumed(run: WorkflowRun, entry: Entry) -> QuerySet[Event]:
-    address = Q(run=run)
-    if entry.event_match:
-        address |= Q(match=entry.event_match)
-    return (
-        _events()
-        .filter(address, name=entry.event_name, consumed_at=None)
-        .order_by("id")
-    )
+def _unconsumed(run: WorkflowRun, waits: Collection[Entry]) -> QuerySet[Event]:
+    wanted = Q()
+    for entry in waits:
+        address = Q(run=run)
+        if entry.event_match:
+            address |= Q(match=entry.event_match)
+        wanted |= Q(address, name=entry.event_name)
+    return _events().filter(wanted, consumed_at=None).order_by("id")
 
 
 def _insert(event: Event) -> bool:
@@ -187,11 +265,10 @@ def _receiver(run_id: str) -> WorkflowRun:
     if found is None:
         raise RunNotFound(run_id)
     _take_turns(_by_run(found))
-    family = runs.rows().filter(root_id=found.root_id)
-    while (retry := family.filter(origin=found).first()) is not None:
-        found = retry
+    while (after := runs.following(found)) is not None:
+        found = after
         _take_turns(_by_run(found))
-    if not runs.hold(found.pk):
+    if not runs.hold([found.pk]):
         raise RunNotFound(run_id)
     return found
 
@@ -205,8 +282,14 @@ def _by_match(name: str, match: str) -> str:
     return f"match {match} {name}"
 
 
-def _take_turns(address: str) -> None:
+def _by_name(name: str) -> str:
+    return f"name {name}"
+
+
+def _take_turns(*addresses: str, shared: Collection[str] = ()) -> None:
     """Let one sender or waiter of an address at a time, until the COMMIT.
+
+    `shared`: addresses at which several may be, but none of the others.
 
     A waiter looks for events and then suspends; a sender looks for waiters
     and then commits. Without turns each may miss the other. SQLite has one
@@ -214,10 +297,11 @@ def _take_turns(address: str) -> None:
     """
     django = database.connection()
     if django.vendor == "postgresql":
+        locks = [TURN] * len(addresses) + [SHARED_TURN] * len(shared)
         with django.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-                [f"hookflow {address}"],
+                f"SELECT {', '.join(locks)}",
+                [f"hookflow {address}" for address in (*addresses, *shared)],
             )
 
 
@@ -271,17 +355,32 @@ def _waits() -> QuerySet[StepExecution]:
     return steps.filter(status=StepStatus.WAITING).exclude(event_name="")
 
 
+def wake(run: WorkflowRun, name: str) -> list[Delivery]:
+    """Return the message that wakes a run which waits for this event."""
+    return _wake(_waiting_at(run, name))
+
+
+def take_turn_at(run: WorkflowRun) -> None:
+    """Wait for those who send an event to a run, or suspend it at one."""
+    _take_turns(_by_run(run))
+
+
 def _waiting_at(run: WorkflowRun, name: str) -> QuerySet[WorkflowRun]:
     """Return the run, if it waits for an event of this name."""
     waits = _waits().filter(event_name=name)
     return runs.rows().filter(pk=run.pk, step_executions__in=waits)
 
 
-def _steps(
+def _at_waits(
     run: WorkflowRun, waits: Iterable[Entry]
 ) -> QuerySet[StepExecution]:
+    return _at(run, waits).filter(status=StepStatus.WAITING)
+
+
+def _at(run: WorkflowRun, waits: Iterable[Entry]) -> QuerySet[StepExecution]:
+    steps = StepExecution.objects.using(database.using())
     step_ids = [entry.step_id for entry in waits]
-    return _waits().filter(workflow_run=run, step_id__in=step_ids)
+    return steps.filter(workflow_run=run, step_id__in=step_ids)
 
 
 def _events() -> QuerySet[Event]:

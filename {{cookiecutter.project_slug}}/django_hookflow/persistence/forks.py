@@ -53,6 +53,5 @@ def fork(
     run.origin = origin
     with database.atomic():
         runs.create(run)
-        run.pk = runs.rows().get(run_id=run.run_id).pk
         drivers.execute(sql.FORK, (run.pk, origin.pk, position))
     return run

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import Error
 from django.db import IntegrityError
+from django.db import transaction
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import NO_FAILURE
+from django_hookflow.journal import RACER
 from django_hookflow.journal import UNDO
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
@@ -23,6 +30,7 @@ from django_hookflow.persistence import controls
 from django_hookflow.persistence import database
 from django_hookflow.persistence import drivers
 from django_hookflow.persistence import events
+from django_hookflow.persistence import questions
 from django_hookflow.persistence import runs
 from django_hookflow.persistence import sql
 from django_hookflow.states import StepStatus
@@ -157,11 +165,48 @@ class JournalRecorder:
             self._outbox += stopped.follow_up()
 
     def consume_event(self, entry: Entry) -> Entry | None:
+        return self._consume(entry, {"": entry}, lambda _, data: data)
+
+    def consume_first(
+        self, entry: Entry, waits: Mapping[str, Entry]
+    ) -> Entry | None:
+        return self._consume(
+            entry, waits, lambda name, data: {"$tuple": [name, data]}
+        )
+
+    def _consume(
+        self,
+        entry: Entry,
+        waits: Mapping[str, Entry],
+        result: Callable[[str, Any], Any],
+    ) -> Entry | None:
         with database.fenced():
-            if events.next_for(self.run, entry) is None:
+            if events.next_for(self.run, waits.values()) is None:
                 return None
             with database.atomic():
-                received = events.consume(self.run, entry)
-                if received is not None:
-                    self.append(received)
-                return received
+                consumed = events.consume(self.run, waits)
+                if consumed is None:
+                    return None
+                name, event = consumed
+                text = json.dumps(result(name, event.data))
+                done = entry.ended(StepStatus.COMPLETED, clock.now(), text)
+                self._append_closing(done, waits.values())
+                return done
+
+    def append_decision(self, entry: Entry, waits: Collection[Entry]) -> bool:
+        if not any(one.has_row for one in waits):
+            self.append(entry)
+            return True
+        with database.fenced(), database.atomic():
+            self._append_closing(entry, waits)
+            if events.next_for(self.run, waits) is None:
+                return True
+            transaction.set_rollback(True, database.using())
+        return False
+
+    def _append_closing(self, entry: Entry, waits: Iterable[Entry]) -> None:
+        self.append(entry)
+        there = [one for one in waits if one.has_row]
+        if beside := [one for one in there if one.kind == RACER]:
+            events.close(self.run, beside)
+        questions.close(self.run, there)

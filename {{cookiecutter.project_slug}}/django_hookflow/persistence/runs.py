@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -128,8 +129,10 @@ def create(run: WorkflowRun) -> WorkflowRun | None:
         values[index] = json.dumps(getattr(run, name))
     if not drivers.execute(sql.CREATE, values):
         return rows().get(run_id=run.run_id)
-    if run.origin is not None and run.is_retry:
-        run.pk = rows().get(run_id=run.run_id).pk
+    if run.origin is None:
+        return None
+    run.pk = rows().get(run_id=run.run_id).pk
+    if run.is_retry:
         before = run.origin
         # A rollback tries none of its steps again.
         again = "" if before.rollback_failed else before.error_step
@@ -410,21 +413,27 @@ def delivery_for(
     )
 
 
-def hold(key: int) -> bool:
-    """Keep a run from being deleted until the COMMIT; all else goes on.
+def hold(keys: Collection[int]) -> set[int]:
+    """Keep runs from being deleted until the COMMIT; all else goes on.
 
-    It waits for who has locked the row. False when the row is gone. SQLite
-    has one writer anyway.
+    It waits for who has locked the rows. Returns the keys of those that are
+    still there. SQLite has one writer anyway.
     """
     django = database.connection()
     if django.vendor != "postgresql":
-        return True
+        return set(keys)
     with django.cursor() as cursor:
         cursor.execute(
-            f"SELECT 1 FROM {sql.RUNS} WHERE id = %s FOR KEY SHARE",  # noqa: S608
-            [key],
+            f"SELECT id FROM {sql.RUNS} WHERE id = ANY(%s)"  # noqa: S608
+            " ORDER BY id FOR KEY SHARE",
+            [list(keys)],
         )
-        return cursor.fetchone() is not None
+        return {key for (key,) in cursor.fetchall()}
+
+
+def following(run: WorkflowRun) -> WorkflowRun | None:
+    """Return the run that goes on for another, if one does."""
+    return WorkflowRun.objects.db_manager(database.using()).following(run)
 
 
 def _ours(run: WorkflowRun) -> QuerySet[WorkflowRun]:

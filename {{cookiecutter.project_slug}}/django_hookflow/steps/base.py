@@ -25,6 +25,8 @@ from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.names import NAME_LENGTH
+from django_hookflow.names import is_name
+from django_hookflow.outcomes import Ask
 from django_hookflow.outcomes import Start
 from django_hookflow.serialization import RESULT
 from django_hookflow.serialization import dumps
@@ -171,18 +173,22 @@ class Step(ABC):
         until: datetime | None,
         error: BaseException | None = None,
         starts: tuple[Start, ...] = (),
+        racers: tuple[Entry, ...] = (),
+        asks: tuple[Ask, ...] = (),
     ) -> NoReturn:
         """Suspend the run until a time, an event, a run or the next attempt.
 
         `error`: what the last attempt failed of. `starts`: runs that begin
-        meanwhile.
+        meanwhile. `racers`: waits beside this one. `asks`: questions that are
+        asked with it.
         """
         entry = self.unfinished(entry)._replace(
             status=StepStatus.WAITING,
             wake_at=until,
             failure=Failure.of_step(error) if error else None,
         )
-        self.session.wait(entry, error, starts)
+        racers = tuple(r._replace(status=StepStatus.WAITING) for r in racers)
+        self.session.wait(entry, error, starts, racers, asks)
 
 
 class Steps:
@@ -207,3 +213,15 @@ class Steps:
         """
         chosen = Options(**given).over(self._options)
         return type(self)(self._session, chosen)
+
+
+def refuse_address(step_id: str, name: str, match: str) -> None:
+    """Refuse names that send_event refuses to send."""
+    for text in (name, match or "any"):
+        if not is_name(text):
+            raise MisusedStep(
+                step_id,
+                f"waits for {text[:50]!r}, of {len(text)} characters",
+                f"Use 1 to {NAME_LENGTH}, without control characters and "
+                "line breaks.",
+            )

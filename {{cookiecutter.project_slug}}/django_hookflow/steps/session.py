@@ -26,6 +26,7 @@ from django_hookflow.journal import Journal
 from django_hookflow.journal import Recorder
 from django_hookflow.names import NAME_LENGTH
 from django_hookflow.names import is_name
+from django_hookflow.outcomes import Ask
 from django_hookflow.outcomes import Outcome
 from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
@@ -343,14 +344,17 @@ class Session:
         entry: Entry,
         error: BaseException | None = None,
         starts: tuple[Start, ...] = (),
+        racers: tuple[Entry, ...] = (),
+        asks: tuple[Ask, ...] = (),
     ) -> NoReturn:
         """Suspend until `entry` is due.
 
         `error`: why it is tried again. `starts`: runs that begin meanwhile.
+        `racers`: waits beside it. `asks`: questions that are asked with it.
         """
         if self.way:
             self.suspend(StepCompleted())
-        self.waiting = Waiting(entry, error, starts)
+        self.waiting = Waiting(entry, error, starts, racers, asks)
         self.suspend(StepWaiting(error))
 
     def suspend(self, suspension: Suspension) -> NoReturn:

@@ -9,12 +9,10 @@ from typing import ClassVar
 from django_hookflow import clock
 from django_hookflow.clock import Duration
 from django_hookflow.exceptions import EventTimeout
-from django_hookflow.exceptions import MisusedStep
 from django_hookflow.journal import Entry
-from django_hookflow.names import NAME_LENGTH
-from django_hookflow.names import is_name
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
+from django_hookflow.steps.base import refuse_address
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import after
@@ -41,7 +39,7 @@ class WaitForEventStep(Step):
         self.match = match
 
     def execute(self, entry: Entry) -> Any:
-        self.refuse_misuse()
+        refuse_address(self.step_id, self.name, self.match)
         entry = entry._replace(event_name=self.name, event_match=self.match)
         received = self.session.recorder.consume_event(entry)
         if received is not None:
@@ -51,17 +49,6 @@ class WaitForEventStep(Step):
             what = f"no event {self.name!r}"
             return self.record(self.late(entry, EventTimeout, what))
         return self.wait(entry, deadline)
-
-    def refuse_misuse(self) -> None:
-        """Refuse names that send_event refuses to send."""
-        for text in (self.name, self.match or "any"):
-            if not is_name(text):
-                raise MisusedStep(
-                    self.step_id,
-                    f"waits for {text[:50]!r}, of {len(text)} characters",
-                    f"Use 1 to {NAME_LENGTH}, without control characters and "
-                    "line breaks.",
-                )
 
     def is_early(self, prior: Entry) -> bool:
         # Its event may be there before its time is up.

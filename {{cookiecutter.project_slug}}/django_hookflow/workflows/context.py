@@ -22,10 +22,12 @@ from django_hookflow.clock import Duration
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.outcomes import Continued
 from django_hookflow.serialization import loads
+from django_hookflow.steps.ask import AskSteps
 from django_hookflow.steps.by_hand import HandStep
 from django_hookflow.steps.call import CallSteps
 from django_hookflow.steps.continuing import go_on
 from django_hookflow.steps.fan_out import FanOutSteps
+from django_hookflow.steps.first import FirstSteps
 from django_hookflow.steps.fluent import FluentSteps
 from django_hookflow.steps.invoke import Invocable
 from django_hookflow.steps.invoke import InvokeSteps
@@ -42,6 +44,8 @@ class StepManager(
     SleepSteps,
     CallSteps,
     WaitForEventSteps,
+    FirstSteps,
+    AskSteps,
     InvokeSteps,
     FanOutSteps,
     UntilSteps,

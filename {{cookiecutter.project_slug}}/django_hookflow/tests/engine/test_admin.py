@@ -13,11 +13,13 @@ from django.test import Client
 from django.urls import reverse
 
 from django_hookflow import WorkflowContext
+from django_hookflow import answer_question
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import Event
+from django_hookflow.models import Question
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
 
@@ -166,3 +168,25 @@ def test_an_error_type_that_is_no_utf_8_fails_the_run_all_the_same(
 
     assert (run.status, run.error_type) == ("failed", "caf\\udce9")
     assert page.status_code == 200
+
+
+def test_the_admin_shows_questions_and_their_answers(world: World) -> None:
+    @workflow
+    def asks(ctx: WorkflowContext) -> None:
+        ctx.step.ask("approve", to=ctx.owner, title="May it?", timeout="1d")
+
+    client = staff("view_question")
+    ann = User.objects.get()
+    asks.trigger(run_id="r1", owner=ann)
+    world.deliver()
+    asked = Question.objects.get()
+    answer_question(asked.pk, {"limit": "a lot"}, by=ann, via="page")
+
+    listed = client.get(reverse("admin:django_hookflow_question_changelist"))
+    page = client.get(
+        reverse("admin:django_hookflow_question_change", args=[asked.pk])
+    )
+
+    assert "May it?" in listed.content.decode()
+    for text in ("a lot", "r1", "page", "2026-01-02 00:00:00"):
+        assert text in page.content.decode(), text

@@ -235,11 +235,11 @@ def test_no_more_branches_are_at_work_than_may_be(world: World) -> None:
 def test_messages_follow_parallelism(world: World) -> None:
     @workflow
     def counting(ctx: WorkflowContext) -> int:
-        return len(ctx.step.map("count", str, range(1000), max_parallel=10))
+        return len(ctx.step.map("count", str, range(200), max_parallel=10))
 
     run = world.finish(counting.trigger())
 
-    assert run.result == 1000
+    assert run.result == 200
     messages = sum(child.messages for child in branches_of(run))
     assert (messages, run.messages) == (10, 2)
 
@@ -568,7 +568,11 @@ def test_results_that_are_too_long_together_name_the_step(
     assert "The results of step 'fill' cannot be recorded" in run.error_message
 
 
-def test_branches_do_not_go_deeper_than_runs_may(world: World) -> None:
+def test_branches_do_not_go_deeper_than_runs_may(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_hookflow.steps.invoke.DEEPEST", 4)
+
     @workflow
     def endless(ctx: WorkflowContext) -> Any:
         def deeper(number: int) -> Any:
@@ -579,4 +583,4 @@ def test_branches_do_not_go_deeper_than_runs_may(world: World) -> None:
     run = world.finish(endless.trigger())
 
     assert run.status == "failed"
-    assert WorkflowRun.objects.count() == 65
+    assert WorkflowRun.objects.count() == 5

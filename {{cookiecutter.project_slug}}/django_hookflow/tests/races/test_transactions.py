@@ -85,6 +85,43 @@ def test_a_run_that_suspends_waits_for_an_event_on_its_way(
     assert (run.messages, run.deliveries) == (2, 2)
 
 
+def broadcast() -> int:
+    return send_event("payment", "cash", broadcast=True)
+
+
+def test_a_broadcast_reaches_a_run_that_suspends_first(world: World) -> None:
+    waiting()
+    message = memory_transport().waiting.pop()
+
+    worker = Actor(lambda: deliver(message), stop_after=COMMIT).reach()
+    sender = Actor(broadcast).wait_until_blocked()
+    worker.go()
+
+    assert (worker.result(), sender.result()) == ((200, "waiting"), 1)
+    assert world.finish("run").result == "cash"
+
+
+def test_a_broadcast_does_not_reach_a_run_that_suspends_after_it(
+    world: World,
+) -> None:
+    waiting()
+    message = memory_transport().waiting.pop()
+
+    def slow() -> int:
+        with transaction.atomic():
+            reached = broadcast()
+            stand()
+        return reached
+
+    sender = Actor(slow).reach()
+    worker = Actor(lambda: deliver(message)).wait_until_blocked()
+
+    assert sender.go().result() == 0
+    assert worker.result() == (200, "waiting")
+    assert (Event.objects.count(), broadcast()) == (0, 1)
+    assert world.finish("run").result == "cash"
+
+
 @pytest.mark.parametrize("address", [BY_RUN, BY_MATCH], ids=["run", "match"])
 def test_an_event_that_is_rolled_back_was_never_there(
     world: World, address: dict[str, str]

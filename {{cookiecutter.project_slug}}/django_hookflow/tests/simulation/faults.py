@@ -248,8 +248,35 @@ def pause_that_no_worker_learns(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def is_racer(sql: str, params: Any) -> bool:
+    return sql.strip().startswith(ENTRY) and "racer" in params
+
+
+def racer_dropped(sql: str, params: Any) -> tuple[str, Any]:
+    if is_racer(sql, params):
+        # Another statement that finds the run, as the entry would.
+        sql = (
+            "UPDATE django_hookflow_workflowrun SET crashes = crashes"
+            " WHERE id = %s AND lease_token = %s"
+        )
+        params = params[-2:]
+    return sql, params
+
+
+def loser_left(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('DELETE FROM "django_hookflow_stepexecution"'):
+        sql += " AND 1 = 0"
+    return sql, params
+
+
 def resume_that_reaches_no_run(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith(f'UPDATE {RUN} SET "status"') and params[1] == "":
+        sql += " AND 1 = 0"
+    return sql, params
+
+
+def question_left_open(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith('UPDATE "django_hookflow_question" SET "status" = CASE'):
         sql += " AND 1 = 0"
     return sql, params
 
@@ -262,6 +289,7 @@ SAGAS = ("saga", "fatal", "work")
 LEAVES = ("invoke", "wait")  # a deploy removes the one, and the other waits
 INVOKES = ("work", "invoke", "fatal", "wait")
 WAITS = ("wait", "tell", "work")
+RACES = ("race", "tell")
 
 FAULTS = (
     Fault("append without its fence", append_without_fence, WORK),
@@ -305,4 +333,7 @@ FAULTS = (
     Fault("ticket that is lost", ticket_lost, ("map",)),
     Fault("branch that is taken twice", branch_taken_twice, ("map",)),
     Fault("start that is not written", start_dropped, ("once", "work")),
+    Fault("racer that is not written", racer_dropped, RACES),
+    Fault("loser that stays", loser_left, RACES),
+    Fault("question left open", question_left_open, ("ask", "work")),
 )

@@ -18,6 +18,7 @@ from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.serialization import loads
 from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RECORDED
 from django_hookflow.states import TERMINAL
@@ -26,6 +27,7 @@ from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 from django_hookflow.tests.simulation.programs import BRIEF
 from django_hookflow.tests.simulation.programs import OWN
+from django_hookflow.tests.simulation.programs import Ask
 from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
@@ -35,6 +37,7 @@ from django_hookflow.tests.simulation.programs import Fatal
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Once
+from django_hookflow.tests.simulation.programs import Race
 from django_hookflow.tests.simulation.programs import Spawn
 from django_hookflow.tests.simulation.programs import Stumble
 from django_hookflow.tests.simulation.programs import Tell
@@ -62,7 +65,8 @@ LEGAL = {str(status) for status in CLAIMABLE} | {
     "compensated",
     "paused",
 }
-WAITS = ("wait_for_event", "invoke", "map")
+EVENTS = ("wait_for_event", "first", "ask")
+WAITS = (*EVENTS, "invoke", "map")
 
 Rows = dict[Any, tuple[Any, ...]]
 
@@ -147,6 +151,8 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     _judge_rows(run, recorded, nodes)
     _judge_children(run)
     _judge_fan_outs(run, nodes)
+    _judge_races(entries)
+    _judge_questions(world, run, entries)
     _judge_undone(world, run, entries)
     _judge_terms(world, run)
     if run.status == RunStatus.CANCELLED or run.requested == Request.CANCEL:
@@ -168,6 +174,47 @@ def _judge_run(world: World, run: WorkflowRun) -> None:
     if end.status == RunStatus.WAITING:
         _judge_waiting(run, entries[end.at], nodes[end.at])
     _judge_messages(world, run)
+
+
+def _judge_races(entries: dict[str, StepExecution]) -> None:
+    """Demand that no wait stays beside a race that is decided."""
+    for entry in entries.values():
+        race = entries.get(entry.step_id.rpartition(".")[0])
+        demand(
+            entry.kind != "racer"
+            or (race is not None and race.status not in RECORDED),
+            f"{entry} is {entry.status}, and its race is decided",
+        )
+
+
+def _judge_questions(
+    world: World, run: WorkflowRun, entries: dict[str, StepExecution]
+) -> None:
+    """An answer that was accepted counts, and no question outlives its wait.
+
+    A run that ended before it has come to an answer left it.
+    """
+    for question in run.questions.all():
+        entry = entries[question.step_id]
+        ended = run.status in TERMINAL
+        expected = {
+            "open": not ended and entry.status == StepStatus.WAITING,
+            "answered": entry.result == question.answer
+            or (ended and entry.status not in RECORDED),
+            "expired": entry.status == StepStatus.FAILED
+            or (ended and entry.status not in RECORDED),
+            "closed": ended and entry.status not in RECORDED,
+        }
+        demand(
+            expected[question.status],
+            f"{run} is {run.status}, {entry} {entry.status} with "
+            f"{entry.result}, and {question.pk} is {question.status}",
+        )
+        data = world.notes.answers.get(question.pk)
+        demand(
+            data is None or data in str(question.answer),
+            f"{question.pk} accepted {data}, and has {question.answer}",
+        )
 
 
 def _judge_terms(world: World, run: WorkflowRun) -> None:
@@ -548,11 +595,21 @@ def _judge_waiting(run: WorkflowRun, entry: StepExecution, node: Node) -> None:
             f"{run} waits for {child}, which has ended",
         )
         return
-    demand(isinstance(node, Wait), f"{run} waits for the branches of {entry}")
-    assert isinstance(node, Wait)
-    demand(node.timeout is None, f"{run} waits beyond its timeout")
-    there = available_to(run.run_id, node)
-    demand(not there, f"{run} waits for {entry} and {there} is there")
+    demand(
+        isinstance(node, Wait | Ask | Race),
+        f"{run} waits for the branches of {entry}",
+    )
+    assert isinstance(node, Wait | Ask | Race)
+    if isinstance(node, Race):
+        waits, timeout = node.waits, node.seconds
+    elif isinstance(node, Ask):
+        waits, timeout = (node.wait,), node.timeout
+    else:
+        waits, timeout = (node,), node.timeout
+    demand(timeout is None, f"{run} waits beyond its timeout")
+    for wait in waits:
+        there = available_to(run.run_id, wait)
+        demand(not there, f"{run} waits for {entry} and {there} is there")
     demand(
         (run.wake_at, run.sweep_at, run.lease_token) == (None, None, ""),
         f"{run} waits for an event and is due at {run.wake_at}",
@@ -615,13 +672,15 @@ def _judge_events(world: World) -> None:
     demand(not missing, f"Events were lost: {missing}")
     demand(max(serials.values(), default=1) == 1, f"Doubled: {serials}")
     waits = {  # those of a replay are copies
-        (entry.workflow_run.root_id, entry.step_id, str(entry.result))
+        (entry.workflow_run.root_id, entry.step_id, str(_consumed(entry)))
         for entry in StepExecution.objects.select_related("workflow_run")
-        if entry.kind == "wait_for_event" and entry.status == "completed"
+        if entry.kind in EVENTS
+        and entry.status == "completed"
+        and _consumed(entry) is not None
     }
     received = Counter((root_id, data) for root_id, _, data in waits)
     consumed = Counter(
-        (event.consumed_by.root_id, event.data)
+        (event.consumed_by.root_id, str(event.data))
         for event in events
         if event.consumed_by is not None
     )
@@ -629,7 +688,9 @@ def _judge_events(world: World) -> None:
         received == consumed,
         f"Received were {received}, and consumed {consumed}",
     )
-    twice = Counter(data for _, data in received.elements())
+    twice = Counter(
+        data for _, data in received.elements() if data != "news-1"
+    )
     demand(max(twice.values(), default=1) == 1, f"Consumed twice: {twice}")
 
 
@@ -722,7 +783,7 @@ def nodes_of(program: tuple[Node, ...]) -> dict[str, Node]:
 
 
 def _received(entry: StepExecution) -> object:
-    if entry.kind != "wait_for_event" and entry.status == StepStatus.FAILED:
+    if entry.kind not in EVENTS and entry.status == StepStatus.FAILED:
         return Failed(entry.error_type)
     if entry.kind == "map":
         errors = entry.result["errors"]
@@ -730,7 +791,18 @@ def _received(entry: StepExecution) -> object:
             errors[str(place)][0] if str(place) in errors else result
             for place, result in enumerate(entry.result["results"])
         ]
-    return LATE if entry.status == StepStatus.FAILED else entry.result
+    if entry.status == StepStatus.FAILED:
+        return LATE
+    if entry.kind == "ask":
+        return loads(json.dumps(entry.result)).data
+    return entry.result
+
+
+def _consumed(entry: StepExecution) -> object:
+    """The event of a completed wait or race; None if a time has won it."""
+    if entry.kind == "first":
+        return entry.result["$tuple"][1]
+    return entry.result
 
 
 def _ended_runs() -> Rows:

@@ -18,6 +18,10 @@ from django_hookflow import RetryPolicy
 from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import StepInterrupted
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.journal import ANSWER
+from django_hookflow.races import Racer
+from django_hookflow.races import after
+from django_hookflow.races import event
 from django_hookflow.tests.simulation.choices import Choices
 from django_hookflow.tests.simulation.provider import Provider
 from django_hookflow.workflows.context import WorkflowContext
@@ -27,6 +31,7 @@ LEASE = 36_000  # seconds; the real heartbeat never runs in a test
 DAY = 86_400
 DURATIONS = (1, 60, 600, LEASE // 2, LEASE, 2 * LEASE, 3 * DAY, 20 * DAY)
 KEYS = ("", "red", "blue")  # the empty one waits by run
+PERSON = "person"  # who is asked
 # No other step fails of these; of the second after all its attempts.
 FATAL = (KeyError, TimeoutError)
 EXITS = (SystemExit, asyncio.CancelledError, KeyboardInterrupt)
@@ -85,6 +90,12 @@ class Stage(ABC):
 
     @abstractmethod
     def waiting(self, wait: Wait, receive: Do) -> Any: ...
+
+    @abstractmethod
+    def asking(self, ask: Ask, receive: Do) -> Any: ...
+
+    @abstractmethod
+    def racing(self, race: Race, decide: Do) -> Any: ...
 
     @abstractmethod
     def invoke(self, invoke: Invoke) -> Any: ...
@@ -287,6 +298,49 @@ class Wait(Node):
 
 
 @dataclass(frozen=True)
+class Ask(Node):
+    """A question to people."""
+
+    timeout: int | None = None
+    fallback: Program = ()
+
+    def perform(self, stage: Stage) -> list[Any]:
+        try:
+            return [stage.asking(self, lambda: self.receive(stage.ctx))]
+        except EventTimeout:
+            return ["late", *perform(self.fallback, stage)]
+
+    def receive(self, ctx: WorkflowContext) -> Any:
+        found = ctx.step.ask(self.id, to=PERSON, timeout=self.timeout)
+        return found.data
+
+    @property
+    def wait(self) -> Wait:
+        """The wait for an event that it is."""
+        return Wait(self.id, name=ANSWER + self.id, timeout=self.timeout)
+
+
+@dataclass(frozen=True)
+class Race(Node):
+    """A race of waits for events, and of a time."""
+
+    waits: tuple[Wait, ...] = ()
+    seconds: int | None = None
+
+    def perform(self, stage: Stage) -> list[Any]:
+        return [stage.racing(self, lambda: self.decide(stage.ctx))]
+
+    def decide(self, ctx: WorkflowContext) -> Any:
+        racers: dict[str, Racer] = {
+            wait.id: event(wait.name, match=wait.match or None)
+            for wait in self.waits
+        }
+        if self.seconds is not None:
+            racers["late"] = after(self.seconds)
+        return ctx.step.first(self.id, **racers)
+
+
+@dataclass(frozen=True)
 class Call(Node):
     """A request to a provider that fails a few times, and then answers."""
 
@@ -385,7 +439,7 @@ def perform(program: Program, stage: Stage) -> list[Any]:
 KINDS = (
     "work", "work", "work", "sleep", "wait", "broken", "tell", "spawn",
     "stumble", "until", "fatal", "call", "invoke", "poll", "saga", "once",
-    "by_hand", "timed", "map",
+    "by_hand", "timed", "race", "ask", "map",
 )  # fmt: skip
 
 
@@ -485,6 +539,24 @@ class Author:
             match=match,
             timeout=self.choices.pick((None, None, None, *DURATIONS)),
             fallback=self._fallback(depth),
+        )
+
+    def _ask(self, name: str, depth: int) -> Node:
+        return Ask(
+            name,
+            timeout=self.choices.pick((None, None, None, *DURATIONS)),
+            fallback=self._fallback(depth),
+        )
+
+    def _race(self, name: str, depth: int) -> Node:
+        waits = (
+            Wait("ping", "ping", self.choices.pick(KEYS)),
+            Wait("pong", "pong", self.choices.pick(KEYS)),
+        )
+        return Race(
+            name,
+            waits=waits[: 2 - self.choices.chance(30)],
+            seconds=self.choices.pick((None, None, None, *DURATIONS)),
         )
 
     def _call(self, name: str, depth: int) -> Node:

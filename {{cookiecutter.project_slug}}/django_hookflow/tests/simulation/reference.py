@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import Any
 
+from django_hookflow.tests.simulation.programs import Ask
 from django_hookflow.tests.simulation.programs import Broken
 from django_hookflow.tests.simulation.programs import ByHand
 from django_hookflow.tests.simulation.programs import Call
@@ -24,6 +25,7 @@ from django_hookflow.tests.simulation.programs import Node
 from django_hookflow.tests.simulation.programs import Once
 from django_hookflow.tests.simulation.programs import Poll
 from django_hookflow.tests.simulation.programs import Program
+from django_hookflow.tests.simulation.programs import Race
 from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Spawn
 from django_hookflow.tests.simulation.programs import Stumble
@@ -32,7 +34,7 @@ from django_hookflow.tests.simulation.programs import Wait
 from django_hookflow.tests.simulation.programs import Work
 
 # The kinds that note their step before what they do when it has failed.
-TELL_THEMSELVES = (Wait, Invoke, FanOut, Broken, Collapse, Once)
+TELL_THEMSELVES = (Wait, Ask, Race, Invoke, FanOut, Broken, Collapse, Once)
 
 INTERRUPTED = "StepInterrupted"
 LATE = object()  # the wait ended without its event
@@ -164,7 +166,7 @@ class _Walk:
         return []
 
     @visit.register
-    def _(self, node: Wait) -> list[Any]:
+    def _(self, node: Wait | Ask) -> list[Any]:
         if node.id not in self.waits:
             raise _Stop("waiting", node.id)
         self.steps.append(node.id)
@@ -172,6 +174,13 @@ class _Walk:
         if received is LATE:
             return ["late", *self.program(node.fallback)]
         return [received]
+
+    @visit.register
+    def _(self, node: Race) -> list[Any]:
+        if node.id not in self.waits:
+            raise _Stop("waiting", node.id)
+        self.steps.append(node.id)
+        return [self.waits[node.id]]
 
     @visit.register
     def _(self, node: Invoke) -> list[Any]:

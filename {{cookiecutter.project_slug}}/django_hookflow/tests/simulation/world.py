@@ -19,8 +19,10 @@ from typing import Any
 from django.db import OperationalError
 from django.db import connection
 from django.db import transaction
+from django.db.models import QuerySet
 
 from django_hookflow import Compensation
+from django_hookflow import answer_question
 from django_hookflow import cancel_run
 from django_hookflow import clock
 from django_hookflow import pause_run
@@ -30,12 +32,14 @@ from django_hookflow import stopping
 from django_hookflow import workflow
 from django_hookflow.exceptions import AlreadyReplayed
 from django_hookflow.exceptions import EventTimeout
+from django_hookflow.exceptions import QuestionClosed
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import RunNotOpen
 from django_hookflow.exceptions import RunNotPaused
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
+from django_hookflow.models import Question
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations import maintenance
@@ -56,11 +60,14 @@ from django_hookflow.tests.simulation.programs import KINDS
 from django_hookflow.tests.simulation.programs import LEASE
 from django_hookflow.tests.simulation.programs import OWN
 from django_hookflow.tests.simulation.programs import PATIENT
+from django_hookflow.tests.simulation.programs import PERSON
+from django_hookflow.tests.simulation.programs import Ask
 from django_hookflow.tests.simulation.programs import Author
 from django_hookflow.tests.simulation.programs import Do
 from django_hookflow.tests.simulation.programs import FanOut
 from django_hookflow.tests.simulation.programs import Invoke
 from django_hookflow.tests.simulation.programs import Program
+from django_hookflow.tests.simulation.programs import Race
 from django_hookflow.tests.simulation.programs import Sleep
 from django_hookflow.tests.simulation.programs import Stage
 from django_hookflow.tests.simulation.programs import Tell
@@ -103,6 +110,12 @@ class Fault:
     is_of_pauses: bool = False
 
 
+class Person:
+    """Whom the programs ask."""
+
+    pk, is_active = PERSON, True
+
+
 @dataclass
 class Notes:
     """Notes of the workflows, kept outside of the database."""
@@ -112,6 +125,8 @@ class Notes:
     reached: dict[tuple[str, str], datetime] = field(default_factory=dict)
     # Events by their serial number: the moment after their COMMIT.
     told: dict[str, int] = field(default_factory=dict)
+    # Answers that were accepted, by the key of their question.
+    answers: dict[int, str] = field(default_factory=dict)
     moments: Iterator[int] = field(default_factory=lambda: count(1))
     triggered: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
@@ -212,6 +227,9 @@ class World:
             actions += [self._fall_ill]
         if self.retirements_left:
             actions += [self._retire]
+        with unseen():
+            asked = [*Question.objects.values_list("pk", flat=True)]
+        actions += [partial(self.answer, key) for key in asked]
         return [*actions, self._bring_back]
 
     def _next(self) -> Do | None:
@@ -279,6 +297,12 @@ class World:
 
     def sweep(self) -> None:
         self._employ("sweeper", self._sweep)
+
+    def answer(self, key: int) -> None:
+        """Answer a question, which may be closed."""
+        data = f"answer-{self.notes.tick()}"
+        job = partial(self._persist, partial(self._answer, key, data))
+        self._employ(f"person gives {data} to {key}", job)
 
     def _fall_ill(self) -> None:
         seconds = self.choices.pick((60, 600, LEASE + 1, 2 * DAY))
@@ -474,6 +498,32 @@ class World:
                 )
         self.notes.told.setdefault(serial, self.notes.tick())
 
+    def _answer(self, key: int, data: str) -> None:
+        person: Any = Person()
+        try:
+            answer_question(key, data, by=person)
+        except QuestionClosed as error:
+            self.say(f"   {error}")
+        else:
+            self.notes.answers[key] = data
+
+    def _broadcast(self, serial: str, name: str) -> None:
+        with unseen():
+            asleep = {*self._sleepers(name)}
+        naps = self.naps_left
+        reached = send_event(name, serial, broadcast=True, event_id=serial)
+        self.say(f"   {reached} reached")
+        with unseen():
+            still = asleep & {*self._sleepers(name)}
+        if naps == self.naps_left and still:
+            raise Violation(f"{serial} left {still} asleep")
+
+    def _sleepers(self, name: str) -> QuerySet[WorkflowRun, int]:
+        steps = StepExecution.objects.filter(event_name=name, status="waiting")
+        return WorkflowRun.objects.filter(
+            step_executions__in=steps, status="waiting", wake_at=None
+        ).values_list("pk", flat=True)
+
     def _asleep_at(self, name: str, match: str | None) -> list[int]:
         """The runs that wait for a match, without time, the first first."""
         if match is None:
@@ -554,9 +604,16 @@ class World:
         if "saga" in kinds and self.choices.chance(30):
             number = 1 + self.choices.below(len(self.programs) - 1)
             jobs.append(partial(self._cancel, f"run-{number}"))
+        return jobs + self._plan_events()
+
+    def _plan_events(self) -> list[Do]:
+        jobs: list[Do] = []
         for number in range(self.choices.below(6)):
             job = self._plan_event(f"event-{number}")
             jobs += [job] * (1 + self.choices.chance(30))
+        if self.fault is None and self.choices.chance(20):
+            name = self.choices.pick(("ping", "pong"))
+            jobs.append(partial(self._broadcast, "news-1", name))
         return jobs + self._plan_pauses()
 
     def _plan_pauses(self) -> list[Do]:
@@ -715,6 +772,22 @@ class Pass(Stage):
             if known is None or known.status not in RECORDED:
                 self._judge_timeout(wait, reached, moment)
             raise
+
+    def asking(self, ask: Ask, receive: Do) -> Any:
+        return self.waiting(ask.wait, receive)
+
+    def racing(self, race: Race, decide: Do) -> Any:
+        reached = self._reach(race.id)
+        known = self._entry(race.id)
+        moment = self.world.notes.tick()
+        won = decide()
+        if won[0] == "late" and (
+            known is None or known.status not in RECORDED
+        ):
+            for wait in race.waits:
+                late = replace(wait, timeout=race.seconds)
+                self._judge_timeout(late, reached, moment)
+        return won
 
     def invoke(self, invoke: Invoke) -> Any:
         data = {"program": invoke.program}
@@ -925,6 +998,7 @@ def clear() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         for table in (
             "django_hookflow_event",
+            "django_hookflow_question",
             "django_hookflow_stepexecution",
             "django_hookflow_deadletterentry",
             "django_hookflow_workflowrun",
