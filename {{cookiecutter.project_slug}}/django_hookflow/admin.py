@@ -1,8 +1,12 @@
-"""The admin shows all rows and edits none; dead letters can be replayed."""
+"""The admin shows all rows and edits none.
+
+Actions steer runs and replay dead letters, by the operations.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
@@ -25,6 +29,10 @@ from django_hookflow.models import Event
 from django_hookflow.models import Question
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.operations.control import cancel_run
+from django_hookflow.operations.control import pause_run
+from django_hookflow.operations.control import resume_run
+from django_hookflow.operations.letters import retry_run
 from django_hookflow.readonly import ReadOnly
 from django_hookflow.states import StepStatus
 
@@ -136,6 +144,7 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
     )  # fmt: skip
     list_filter = ("status", "workflow_id")
     search_fields = ("run_id__exact", "root_id__exact")
+    actions = ("pause_runs", "resume_runs", "cancel_runs", "retry_runs")
     date_hierarchy = "created_at"
     inlines = (StepInline,)
     # The run's own fields come first, then those of the engine.
@@ -223,6 +232,57 @@ class WorkflowRunAdmin(Styled, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def claimed(self, run: WorkflowRun) -> str:
         return moment(run.claimed_at)
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        """Allow it to people who may change runs."""
+        return request.user.has_perm("django_hookflow.change_workflowrun")
+
+    @admin.action(description="Pause", permissions=["steer"])
+    def pause_runs(
+        self, request: HttpRequest, queryset: QuerySet[WorkflowRun]
+    ) -> None:
+        self.steer(request, queryset, pause_run, "asked to pause")
+
+    @admin.action(description="Resume", permissions=["steer"])
+    def resume_runs(
+        self, request: HttpRequest, queryset: QuerySet[WorkflowRun]
+    ) -> None:
+        self.steer(request, queryset, resume_run, "resumed")
+
+    @admin.action(
+        description="Cancel, and undo the completed steps",
+        permissions=["steer"],
+    )
+    def cancel_runs(
+        self, request: HttpRequest, queryset: QuerySet[WorkflowRun]
+    ) -> None:
+        self.steer(request, queryset, cancel_run, "asked to stop")
+
+    @admin.action(
+        description="Retry behind the completed steps", permissions=["steer"]
+    )
+    def retry_runs(
+        self, request: HttpRequest, queryset: QuerySet[WorkflowRun]
+    ) -> None:
+        self.steer(request, queryset, retry_run, "retried")
+
+    def steer(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[WorkflowRun],
+        operation: Callable[..., str | None],
+        done: str,
+    ) -> None:
+        """Do something to each run, and say what has become of it."""
+        for run in queryset:
+            try:
+                begun = operation(run.run_id, by=request.user)
+            except HookflowError as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                text = f"Run {run.run_id} is {done}"
+                text += f" as {begun}" if begun else ""
+                self.message_user(request, text, messages.SUCCESS)
 
     @admin.display(description="lease until")
     def leased(self, run: WorkflowRun) -> str:

@@ -19,8 +19,10 @@ from django.urls import get_resolver
 from django.urls import reverse
 
 from django_hookflow import WorkflowContext
+from django_hookflow import pause_run
 from django_hookflow import send_event
 from django_hookflow import workflow
+from django_hookflow.models import AuditEntry
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import WorkflowRun
@@ -32,7 +34,7 @@ pytestmark = [
 ]
 
 PASSWORD = "7Qm2Xn4Vb8Zc1Lk6"
-MODELS = (WorkflowRun, Event, DeadLetterEntry)
+MODELS = (WorkflowRun, Event, DeadLetterEntry, AuditEntry)
 SAMPLES = {"uuid": uuid.UUID(int=1), "int": 1}
 tried: list[str] = []
 
@@ -132,7 +134,7 @@ def client_of(person: str) -> Client:
 
 @pytest.fixture
 def rows(world: World) -> None:
-    """A run that is open, one that failed, its letter, and an event."""
+    """A run that was paused, one that failed, its letter, and an event."""
 
     @workflow
     def failing(ctx: WorkflowContext) -> None:
@@ -146,6 +148,7 @@ def rows(world: World) -> None:
     patient.trigger(run_id="open")
     world.deliver()
     send_event("other", {"a": 1}, match="m")
+    pause_run("open", by="ann")
 
 
 def everything() -> list[list[dict[str, Any]]]:

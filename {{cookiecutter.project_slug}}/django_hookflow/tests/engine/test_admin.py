@@ -14,10 +14,12 @@ from django.urls import reverse
 
 from django_hookflow import WorkflowContext
 from django_hookflow import answer_question
+from django_hookflow import fork_run
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.exceptions import WorkflowError
+from django_hookflow.models import AuditEntry
 from django_hookflow.models import Event
 from django_hookflow.models import Question
 from django_hookflow.models import WorkflowRun
@@ -96,6 +98,54 @@ def test_a_run_links_to_those_it_belongs_to(world: World) -> None:
     assert "continues" not in page(first)
 
 
+def steer_in_admin(client: Client, action: str, *run_ids: str) -> str:
+    runs = WorkflowRun.objects.filter(run_id__in=run_ids)
+    response = client.post(
+        reverse("admin:django_hookflow_workflowrun_changelist"),
+        {
+            "action": f"{action}_runs",
+            "_selected_action": [run.pk for run in runs],
+        },
+        follow=True,
+    )
+    return response.content.decode()
+
+
+def test_staff_who_may_change_runs_steer_them(world: World) -> None:
+    @workflow
+    def napping(ctx: WorkflowContext) -> None:
+        ctx.step.sleep("nap", "1d")
+
+    dead_letter(world)
+    napping.trigger(run_id="r2")
+    world.deliver()
+    client = staff("view_workflowrun", "change_workflowrun")
+
+    page = steer_in_admin(client, "pause", "r1", "r2")
+    assert "Run r2 is asked to pause" in page
+    assert "is failed, so there is nothing to pause" in page
+    assert world.run_of("r2").status == "paused"
+    assert "Run r2 is resumed" in steer_in_admin(client, "resume", "r2")
+    assert "Run r2 is asked to stop" in steer_in_admin(client, "cancel", "r2")
+    assert "Run r1 is retried as" in steer_in_admin(client, "retry", "r1")
+    who = {entry.by for entry in AuditEntry.objects.all()}
+    assert who == {str(User.objects.get().pk)}
+    assert AuditEntry.objects.count() == 4
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "cancel", "retry"])
+def test_staff_who_may_only_look_cannot_steer_runs(
+    world: World, action: str
+) -> None:
+    dead_letter(world)
+    client = staff("view_workflowrun", "change_deadletterentry")
+
+    page = steer_in_admin(client, action, "r1")
+
+    assert "Cancel, and undo" not in page
+    assert not AuditEntry.objects.exists()
+
+
 def test_staff_who_may_only_look_cannot_start_runs(world: World) -> None:
     letter = dead_letter(world)
     client = staff("view_deadletterentry")
@@ -106,12 +156,16 @@ def test_staff_who_may_only_look_cannot_start_runs(world: World) -> None:
     assert WorkflowRun.objects.count() == 1
 
 
-@pytest.mark.parametrize("model", ["workflowrun", "event", "deadletterentry"])
+@pytest.mark.parametrize(
+    "model", ["workflowrun", "event", "deadletterentry", "auditentry"]
+)
 def test_the_admin_shows_everything_and_changes_nothing(
     world: World, model: str
 ) -> None:
     dead_letter(world)
     send_event("x", {"a": 1}, match="m")
+    fork_run("r1", "fine", reason="to see")
+    WorkflowRun.objects.filter(origin__isnull=False).delete()
     client = Client()
     client.force_login(
         User.objects.create(username="root", is_staff=True, is_superuser=True)

@@ -1,0 +1,1 @@
+"""Answers about runs that commands, the API and the admin share."""
