@@ -14,7 +14,6 @@ from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import Question
 from django_hookflow.signals import Entry
 from django_hookflow.signals import Verdict
-from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
 logger = logging.getLogger("django_hookflow")
@@ -72,7 +71,7 @@ def _committed(
         logger.info("%s %s %s", workflow_id, run_id, verdict.status)
         return
     # An attempt that is followed by another is a line, the last one a stack.
-    is_last = verdict.status == RunStatus.FAILED
+    is_last = verdict.is_failure
     logger.log(
         logging.ERROR if is_last else logging.WARNING,
         "%s %s %s: %s: %s",

@@ -135,6 +135,7 @@ class Verdict:
     failure: Failure | None = None
     attempts: int = 0  # failures outside steps since one was recorded
     starts: tuple[Start, ...] = ()  # runs that begin with it
+    begins_rollback: bool = False  # of a run that has failed
     continued: Continued | None = None  # the run that goes on for it
     racers: tuple[Entry, ...] = ()  # waits beside it, in the same race
     asks: tuple[Ask, ...] = ()  # questions that are asked with it
@@ -142,6 +143,11 @@ class Verdict:
     @property
     def is_final(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def is_failure(self) -> bool:
+        """True where a run has failed, and maybe has steps to undo first."""
+        return self.status == RunStatus.FAILED or self.begins_rollback
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def settle(
             status=RunStatus.COMPENSATING,
             wake_at=now,
             failure=verdict.failure,
+            begins_rollback=verdict.status == RunStatus.FAILED,
         )
     if state.deadline and verdict.status == RunStatus.WAITING:
         verdict = replace(

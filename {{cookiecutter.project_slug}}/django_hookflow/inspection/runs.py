@@ -7,14 +7,17 @@ from datetime import datetime
 from shlex import quote
 
 from django_hookflow import clock
+from django_hookflow.exceptions import BranchNotReached
 from django_hookflow.exceptions import WorkflowNotFound
-from django_hookflow.journal import INVOKE
+from django_hookflow.journal import STARTING
 from django_hookflow.journal import UNDO
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
+# Errors of a run that waits for other code.
+MISSING = (WorkflowNotFound.__name__, BranchNotReached.__name__)
 SWEEP = "manage.py hookflow_sweep --now"
 
 
@@ -45,7 +48,7 @@ def explain(run: WorkflowRun) -> Explanation:
         return _paused(run)
     if run.lease_until is not None:
         return _claimed(run, run.lease_until)
-    if run.error_type == WorkflowNotFound.__name__:
+    if run.error_type in MISSING:
         return Explanation(f"Its code is not deployed: {run.error_message}")
     if run.wake_at is not None and run.wake_at <= clock.now():
         return Explanation(
@@ -97,6 +100,8 @@ def _claimed(run: WorkflowRun, until: datetime) -> Explanation:
 
 
 def _waiting(run: WorkflowRun) -> Explanation:
+    if run.is_held_back:
+        return Explanation("It begins when another branch lets it.")
     step = run.step_executions.filter(status=StepStatus.WAITING).last()
     until = f" until {_at(run.wake_at)}" if run.wake_at else ""
     if step is None:
@@ -105,7 +110,7 @@ def _waiting(run: WorkflowRun) -> Explanation:
     where = f"It waits in step {step.step_id}"
     if step.event_name:
         return _for_event(run, step, where, until)
-    if step.kind == INVOKE:
+    if step.kind in STARTING:
         return _for_child(run, step, where)
     undone = " A person may waive it: waive_undo." * (step.kind == UNDO)
     return Explanation(f"{where}{until}{_error(step)}.{undone}")
@@ -127,16 +132,21 @@ def _for_event(
 def _for_child(
     run: WorkflowRun, step: StepExecution, where: str
 ) -> Explanation:
-    child = run.children.filter(parent_step=step.step_id).first()
+    children = run.children.filter(parent_step=step.step_id)
+    still_open = children.filter(completed_at=None)
+    child = still_open.order_by("branch").first() or children.first()
     if child is None:
         return Explanation(
             f"{where} for a run that was deleted.",
             "manage.py hookflow_sweep --waiting",
         )
-    return Explanation(
-        f"{where} for run {child.run_id}, which is {child.status}.",
-        _doctor(child.run_id),
-    )
+    which = f"run {child.run_id}, which is {child.status}"
+    if child.is_branch:
+        which = (
+            f"{still_open.count()} of {children.count()} branches; the first "
+            f"is {which}"
+        )
+    return Explanation(f"{where} for {which}.", _doctor(child.run_id))
 
 
 def _error(row: WorkflowRun | StepExecution) -> str:

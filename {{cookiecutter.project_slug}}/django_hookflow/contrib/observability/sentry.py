@@ -45,7 +45,6 @@ from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import origins
 from django_hookflow.signals import Entry
 from django_hookflow.signals import Verdict
-from django_hookflow.states import RunStatus
 from django_hookflow.tracing import Carrier
 from django_hookflow.tracing import Run
 from django_hookflow.tracing import Span
@@ -231,8 +230,8 @@ def _report(
     error: BaseException | None,
     **_: Any,
 ) -> None:
-    """Send an event for a run that failed for good."""
-    if verdict.status != RunStatus.FAILED or error is None:
+    """Send an event for a run that failed for good, or is rolled back."""
+    if not verdict.is_failure or error is None:
         return
     event, hint = event_from_exception(
         error,

@@ -215,3 +215,26 @@ def test_a_rollback_that_waits_for_an_undo(world: World) -> None:
 def test_a_run_that_does_not_exist() -> None:
     with pytest.raises(CommandError, match="No run has the id 'run'"):
         said()
+
+
+def test_a_run_waits_for_branches_and_those_for_their_turn(
+    world: World,
+) -> None:
+    @workflow
+    def sharing(ctx: WorkflowContext) -> None:
+        def share(_: int) -> None:
+            raise ConnectionError
+
+        step = ctx.step.options(retry=RetryPolicy(retries=9, delay=3600))
+        step.map("share", share, range(3), max_parallel=1)
+
+    run_id = sharing.trigger()
+    world.deliver()
+    run = world.run_of(run_id)
+    first, second, _ = run.children.order_by("branch")
+
+    assert said(run_id).startswith(
+        "It waits in step share for 3 of 3 branches; the first is run "
+        f"{first.run_id}, which is waiting."
+    )
+    assert said(second.run_id) == "It begins when another branch lets it."

@@ -102,6 +102,23 @@ def test_a_run_that_fails_after_retries_is_one_event(
     assert (event["level"], event["environment"]) == ("error", "production")
 
 
+def test_a_run_that_is_rolled_back_is_one_event(
+    every: World, sentry_receiver: Receiver
+) -> None:
+    @workflow(workflow_id="shop", retry=RetryPolicy(retries=0))
+    @of_a_project
+    def shop(ctx: WorkflowContext) -> None:
+        ctx.step.options(compensate=repr).run("reserve", str)
+        ctx.step.run("charge", charge)
+
+    run = every.finish(shop.trigger(run_id="r-1"))
+
+    (event,) = sent(sentry_receiver, "event")
+    assert run.status == "compensated"
+    assert event["exception"]["values"][0]["type"] == "RetryableError"
+    assert event["tags"]["step_id"] == "charge"
+
+
 def test_a_failure_outside_steps_is_one_event(
     world: World, sentry_receiver: Receiver
 ) -> None:
