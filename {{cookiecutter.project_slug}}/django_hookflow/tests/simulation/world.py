@@ -997,6 +997,7 @@ def clear() -> None:
     """Empty every table, for the next history."""
     with transaction.atomic(), connection.cursor() as cursor:
         for table in (
+            "django_hookflow_auditentry",
             "django_hookflow_event",
             "django_hookflow_question",
             "django_hookflow_stepexecution",
