@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from django.db import connections
 from django.db import models
-from django.db.models import F
-from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 
 from django_hookflow.attributes import encoded
@@ -56,9 +54,10 @@ class RunManager(models.Manager[RunT]):
 
     def following(self, run: RunT) -> RunT | None:
         """Return the run that continues another; a fork does not."""
-        goes_on = Q(root_id=F("origin__root_id"))
-        goes_on |= Q(run_id=getattr(run, "continued_as", ""))
-        return self.filter(goes_on, origin=run.pk).first()
+        after = self.filter(origin=run.pk).select_related("origin")
+        return next(
+            (r for r in after if not getattr(r, "is_fork", None)), None
+        )
 
     def for_object(self, row: models.Model) -> models.QuerySet[RunT]:
         """Return the runs that were triggered with `about=row`."""

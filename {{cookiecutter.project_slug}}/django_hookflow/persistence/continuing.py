@@ -31,9 +31,10 @@ def going_on(
     its parent has the parent's row, and waits for this one.
     """
     with database.atomic():
-        events.take_turn_of_run(run)
+        events.take_turn_at(run)
         if run.parent_id is not None:
-            runs.hold([run.parent_id])
+            parent = runs.rows().filter(pk=run.parent_id)
+            list(parent.select_for_update(no_key=True))
         yield
         begin([_begin(run, continued)])
 

@@ -151,11 +151,6 @@ def take_turns_of(run: WorkflowRun, waits: Iterable[Entry]) -> None:
     )
 
 
-def take_turn_of_run(run: WorkflowRun) -> None:
-    """Wait for those who send an event to a run, until the COMMIT."""
-    _take_turns(_by_run(run))
-
-
 def close(run: WorkflowRun, waits: Iterable[Entry]) -> None:
     """Let no event look for a run at the waits of a race that is decided.
 
