@@ -47,7 +47,8 @@ class Step(ABC):
     kinds: ClassVar[list[type[Step]]] = []  # all there are
 
     def __init_subclass__(cls) -> None:
-        Step.kinds.append(cls)
+        if "kind" in vars(cls):  # else it is the base of some
+            Step.kinds.append(cls)
 
     def __init__(
         self, session: Session, step_id: str, options: Options

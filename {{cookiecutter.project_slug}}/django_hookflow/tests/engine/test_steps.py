@@ -380,13 +380,14 @@ def test_a_workflow_without_steps_completes(every: World) -> None:
         (
             lambda ctx: ctx.step.options(retry=RetryPolicy()).sleep("nap", 1),
             "Step 'nap' is a sleep step, which knows no option 'retry'. "
-            "Leave it out, or use it with run, call and until.",
+            "Leave it out, or use it with run, call, map, parallel and "
+            "until.",
         ),
         (
             lambda ctx: ctx.step.options(optional=True).sleep("nap", 1),
             "Step 'nap' is a sleep step, which knows no option 'optional'. "
-            "Leave it out, or use it with run, call, invoke, "
-            "until and wait_for_event.",
+            "Leave it out, or use it with run, call, invoke, map, "
+            "parallel, until and wait_for_event.",
         ),
         (
             lambda ctx: ctx.step.run("", str),
