@@ -25,6 +25,7 @@ from django_hookflow import workflow
 from django_hookflow.models import AuditEntry
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
+from django_hookflow.models import Question
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import World
 
@@ -34,7 +35,7 @@ pytestmark = [
 ]
 
 PASSWORD = "7Qm2Xn4Vb8Zc1Lk6"
-MODELS = (WorkflowRun, Event, DeadLetterEntry, AuditEntry)
+MODELS = (WorkflowRun, Event, Question, DeadLetterEntry, AuditEntry)
 SAMPLES = {"uuid": uuid.UUID(int=1), "int": 1}
 tried: list[str] = []
 
@@ -134,7 +135,10 @@ def client_of(person: str) -> Client:
 
 @pytest.fixture
 def rows(world: World) -> None:
-    """A run that was paused, one that failed, its letter, and an event."""
+    """A run that was paused, one that failed, its letter, and an event.
+
+    And one that asks.
+    """
 
     @workflow
     def failing(ctx: WorkflowContext) -> None:
@@ -144,8 +148,13 @@ def rows(world: World) -> None:
     def patient(ctx: WorkflowContext) -> None:
         ctx.step.wait_for_event("word", "word", match="m")
 
+    @workflow
+    def asking(ctx: WorkflowContext) -> None:
+        ctx.step.ask("approve", group="managers")
+
     world.finish(failing.trigger(run_id="failed"))
     patient.trigger(run_id="open")
+    asking.trigger(run_id="asking")
     world.deliver()
     send_event("other", {"a": 1}, match="m")
     pause_run("open", by="ann")
