@@ -201,9 +201,3 @@ def _roots(run_id: str) -> set[str]:
         )
         roots |= set(linked.values_list("root_id", flat=True))
     return roots
-
-
-def _forks(roots: set[str]) -> set[str]:
-    """Return the roots of the runs that began as copies of others."""
-    forks = runs.rows().filter(origin__root_id__in=roots)
-    return set(forks.values_list("root_id", flat=True))

@@ -17,6 +17,7 @@ from django_hookflow.exceptions import RunNotOpen
 from django_hookflow.exceptions import RunNotPaused
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import Event
+from django_hookflow.operations.control import wake_run
 from django_hookflow.testing.world import World
 from django_hookflow.transports.memory import memory_transport
 
@@ -127,3 +128,8 @@ def test_what_does_not_exist_is_an_error(world: World) -> None:
     for method in (executor.status, executor.resume, executor.cancel):
         with pytest.raises(RunNotFound):
             method("nothing")
+
+
+def test_a_run_that_is_not_there_cannot_be_woken() -> None:
+    with pytest.raises(RunNotFound, match="nobody"):
+        wake_run("nobody")

@@ -11,9 +11,11 @@ from django_hookflow import Compensation
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
 from django_hookflow import cancel_run
+from django_hookflow import fork_run
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.exceptions import PermanentError
+from django_hookflow.exceptions import RunNotFailed
 from django_hookflow.exceptions import WorkflowError
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import WorkflowRun
@@ -584,3 +586,68 @@ def test_branches_do_not_go_deeper_than_runs_may(
 
     assert run.status == "failed"
     assert WorkflowRun.objects.count() == 5
+
+
+def test_a_branch_is_not_forked_by_itself(world: World) -> None:
+    @workflow
+    def working(ctx: WorkflowContext) -> Any:
+        return ctx.step.map("work", failing_at(0), [0])
+
+    run = world.finish(working.trigger(run_id="whole"))
+    (branch,) = branches_of(run)
+
+    with pytest.raises(RunNotFailed, match="is a part of run 'whole'"):
+        fork_run(branch.run_id, "work")
+
+
+def test_a_branch_does_not_continue_as_new(world: World) -> None:
+    @workflow
+    def looping(ctx: WorkflowContext) -> Any:
+        return ctx.step.map("loop", lambda _: ctx.continue_as_new(), [0])
+
+    run = world.finish(looping.trigger())
+
+    assert run.status == "failed"
+    assert "has a branch that was to continue as new" in run.error_message
+
+
+def test_attributes_are_those_of_the_run_that_sets_them(world: World) -> None:
+    @workflow
+    def naming(ctx: WorkflowContext) -> Any:
+        ctx.set(place="outside")
+        return ctx.step.map("name", lambda n: ctx.set(number=n), [7])
+
+    run = world.finish(naming.trigger())
+
+    assert run.attributes == {"place": "outside"}
+    assert [b.attributes for b in branches_of(run)] == [{"number": 7}]
+
+
+def test_a_branch_waits_while_its_run_sleeps_before_it(world: World) -> None:
+    is_deployed = [False]
+
+    @workflow
+    def napping(ctx: WorkflowContext) -> Any:
+        if is_deployed[0]:
+            ctx.step.sleep("nap", "2h")
+
+        def one(number: int) -> int:
+            ctx.step.sleep("rest", "1h")
+            return number
+
+        return ctx.step.map("work", one, range(2))
+
+    run_id = napping.trigger()
+    world.deliver()
+    is_deployed[0] = True
+    look_again_at_all()
+    world.pass_time("90m")
+    branch = branches_of(world.run_of(run_id))[0]
+    assert (branch.status, branch.error_type) == (
+        "waiting",
+        "BranchNotReached",
+    )
+
+    world.pass_time("1h")
+    sweep()
+    assert world.finish(run_id).result == [0, 1]

@@ -433,3 +433,7 @@ def test_uuids_make_keys_too() -> None:
 
     assert loads(dumps({key: Decimal("1.10")}, "It")) == {key: Decimal("1.10")}
     assert str(loads(dumps(Decimal("1.10"), "It"))) == "1.10"
+
+
+def test_nothing_recorded_is_none() -> None:
+    assert loads(None) is None
