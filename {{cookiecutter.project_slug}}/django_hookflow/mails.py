@@ -9,7 +9,6 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
-from django.core.mail import get_connection
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -36,12 +35,8 @@ def _mail(question: Question, subject: str) -> None:
     if not conf.DJANGO_HOOKFLOW_QUESTION_EMAILS:
         return
     text = "\n\n".join(_lines(question))
-    messages = [
-        EmailMessage(subject=subject, body=text, to=[address])
-        for address in sorted(set(_addresses(question)))
-    ]
-    if messages:
-        get_connection().send_messages(messages)
+    for address in sorted(set(_addresses(question))):
+        EmailMessage(subject=subject, body=text, to=[address]).send()
 
 
 def _lines(question: Question) -> Iterator[str]:

@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",
     # qstash-server: begin
     # Before staticfiles: of two commands of a name the first app's runs, and
     # this one's runserver starts the embedded QStash server.
