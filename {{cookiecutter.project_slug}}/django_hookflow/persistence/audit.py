@@ -7,6 +7,7 @@ from django_hookflow.models import AuditEntry
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
+from django_hookflow.states import PAUSABLE
 
 
 def state_of(run_id: str) -> str:
@@ -19,8 +20,7 @@ def state_of(run_id: str) -> str:
 
 
 def _state(run: WorkflowRun) -> str:
-    is_asked = run.status in {"pending", "running", "waiting"}
-    if is_asked and run.requested:
+    if run.status in PAUSABLE and run.requested:
         return f"{run.status}, to {run.requested}"
     return run.status
 

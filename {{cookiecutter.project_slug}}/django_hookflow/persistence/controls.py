@@ -9,18 +9,17 @@ Lock order: a parent, then its children.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 
-from django.db.models import F
 from django.db.models import Q
 from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
-from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.exceptions import RunNotOpen
 from django_hookflow.exceptions import RunNotPaused
@@ -64,11 +63,9 @@ def cancel(run_id: str) -> Stopped:
 
     Raises RunNotFound, and RunNotOpen when there is nothing to cancel.
     """
-    stopped = Stopped()
     found = runs.rows().filter(run_id=run_id)
     with database.atomic():
-        if not _cancel(found, stopped):
-            raise _why_not(found.first(), run_id, "cancel", CANCELLABLE)
+        stopped = _stop(run_id, _cancel, "cancel", CANCELLABLE)
         ended = found.filter(status=RunStatus.CANCELLED, parent__isnull=False)
         stopped.ended += ended
         ended.update(sweep_at=database.overdue_after(clock.now()))
@@ -95,12 +92,8 @@ def pause(run_id: str) -> Stopped:
 
     Raises RunNotFound, and RunNotOpen when there is nothing to pause.
     """
-    stopped = Stopped()
-    found = runs.rows().filter(run_id=run_id)
     with database.atomic():
-        if not _pause(found, stopped):
-            raise _why_not(found.first(), run_id, "pause", PAUSABLE)
-    return stopped
+        return _stop(run_id, _pause, "pause", PAUSABLE)
 
 
 def resume(run_id: str) -> list[Delivery]:
@@ -119,14 +112,23 @@ def resume(run_id: str) -> list[Delivery]:
     return messages
 
 
-def _why_not(
-    run: WorkflowRun | None, run_id: str, verb: str, may: Iterable[str]
-) -> HookflowError:
+def _stop(
+    run_id: str,
+    stop: Callable[[QuerySet[WorkflowRun], Stopped], bool],
+    verb: str,
+    may: Iterable[str],
+) -> Stopped:
+    """Stop a run in one way, or raise why it cannot be."""
+    stopped = Stopped()
+    found = runs.rows().filter(run_id=run_id)
+    if stop(found, stopped):
+        return stopped
+    run = found.first()
     if run is None:
-        return RunNotFound(run_id)
+        raise RunNotFound(run_id)
     is_asked = run.status in CANCELLABLE
     status = "to be cancelled" if is_asked else run.status
-    return RunNotOpen(run_id, status, verb, may)
+    raise RunNotOpen(run_id, status, verb, may)
 
 
 def _pause(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
@@ -165,12 +167,13 @@ def _resume(wanted: QuerySet[WorkflowRun]) -> list[Delivery] | None:
     _rows(held_back).update(
         status=RunStatus.PENDING, requested=Request.NOTHING
     )
-    messages = [
+    sent = [
         _go_on(run, at_once=run.pk in called)
         for run in paused
         if not run.is_held_back
     ]
-    return messages + (_resume(runs.rows().filter(parent__in=held)) or [])
+    below = _resume(runs.rows().filter(parent__in=held)) or []
+    return [*filter(None, sent), *below]
 
 
 def _with_news(paused: Collection[WorkflowRun]) -> set[int]:
@@ -181,21 +184,17 @@ def _with_news(paused: Collection[WorkflowRun]) -> set[int]:
     return set(called.values_list("workflow_run_id", flat=True))
 
 
-def _go_on(run: WorkflowRun, *, at_once: bool) -> Delivery:
+def _go_on(run: WorkflowRun, *, at_once: bool) -> Delivery | None:
     """Send now if the time of a paused run has come, else when it comes."""
     now = clock.now()
-    token = database.new_token()
-    due = now if at_once else max(run.wake_at or now, now)
     has_begun = run.started_at is not None
-    _rows([run]).update(
+    return runs.make_due(
+        run,
+        runs.rows(),
+        now if at_once else max(run.wake_at or now, now),
         status=RunStatus.WAITING if has_begun else RunStatus.PENDING,
         requested=Request.NOTHING,
-        wake_token=token,
-        wake_at=due,
-        sweep_at=database.overdue_after(due),
-        messages=F("messages") + 1,
     )
-    return runs.delivery_for(run, token, due)
 
 
 def _held(
@@ -236,9 +235,8 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
     questions.close_all(resting)
     with_undo = _with_undo(resting)
     stopped.addresses += events.addresses_of([r.run_id for r in resting])
-    for run in resting:
-        if run.pk in with_undo:
-            stopped.messages.append(_roll_back(run))
+    sent = [_roll_back(run) for run in resting if run.pk in with_undo]
+    stopped.messages += filter(None, sent)
     _rows([run for run in resting if run.pk not in with_undo]).update(
         status=RunStatus.CANCELLED,
         requested=Request.CANCEL,
@@ -253,24 +251,20 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
     return True
 
 
-def _roll_back(run: WorkflowRun) -> Delivery:
+def _roll_back(run: WorkflowRun) -> Delivery | None:
     """Let the next delivery of a run undo its steps."""
-    now = clock.now()
-    token = database.new_token()
-    _rows([run]).update(
+    return runs.make_due(
+        run,
+        runs.rows(),
+        clock.now(),
         status=RunStatus.COMPENSATING,
         requested=Request.CANCEL,
-        wake_token=token,
-        wake_at=now,
         lease_token="",
         lease_until=None,
-        sweep_at=database.overdue_after(now),
-        messages=F("messages") + 1,
         error_type="",
         error_message="",
         error_step="",
     )
-    return runs.delivery_for(run, token, now)
 
 
 def _with_undo(found: Collection[WorkflowRun]) -> set[int]:

@@ -246,7 +246,7 @@ def _is_same_address(there: Event, event: Event) -> bool:
     if there.run.root_id == event.run.root_id:
         return True
     last = there.run
-    while (after := runs.rows().filter(origin=last).first()) is not None:
+    while (after := runs.following(last)) is not None:
         last = after
     return last == event.run
 

@@ -308,20 +308,27 @@ def wake(run: WorkflowRun) -> Delivery | None:
     None if it does not wait, or is due already: then its message is on its
     way, or the sweeper sends it.
     """
-    token = database.new_token()
     now = clock.now()
-    woken = (
-        rows()
-        .filter(Q(wake_at=None) | Q(wake_at__gt=now))
-        .filter(pk=run.pk, status=RunStatus.WAITING)
-        .update(
-            wake_token=token,
-            wake_at=now,
-            sweep_at=database.overdue_after(now),
-            messages=F("messages") + 1,
-        )
+    waiting = rows().filter(Q(wake_at=None) | Q(wake_at__gt=now))
+    return make_due(run, waiting.filter(status=RunStatus.WAITING), now)
+
+
+def make_due(
+    run: WorkflowRun, among: QuerySet[WorkflowRun], due: datetime, **also: Any
+) -> Delivery | None:
+    """Return the message with which a run goes on at a time; a new one.
+
+    None if it is not `among` some rows. `also`: other columns that change.
+    """
+    token = database.new_token()
+    is_there = among.filter(pk=run.pk).update(
+        wake_token=token,
+        wake_at=due,
+        sweep_at=database.overdue_after(due),
+        messages=F("messages") + 1,
+        **also,
     )
-    return delivery_for(run, token, now) if woken else None
+    return delivery_for(run, token, due) if is_there else None
 
 
 def called(run_id: str) -> list[Delivery]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F
-
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import RunBusy
@@ -73,11 +71,6 @@ def waive(
     )
     if run.pk != undo.workflow_run_id:
         return []
-    token = database.new_token()
-    runs.rows().filter(pk=run.pk, status=RunStatus.COMPENSATING).update(
-        wake_token=token,
-        wake_at=now,
-        sweep_at=database.overdue_after(now),
-        messages=F("messages") + 1,
-    )
-    return [runs.delivery_for(run, token, now)]
+    rolled_back = runs.rows().filter(status=RunStatus.COMPENSATING)
+    message = runs.make_due(run, rolled_back, now)
+    return [] if message is None else [message]
