@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import TypeAlias
+from typing import TypedDict
+from typing import Unpack
 
 from django_hookflow.clock import Duration
 
@@ -36,6 +38,19 @@ class TimeRacer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionRacer:
     """Wins with the Answer of a person."""
+
+    form: Any = None
+    schema: Any = None
+    to: object = None
+    group: object = None
+    title: str = ""
+    description: str = ""
+    remind: Sequence[Duration] = ()
+    escalate: tuple[Duration, object] | None = None
+
+
+class Asked(TypedDict, total=False):
+    """A question as authors write it."""
 
     form: Any
     schema: Any
@@ -60,25 +75,6 @@ def after(duration: Duration) -> TimeRacer:
     return TimeRacer(duration)
 
 
-def question(
-    *,
-    form: Any = None,
-    schema: Any = None,
-    to: object = None,
-    group: object = None,
-    title: str = "",
-    description: str = "",
-    remind: Sequence[Duration] = (),
-    escalate: tuple[Duration, object] | None = None,
-) -> QuestionRacer:
+def question(**asked: Unpack[Asked]) -> QuestionRacer:
     """A question, as `ctx.step.ask` would ask it."""
-    return QuestionRacer(
-        form=form,
-        schema=schema,
-        to=to,
-        group=group,
-        title=title,
-        description=description,
-        remind=remind,
-        escalate=escalate,
-    )
+    return QuestionRacer(**asked)

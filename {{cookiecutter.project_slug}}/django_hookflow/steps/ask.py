@@ -5,10 +5,10 @@ A question is a wait for an event that only answer_question sends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from typing import ClassVar
+from typing import Unpack
 
 from django.db.models import Model
 
@@ -21,8 +21,8 @@ from django_hookflow.journal import ANSWER
 from django_hookflow.journal import Entry
 from django_hookflow.names import is_name
 from django_hookflow.outcomes import Ask
+from django_hookflow.races import Asked
 from django_hookflow.races import QuestionRacer
-from django_hookflow.races import question
 from django_hookflow.steps.base import Step
 from django_hookflow.steps.base import Steps
 from django_hookflow.steps.base import refuse_address
@@ -90,16 +90,9 @@ class AskSteps(Steps):
         self,
         step_id: str,
         *,
-        form: Any = None,
-        schema: Any = None,
-        to: object = None,
-        group: object = None,
-        title: str = "",
-        description: str = "",
         timeout: Duration | None = None,
         on_timeout: Any = RAISE,
-        remind: Sequence[Duration] = (),
-        escalate: tuple[Duration, object] | None = None,
+        **asked: Unpack[Asked],
     ) -> Any:
         """Ask people, and return the Answer of the first of them.
 
@@ -110,18 +103,13 @@ class AskSteps(Steps):
         long after it was asked people are told again; `escalate`: how long
         after, and the group that it then goes to.
         """
-        asked = question(
-            form=form,
-            schema=schema,
-            to=to,
-            group=group,
-            title=title,
-            description=description,
-            remind=remind,
-            escalate=escalate,
-        )
         return AskStep(
-            self._session, step_id, self._options, asked, timeout, on_timeout
+            self._session,
+            step_id,
+            self._options,
+            QuestionRacer(**asked),
+            timeout,
+            on_timeout,
         ).outcome()
 
 

@@ -18,7 +18,9 @@ from hashlib import sha256
 from typing import Any
 from typing import ClassVar
 from typing import NoReturn
+from typing import TypedDict
 from typing import TypeVar
+from typing import Unpack
 
 from django_hookflow import clock
 from django_hookflow.conf import conf
@@ -51,16 +53,17 @@ T = TypeVar("T")
 
 AT_ONCE = 10  # branches that are at work at the same time
 MOST = 10_000  # branches of one step
+NOT_NEEDED = Failure(type=CANCELLED, message="enough others had completed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """When a fan-out is done, as its author has said it."""
 
-    max_parallel: int
-    on_error: str
-    enough: int | None  # completed branches; None is all
-    tolerate: int | None  # failed branches
+    max_parallel: int = AT_ONCE
+    on_error: str = "fail"
+    enough: int | None = None  # completed branches; None is all
+    tolerate: int | None = None  # failed branches
 
     def problem(self, branches: int) -> tuple[str, str] | None:
         """Return what makes no sense and what to do; None if all does."""
@@ -103,6 +106,15 @@ class Terms:
             collects = self.on_error == "collect"
             tolerate = branches if collects else branches - enough
         return {"branches": branches, "enough": enough, "tolerate": tolerate}
+
+
+class Said(TypedDict, total=False):
+    """The terms as authors write them."""
+
+    max_parallel: int
+    on_error: str
+    enough: int | None
+    tolerate: int | None
 
 
 class FanOutStep(Step):
@@ -206,15 +218,14 @@ class FanOutStep(Step):
     def join(self, entry: Entry, children: list[Child]) -> Any:
         """Record the results, each in the place of its branch."""
         results = [child.result or "null" for child in children]
+        failures = [
+            NOT_NEEDED if child.is_open else child.failure
+            for child in children
+        ]
         errors = {
-            str(place): [child.failure.type, child.failure.message]
-            for place, child in enumerate(children)
-            if child.failure is not None
-        }
-        errors |= {
-            str(place): [CANCELLED, "enough others had completed"]
-            for place, child in enumerate(children)
-            if child.is_open
+            str(place): [failure.type, failure.message]
+            for place, failure in enumerate(failures)
+            if failure is not None
         }
         text = (
             f'{{"results": [{", ".join(results)}], '
@@ -278,11 +289,7 @@ class FanOutSteps(Steps):
         step_id: str,
         fn: Callable[[Any], T],
         items: Iterable[Any],
-        *,
-        max_parallel: int = AT_ONCE,
-        on_error: str = "fail",
-        enough: int | None = None,
-        tolerate: int | None = None,
+        **terms: Unpack[Said],
     ) -> list[T]:
         """Call `fn` with each item, side by side; return the results in order.
 
@@ -302,17 +309,11 @@ class FanOutSteps(Steps):
         """
         given = self._items(step_id, items)
         one = self._branch(step_id, fn)
-        terms = Terms(
-            max_parallel=max_parallel,
-            on_error=on_error,
-            enough=enough,
-            tolerate=tolerate,
-        )
         step = MapStep(
             self._session,
             step_id,
             self._options,
-            terms,
+            Terms(**terms),
             given,
             [partial(one, item) for item in given],
         )
@@ -323,11 +324,7 @@ class FanOutSteps(Steps):
         self,
         step_id: str,
         branches: Mapping[str, Callable[..., Any] | tuple[Any, ...]],
-        *,
-        max_parallel: int = AT_ONCE,
-        on_error: str = "fail",
-        enough: int | None = None,
-        tolerate: int | None = None,
+        **terms: Unpack[Said],
     ) -> dict[str, Any]:
         """Call functions side by side; return their results by name.
 
@@ -336,14 +333,13 @@ class FanOutSteps(Steps):
         """
         names = list(branches)
         calls = [self._call(step_id, n, branches[n]) for n in names]
-        terms = Terms(
-            max_parallel=max_parallel,
-            on_error=on_error,
-            enough=enough,
-            tolerate=tolerate,
-        )
         step = ParallelStep(
-            self._session, step_id, self._options, terms, names, calls
+            self._session,
+            step_id,
+            self._options,
+            Terms(**terms),
+            names,
+            calls,
         )
         results = step.outcome()
         if results is None:  # it is optional, and failed

@@ -13,13 +13,11 @@ from django.db.models import QuerySet
 from django_hookflow import clock
 from django_hookflow.conf import conf
 from django_hookflow.management.repeating import RepeatingCommand
+from django_hookflow.management.terminal import overwrite
 from django_hookflow.operations import maintenance
 from django_hookflow.operations.maintenance import CLEANUP
 from django_hookflow.operations.maintenance import OLDEST
 from django_hookflow.operations.maintenance import Expired
-
-# Moves a terminal to the first column and clears the line.
-CLEAR_LINE = "\r\x1b[K"
 
 
 class Command(RepeatingCommand):
@@ -102,12 +100,6 @@ class Command(RepeatingCommand):
         total = 0
         for deleted in maintenance.delete(rows):
             total += deleted
-            self.show(f"{total:,} of {count:,} {what} …")
-        self.show("")
+            overwrite(self.stdout, f"{total:,} of {count:,} {what} …")
+        overwrite(self.stdout, "")
         self.say(f"Deleted {total:,} {what}{detail}.")
-
-    def show(self, progress: str) -> None:
-        """Overwrite the last line of a terminal."""
-        if self.stdout.isatty():
-            self.stdout.write(f"{CLEAR_LINE}{progress}", ending="")
-            self.stdout.flush()

@@ -22,6 +22,7 @@ from django.db.models import QuerySet
 
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RunNotFound
+from django_hookflow.management.terminal import overwrite
 from django_hookflow.models import WorkflowRun
 from django_hookflow.operations.control import cancel_run
 from django_hookflow.operations.control import pause_run
@@ -34,8 +35,6 @@ from django_hookflow.states import PAUSABLE
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 
-# Moves a terminal to the first column and clears the line.
-CLEAR_LINE = "\r\x1b[K"
 LISTED = 20  # runs, unless --limit says otherwise
 
 EXAMPLES = """
@@ -253,8 +252,9 @@ class Command(BaseCommand):
                 done[run_id] = self.do(name, run_id, options)
             except HookflowError as error:
                 failed[run_id] = str(error)
-            self.progress(f"{len(done):,} of {len(run_ids):,} runs …")
-        self.progress("")
+            said = f"{len(done):,} of {len(run_ids):,} runs …"
+            overwrite(self.stdout, said)
+        overwrite(self.stdout, "")
         self.report(name, done, failed)
 
     def do(
@@ -296,12 +296,6 @@ class Command(BaseCommand):
         self.tell({"done": done, "failed": failed}, lines)
         if failed:
             raise CommandError(f"{_count(failed)} could not be {word}.")
-
-    def progress(self, text: str) -> None:
-        """Overwrite the last line of a terminal."""
-        if self.stdout.isatty():
-            self.stdout.write(f"{CLEAR_LINE}{text}", ending="")
-            self.stdout.flush()
 
     def tell(self, facts: Any, lines: Iterable[str]) -> None:
         """Print facts as JSON, or lines of text."""
