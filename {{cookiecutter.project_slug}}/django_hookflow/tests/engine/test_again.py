@@ -27,28 +27,11 @@ from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
+from django_hookflow.tests.engine.doing import DONE
+from django_hookflow.tests.engine.doing import note
+from django_hookflow.tests.engine.doing import refuse
+from django_hookflow.tests.engine.doing import undo
 from django_hookflow.workflows import registry
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
-
-
-def note(what: Any) -> Any:
-    DONE.append(what)
-    return what
-
-
-def undo(result: Any) -> None:
-    note(f"undo {result}")
-
-
-def refuse(result: Any) -> None:
-    note(f"tried {result}")
-    raise PermanentError(f"{result} is closed")
 
 
 def paying(*, fails: bool = True) -> str:

@@ -26,21 +26,12 @@ from django_hookflow.operations.maintenance import sweep
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
+from django_hookflow.tests.engine.doing import DONE
+from django_hookflow.tests.engine.doing import note
+from django_hookflow.tests.engine.doing import refuse
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.registry import get_workflow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
-
-
-def note(what: Any) -> Any:
-    DONE.append(what)
-    return what
 
 
 def undo(result: Any) -> None:
@@ -49,11 +40,6 @@ def undo(result: Any) -> None:
 
 def fail(text: str = "no") -> None:
     raise PermanentError(text)
-
-
-def refuse(result: Any) -> None:
-    note(f"tried {result}")
-    raise PermanentError(f"{result} is closed")
 
 
 def saga(ctx: WorkflowContext, *steps: str) -> None:

@@ -26,26 +26,13 @@ from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.runs import Claim
 from django_hookflow.testing.world import Died
 from django_hookflow.testing.world import World
+from django_hookflow.tests.engine.doing import DONE
+from django_hookflow.tests.engine.doing import note
+from django_hookflow.tests.engine.doing import undo
 from django_hookflow.transports.memory import memory_transport
 from django_hookflow.transports.memory import post
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.registry import get_workflow
-
-DONE: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done() -> None:
-    DONE.clear()
-
-
-def note(what: Any) -> Any:
-    DONE.append(what)
-    return what
-
-
-def undo(result: Any) -> None:
-    note(f"undo {result}")
 
 
 def napping() -> str:
