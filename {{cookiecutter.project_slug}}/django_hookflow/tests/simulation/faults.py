@@ -12,6 +12,7 @@ from django_hookflow import stopping
 from django_hookflow.persistence.sql import COMMIT
 from django_hookflow.persistence.sql import RUN_COLUMNS
 from django_hookflow.persistence.sql import STEP_COLUMNS
+from django_hookflow.states import Request
 from django_hookflow.tests.simulation.programs import EXITS
 from django_hookflow.tests.simulation.world import Fault
 
@@ -270,7 +271,8 @@ def loser_left(sql: str, params: Any) -> tuple[str, Any]:
 
 
 def resume_that_reaches_no_run(sql: str, params: Any) -> tuple[str, Any]:
-    if sql.startswith(f'UPDATE {RUN} SET "status"') and params[1] == "":
+    is_request = sql.startswith(f"UPDATE {RUN}") and '"requested" = ' in sql
+    if is_request and not {Request.PAUSE, Request.CANCEL} & {*params}:
         sql += " AND 1 = 0"
     return sql, params
 
