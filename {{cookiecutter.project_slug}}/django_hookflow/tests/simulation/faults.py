@@ -294,7 +294,7 @@ WAITS = ("wait", "tell", "work")
 RACES = ("race", "tell")
 
 FAULTS = (
-    Fault("append without its fence", append_without_fence, WORK),
+    Fault("append without its fence", append_without_fence, ("saga",)),
     Fault("claim in spite of a lease", claim_in_spite_of_a_lease, WORK),
     Fault("claim without the live token", claim_without_token, WORK),
     Fault("commit without its fence", commit_without_fence, WORK),
