@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 from django_hookflow.tests.http.shop.shop import Shop
+from django_hookflow.tests.http.stack import DEADLINE
 from django_hookflow.tests.http.stack import HOST
 from scripts.with_postgres import Postgres
 
@@ -97,7 +98,7 @@ class Production(Shop):
         process = self.processes[name]
         process.send_signal(signal.SIGTERM)
         yield
-        process.wait(60)
+        process.wait(DEADLINE)
         del self.processes[name]
 
     def workers(self) -> list[int]:
@@ -127,11 +128,17 @@ class Production(Shop):
 
     @contextmanager
     def unhurried(self, **variables: str) -> Iterator[None]:
-        """Yield a site that takes no live run over, however slow the machine.
+        """Yield a site that ends all it does, however slow the machine.
 
-        For tests without kills: a step is executed once.
+        For tests without kills: a step is executed once, since no live run is
+        taken over, and no worker that was told to stop is killed.
         """
-        with self.changed(DJANGO_HOOKFLOW_LEASE="600", **variables):
+        patience = f"--graceful-timeout={DEADLINE}"
+        with self.changed(
+            DJANGO_HOOKFLOW_LEASE="600",
+            GUNICORN_CMD_ARGS=patience,
+            **variables,
+        ):
             self.terminate("site")
             self.start_site()
             yield
