@@ -40,6 +40,7 @@ from django_hookflow.outcomes import State
 from django_hookflow.outcomes import Verdict
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.commits import Committed
+from django_hookflow.persistence.commits import UndoLeft
 from django_hookflow.persistence.database import is_ill
 from django_hookflow.persistence.database import new_token
 from django_hookflow.persistence.runs import Claim
@@ -141,12 +142,14 @@ def _commit(
     Where the database refuses it, now and for ever, that is the outcome.
     """
     run, is_refused = claim.run, False
+    has_undo = any(claim.journal.to_undo())
     while True:
         state = State(
             status=RunStatus(run.status),
             attempts=run.attempts,
             requested=Request(run.requested),
-            has_undo=bool(claim.journal.to_undo()),
+            has_undo=has_undo,
+            is_child=run.parent_id is not None,
             failure=_why(run),
             deadline=run.deadline_at,
         )
@@ -156,6 +159,9 @@ def _commit(
                 run, verdict, claim.journal, until
             )
         except RequestChanged:
+            continue
+        except UndoLeft:
+            has_undo = True
             continue
         except Exception as refusal:  # an ill database is a LeaseLost
             if is_refused:

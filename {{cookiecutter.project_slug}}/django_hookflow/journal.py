@@ -45,6 +45,7 @@ UNDO_SUFFIX = "~undo"  # what the id of such a step ends with
 PATCH = "patch"  # the kind of the entry that says a run knows a change
 PATCH_SUFFIX = "~patch"  # what the id of such an entry ends with
 BODY = "body"  # how a step is undone: as the workflow function says
+RUNS = "runs"  # how one is that has started runs: those are rolled back
 TYPE_LENGTH = 255
 MESSAGE_LENGTH = 10_000
 MEMBERS_SHOWN = 20  # of a group of errors
@@ -162,6 +163,8 @@ class Child:
     """How a run stands that a step has started."""
 
     is_open: bool
+    has_undo: bool = False  # it has completed, and can be rolled back
+    is_undone: bool = False  # it was rolled back
     branch: int = 0  # which one of the step's runs it is
     result: str | None = None  # JSON text
     failure: Failure | None = None
@@ -207,13 +210,13 @@ class Journal:
             and (entry.step_id, entry.address) not in stands_at
         ]
 
-    @property
-    def has_open_child(self) -> bool:
-        """True if a step has started runs and not recorded their end."""
-        return any(
-            entry.kind in STARTING and not entry.is_recorded
+    def with_open_children(self) -> list[Entry]:
+        """Return the steps that have started runs and not seen their end."""
+        return [
+            entry
             for entry in self._entries.values()
-        )
+            if entry.kind in STARTING and not entry.is_recorded
+        ]
 
     def of_kind(self, kind: str) -> list[Entry]:
         return [e for e in self._entries.values() if e.kind == kind]
@@ -273,6 +276,12 @@ class Recorder(Protocol):
 
     def children(self, step_id: str) -> list[Child]:
         """Return the runs that a step has started, in order."""
+
+    def can_undo_children(self, step_id: str) -> bool:
+        """True if runs have completed that the undo of a step rolls back.
+
+        And it has begun with none of those that are left.
+        """
 
     def stop_children(self, step_id: str) -> None:
         """Cancel those that are open; each ends when it can."""

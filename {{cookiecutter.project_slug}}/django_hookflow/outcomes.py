@@ -23,16 +23,18 @@ class Start:
     """The runs that begin when the step they belong to begins to wait.
 
     One of a workflow with data; or branches of the function that has the
-    step, of which `data` says what makes them the same in a later run.
+    step, of which `data` says what makes them the same in a later run; or
+    those that roll back what another step has started.
     """
 
     step_id: str
-    data: str  # JSON text
+    data: str = ""  # JSON text
     workflow_id: str = ""  # of branches: that of the run with the step
     version: int = 0
     timeout: timedelta | None = None  # how long it may last; None is for ever
     branches: int = 0  # 0 is none: one run
     at_once: int = 1  # branches that may be at work at the same time
+    undoes: bool = False  # the next of the runs to roll back for an undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class State:
     attempts: int  # failures outside steps since one was recorded
     requested: Request
     has_undo: bool = False  # a step of it has to be undone
+    is_child: bool = False  # a step of another run waits for it
     failure: Failure | None = None  # why it is rolled back
     deadline: datetime | None = None  # when it fails; None is never
 

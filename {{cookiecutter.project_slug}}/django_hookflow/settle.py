@@ -46,7 +46,9 @@ def settle(
     if state.status == RunStatus.COMPENSATING:
         return verdict
     # What is to be cancelled has come as far as it gets, unless it is done.
+    # A parent that has ended would not undo what its child has done.
     is_done = isinstance(outcome, Returned) and outcome.continued is None
+    is_done &= not (state.is_child and state.has_undo)
     if state.requested == Request.CANCEL and not is_done:
         verdict = Verdict(status=RunStatus.CANCELLED, failure=verdict.failure)
     if state.has_undo and verdict.status in ENDS_IN_ROLLBACK:

@@ -110,7 +110,8 @@ def _waiting(run: WorkflowRun) -> Explanation:
     where = f"It waits in step {step.step_id}"
     if step.event_name:
         return _for_event(run, step, where, until)
-    if step.kind in STARTING:
+    # An undo waits without an error for the runs that roll others back.
+    if step.kind in STARTING or (step.kind == UNDO and not step.error_type):
         return _for_child(run, step, where)
     undone = " A person may waive it: waive_undo." * (step.kind == UNDO)
     return Explanation(f"{where}{until}{_error(step)}.{undone}")

@@ -11,16 +11,21 @@ Lock order: a parent, then its children.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
+from django.db.models import Exists
+from django.db.models import OuterRef
 from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow.delivery import Delivery
 from django_hookflow.journal import CANCELLED
-from django_hookflow.journal import INVOKE
+from django_hookflow.journal import MAP
+from django_hookflow.journal import PARALLEL
+from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
@@ -35,18 +40,27 @@ from django_hookflow.states import TERMINAL
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
 
+UNDOS_AT_ONCE = 10  # runs of one step that are rolled back side by side
+
+# A step to undo in a run, which knows none of that in its own row.
+UNDOABLE = Exists(
+    StepExecution.objects.filter(workflow_run=OuterRef("pk"))
+    .exclude(undo="")
+    .exclude(status=StepStatus.COMPENSATED)
+)
+
 
 def begin(parent: WorkflowRun, starts: Iterable[Start]) -> list[WorkflowRun]:
     """Create the runs that a parent begins to wait for."""
-    return [
-        child
-        for start in starts
-        for child in (
-            _begin_branches(parent, start)
-            if start.branches
-            else [_begin(parent, start)]
-        )
-    ]
+    return [child for start in starts for child in _begin_all(parent, start)]
+
+
+def _begin_all(parent: WorkflowRun, start: Start) -> list[WorkflowRun]:
+    if start.undoes:
+        return _begin_undos(parent, start)
+    if start.branches:
+        return _begin_branches(parent, start)
+    return [_begin(parent, start)]
 
 
 def _begin(parent: WorkflowRun, start: Start) -> WorkflowRun:
@@ -95,6 +109,85 @@ def _begin_branches(parent: WorkflowRun, start: Start) -> list[WorkflowRun]:
     for child in goes_on:
         _create(child)
     return children
+
+
+def _begin_undos(parent: WorkflowRun, start: Start) -> list[WorkflowRun]:
+    """Create the runs that roll back what others of a parent have done."""
+    left = left_to_undo(parent, start.step_id)[:UNDOS_AT_ONCE]
+    return [_begin_undo(parent, start.step_id, done) for done in left]
+
+
+def _begin_undo(
+    parent: WorkflowRun, step_id: str, done: WorkflowRun
+) -> WorkflowRun:
+    undo = runs.new_run(
+        run_id=database.new_token(),
+        workflow_id=done.workflow_id,
+        version=done.version,
+        owner=done.owner,
+        data=done.data,
+        origin=done,
+    )
+    undo.status = RunStatus.COMPENSATING
+    undo.error_type = CANCELLED
+    undo.error_message = f"run {parent.run_id} was rolled back"
+    undo.parent, undo.parent_step = parent, step_id
+    undo.branch, undo.depth = done.branch, parent.depth + 1
+    undo.has_ticket = True if done.is_branch else None
+    runs.create(undo)
+    return undo
+
+
+def left_to_undo(parent: WorkflowRun, undo_step: str) -> list[WorkflowRun]:
+    """Return the runs to roll back for the undo of a step: the last first.
+
+    Those that completed, or a run that failed to roll one back. `parent` may
+    go on for runs that had the step before, or a part of its undo.
+    """
+    step_id = undo_step.removesuffix(UNDO_SUFFIX)
+    line = _line(parent)
+    begun = runs.rows().filter(parent__in=line, parent_step=step_id)
+    tried: dict[int, WorkflowRun] = {}
+    for key in reversed(line):
+        tried |= {undo.branch: undo for undo in _at(key, undo_step)}
+    left = []
+    for run in with_undo(begun):
+        undo = tried.get(run.branch)
+        if undo is None:
+            left.append(run)
+        elif undo.parent_id != parent.pk and not _is_undone(undo):
+            left.append(undo)
+    return left
+
+
+def _line(run: WorkflowRun) -> list[int]:
+    """Return the keys of a run and of those for which it goes on."""
+    line = [run.pk]
+    while run.is_retry and run.origin is not None:
+        run = run.origin
+        line.append(run.pk)
+    return line
+
+
+def with_undo(among: QuerySet[WorkflowRun]) -> QuerySet[WorkflowRun]:
+    """Return those that have completed and can be rolled back."""
+    done = among.filter(UNDOABLE, status=RunStatus.COMPLETED)
+    return done.order_by("-completed_at", "-branch")
+
+
+def with_undo_left(parents: Collection[WorkflowRun]) -> set[int]:
+    """Return the keys of runs that wait for some that can be rolled back."""
+    waiting = StepExecution.objects.filter(
+        workflow_run=OuterRef("parent"),
+        step_id=OuterRef("parent_step"),
+        status=StepStatus.WAITING,
+    )
+    done = with_undo(runs.rows().filter(Exists(waiting), parent__in=parents))
+    return {key for (key,) in done.values_list("parent_id")}
+
+
+def _is_undone(run: WorkflowRun) -> bool:
+    return run.status == RunStatus.COMPENSATED
 
 
 def _goes_on(child: WorkflowRun) -> bool:
@@ -172,14 +265,21 @@ def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:
 
 def of_step(parent: WorkflowRun, step_id: str) -> list[Child]:
     """Return how the runs stand that a step has started, in order."""
-    return [_child(run) for run in _at(parent.pk, step_id).order_by("branch")]
+    begun = _at(parent.pk, step_id)
+    undoable = set(with_undo(begun).values_list("pk", flat=True))
+    return [
+        _child(run, has_undo=run.pk in undoable)
+        for run in begun.order_by("branch")
+    ]
 
 
-def _child(run: WorkflowRun) -> Child:
+def _child(run: WorkflowRun, *, has_undo: bool) -> Child:
     if not run.is_finished:
         return Child(is_open=True, branch=run.branch)
     return Child(
         is_open=False,
+        has_undo=has_undo,
+        is_undone=_is_undone(run),
         branch=run.branch,
         result=json.dumps(run.result),
         failure=_failure(run),
@@ -244,7 +344,7 @@ def _waiting_step(parent: WorkflowRun, step_id: str) -> StepExecution | None:
 
 
 def _is_decided(
-    parent: WorkflowRun, plan: dict[str, Any], child: WorkflowRun
+    parent: WorkflowRun, plan: dict[str, Any] | None, child: WorkflowRun
 ) -> bool:
     """True if a fan-out needs to wait for no more of its branches.
 
@@ -253,6 +353,8 @@ def _is_decided(
     """
     if not branches.open_ones(parent, child.parent_step).exists():
         return True
+    if plan is None:  # of an undo, which waits for all
+        return False
     has_completed = child.status == RunStatus.COMPLETED
     if has_completed and plan["enough"] == plan["branches"]:
         return False
@@ -269,12 +371,11 @@ def _comes_to_look(parent: WorkflowRun) -> bool:
 
     One that is at work may have looked before, and not yet begun to wait.
     """
-    parent.refresh_from_db(fields=["status", "wake_at"])
+    parent.refresh_from_db(fields=["status", "wake_at", "lease_token"])
     if parent.status == RunStatus.PAUSED:  # it looks when it is resumed
         return True
-    return parent.status == RunStatus.WAITING and runs.is_due(
-        parent, clock.now()
-    )
+    rests = parent.status in runs.WAITS and not parent.lease_token
+    return rests and runs.is_due(parent, clock.now())
 
 
 def after_wait(parent: WorkflowRun, entry: Entry) -> list[Delivery]:
@@ -290,7 +391,7 @@ def after_wait(parent: WorkflowRun, entry: Entry) -> list[Delivery]:
         ended.exclude(status=RunStatus.COMPLETED).first(),
     ):
         messages += [] if child is None else after_end(child)
-    if entry.kind != INVOKE:
+    if entry.kind in (MAP, PARALLEL):
         following = branches.restart(parent, entry.step_id)
         messages += [] if following is None else [runs.due(following)]
     return messages

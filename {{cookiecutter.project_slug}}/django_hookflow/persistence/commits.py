@@ -15,6 +15,7 @@ from django_hookflow.delivery import Delivery
 from django_hookflow.journal import MAP
 from django_hookflow.journal import PARALLEL
 from django_hookflow.journal import STARTING
+from django_hookflow.journal import UNDO
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Journal
 from django_hookflow.models import Question
@@ -32,6 +33,10 @@ from django_hookflow.persistence import runs
 from django_hookflow.persistence.controls import Stopped
 from django_hookflow.persistence.recorder import JournalWriter
 from django_hookflow.states import RunStatus
+
+
+class UndoLeft(Exception):
+    """A run is to be rolled back first: what its children have done."""
 
 
 @dataclass(slots=True)
@@ -55,15 +60,15 @@ def commit(
     """Write a verdict.
 
     `until`: how long the worker may go on with another branch.
-    Raises LeaseLost when the run is not ours, and runs.RequestChanged when
-    the verdict must be another; then nothing is written.
+    Raises LeaseLost when the run is not ours; runs.RequestChanged and
+    UndoLeft when the verdict must be another. Then nothing is written.
     """
     token = database.new_token()
     waits = () if verdict.entry is None else (verdict.entry, *verdict.racers)
     abandoned = journal.abandoned(waits)
     is_paused = verdict.status == RunStatus.PAUSED
     goes_on = is_paused or verdict.status == RunStatus.WAITING
-    leaves_child = not goes_on and journal.has_open_child
+    leaves_child = not goes_on and bool(journal.with_open_children())
     stopped: Stopped | None = None
     done = Committed()
     others = bool(abandoned) or leaves_child or bool(run.has_ticket)
@@ -81,7 +86,7 @@ def commit(
             if waits:
                 _begin_to_wait(run, verdict, waits, done)
             if leaves_child:
-                stopped = controls.cancel_children([run.pk])
+                stopped = _leave_children(run, verdict)
             if passes:
                 _go_on(run, until, done)
             # A parent deals with the failure of its child, or fails with it.
@@ -91,6 +96,15 @@ def commit(
     if verdict.wake_at is not None and not is_paused:
         done.messages.append(runs.delivery_for(run, token, verdict.wake_at))
     return done
+
+
+def _leave_children(run: WorkflowRun, verdict: Verdict) -> Stopped:
+    """Cancel the open children of a run that does not wait for them now."""
+    stopped = controls.cancel_children([run.pk])
+    is_undone = verdict.status in (RunStatus.FAILED, RunStatus.CANCELLED)
+    if is_undone and children.with_undo_left([run]):
+        raise UndoLeft
+    return stopped
 
 
 def _hold_events(
@@ -152,7 +166,7 @@ def _looks(
     entry = verdict.entry
     # A run of a workflow has not ended before its first message is sent; a
     # branch may have, in an earlier run.
-    looks = (MAP, PARALLEL) if verdict.starts else STARTING
+    looks = (MAP, PARALLEL) if verdict.starts else (*STARTING, UNDO)
     if entry is not None and entry.kind in looks:
         messages += children.after_wait(run, entry)
     return messages

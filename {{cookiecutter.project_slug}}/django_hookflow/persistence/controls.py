@@ -232,6 +232,8 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
     if not working and not resting:
         return False
     _ask(working, Request.CANCEL)
+    # First: what a child of them has done when it is stopped, they undo.
+    _cancel(runs.rows().filter(parent__in=resting), stopped)
     questions.close_all(resting)
     with_undo = _with_undo(resting)
     stopped.addresses += events.addresses_of([r.run_id for r in resting])
@@ -247,7 +249,6 @@ def _cancel(wanted: QuerySet[WorkflowRun], stopped: Stopped) -> bool:
         sweep_at=None,
         completed_at=now,
     )
-    _cancel(runs.rows().filter(parent__in=resting), stopped)
     return True
 
 
@@ -272,7 +273,10 @@ def _with_undo(found: Collection[WorkflowRun]) -> set[int]:
     steps = StepExecution.objects.using(database.using())
     to_undo = steps.filter(workflow_run__in=found).exclude(undo="")
     undone = to_undo.exclude(status=StepStatus.COMPENSATED)
-    return set(undone.values_list("workflow_run_id", flat=True))
+    return {
+        *undone.values_list("workflow_run_id", flat=True),
+        *children.with_undo_left(found),
+    }
 
 
 def _rows(found: Collection[WorkflowRun]) -> QuerySet[WorkflowRun]:

@@ -21,6 +21,7 @@ from django_hookflow.exceptions import LeaseLost
 from django_hookflow.journal import NO_FAILURE
 from django_hookflow.journal import RACER
 from django_hookflow.journal import UNDO
+from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
 from django_hookflow.models import StepExecution
@@ -157,6 +158,11 @@ class JournalRecorder:
     def children(self, step_id: str) -> list[Child]:
         with database.fenced():
             return children.of_step(self.run, step_id)
+
+    def can_undo_children(self, step_id: str) -> bool:
+        with database.fenced():
+            left = children.left_to_undo(self.run, step_id + UNDO_SUFFIX)
+        return bool(left)
 
     def stop_children(self, step_id: str) -> None:
         with database.fenced():

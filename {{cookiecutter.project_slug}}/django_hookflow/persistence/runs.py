@@ -28,6 +28,7 @@ from django_hookflow.delivery import Delivery
 from django_hookflow.exceptions import LeaseLost
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.journal import NO_FAILURE
+from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.journal import Fork
@@ -50,6 +51,7 @@ JSON = [(name, sql.RUN_COLUMNS.index(name)) for name in ("data", "attributes")]
 NO_DELAY = timedelta()
 LONGEST_PAUSE = timedelta(hours=1)
 SUFFIX_LENGTH = 8  # characters behind a token, of another name of its lease
+WAITS = (RunStatus.WAITING, RunStatus.COMPENSATING)  # without a lease
 STATUSES = {status.value: status for status in StepStatus}
 
 ReadTime: TypeAlias = Callable[[str | None], datetime | None]
@@ -173,7 +175,8 @@ def way_to(branch: WorkflowRun) -> tuple[WorkflowRun, tuple[Fork, ...]]:
     while branch.has_ticket is not None:
         parent = rows().get(children=branch.pk)
         journal = Journal(read(parent))
-        fork = Fork(journal, parent.root_id, branch.parent_step, branch.branch)
+        step_id = branch.parent_step.removesuffix(UNDO_SUFFIX)
+        fork = Fork(journal, parent.root_id, step_id, branch.branch)
         path.insert(0, fork)
         branch = parent
     return branch, tuple(path)
@@ -309,8 +312,10 @@ def wake(run: WorkflowRun) -> Delivery | None:
     way, or the sweeper sends it.
     """
     now = clock.now()
-    waiting = rows().filter(Q(wake_at=None) | Q(wake_at__gt=now))
-    return make_due(run, waiting.filter(status=RunStatus.WAITING), now)
+    waiting = rows().filter(
+        Q(wake_at=None) | Q(wake_at__gt=now), status__in=WAITS, lease_token=""
+    )
+    return make_due(run, waiting, now)
 
 
 def make_due(

@@ -34,6 +34,7 @@ def failed(run_id: str, step_id: str) -> tuple[WorkflowRun, StepExecution]:
         run = found.select_for_update(no_key=True).get()
     steps = StepExecution.objects.using(database.using())
     undos = steps.filter(workflow_run=run, kind=UNDO, status__in=FAILED)
+    undos = undos.exclude(error_type="")  # it waits for others to roll back
     by_step = {undo.step_id.removesuffix(UNDO_SUFFIX): undo for undo in undos}
     if step_id not in by_step:
         raise StepNotFound(run_id, step_id, "whose undo has failed", by_step)

@@ -103,15 +103,19 @@ class Step(ABC):
 
     def _undo(self) -> str:
         """Return how the step is undone, for its entry."""
-        if len(self.step_id) > NAME_LENGTH - len(UNDO_SUFFIX):
+        self.refuse_long_name("where it has compensate=")
+        undo: Compensation = self.options.compensate
+        return undo.path
+
+    def refuse_long_name(self, where: str) -> None:
+        """Refuse a name to which that of the undo cannot be added."""
+        longest = NAME_LENGTH - len(UNDO_SUFFIX)
+        if len(self.step_id) > longest:
             raise MisusedStep(
                 self.step_id,
                 f"has a name of {len(self.step_id)} characters",
-                "Use at most "
-                f"{NAME_LENGTH - len(UNDO_SUFFIX)} where it has compensate=.",
+                f"Use at most {longest} {where}.",
             )
-        undo: Compensation = self.options.compensate
-        return undo.path
 
     @abstractmethod
     def execute(self, entry: Entry) -> Any:

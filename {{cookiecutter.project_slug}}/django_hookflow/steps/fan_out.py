@@ -45,6 +45,7 @@ from django_hookflow.steps.base import Steps
 from django_hookflow.steps.invoke import DELETED
 from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.invoke import refuse_depth
+from django_hookflow.steps.invoke import undone_with
 from django_hookflow.steps.options import Options
 from django_hookflow.steps.run import not_a_function
 from django_hookflow.steps.session import Session
@@ -156,6 +157,7 @@ class FanOutStep(Step):
         if problem := self.terms.problem(len(self.calls)):
             raise MisusedStep(self.step_id, *problem)
         refuse_depth(self.session, self.step_id)
+        self.refuse_long_name("where it has branches")
         plan = self.terms.plan(len(self.calls))
         where = f"The items of step {self.step_id!r}"
         plan["of"] = sha256(dumps(self.keys, where).encode()).hexdigest()
@@ -198,6 +200,7 @@ class FanOutStep(Step):
             return self.wait(entry, None)
         if has_failed:
             failed_entry = self.failed(entry, self.failure(children))
+            failed_entry = undone_with(failed_entry, children)
             # What is the same decides about a run that goes on for this one.
             return self.record(failed_entry._replace(result=entry.result))
         return self.join(entry, children)
@@ -234,7 +237,7 @@ class FanOutStep(Step):
         if len(text) > conf.DJANGO_HOOKFLOW_MAX_VALUE_BYTES:
             raise too_long(text, ("results", RESULT, self.step_id))
         done = entry.ended(StepStatus.COMPLETED, clock.now(), text)
-        return self.record(done)
+        return self.record(undone_with(done, children))
 
     def answer(self, entry: Entry, cause: BaseException | None = None) -> Any:
         if entry.failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from typing import ClassVar
@@ -10,6 +11,8 @@ from typing import Protocol
 from django_hookflow import clock
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.journal import INVOKE
+from django_hookflow.journal import RUNS
+from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.outcomes import Start
@@ -68,7 +71,7 @@ class InvokeStep(Step):
         if child.failure is not None:
             return self.record(self.failed(entry, child.failure))
         done = entry.ended(StepStatus.COMPLETED, clock.now(), child.result)
-        return self.record(done)
+        return self.record(undone_with(done, children))
 
     def start(self) -> Start:
         workflow_id = getattr(self.workflow, "workflow_id", None)
@@ -87,6 +90,7 @@ class InvokeStep(Step):
                 'The data of a run is a dict: {"order_id": order.pk}.',
             )
         refuse_depth(self.session, self.step_id)
+        self.refuse_long_name("where it starts a run")
         what = f"The data of step {self.step_id!r}"
         return Start(
             step_id=self.step_id,
@@ -102,6 +106,15 @@ class InvokeStep(Step):
         if declared is None or entry.failure is not None:
             return value
         return declared.read(value, f"The result of step {self.step_id!r}")
+
+
+def undone_with(entry: Entry, children: Iterable[Child]) -> Entry:
+    """Return the entry of a step that is undone by rolling its runs back.
+
+    If one of them has something to undo.
+    """
+    has_undo = any(child.has_undo for child in children)
+    return entry._replace(undo=RUNS) if has_undo else entry
 
 
 def refuse_depth(session: Session, step_id: str) -> None:
@@ -128,7 +141,8 @@ class InvokeSteps(Steps):
         type as `error_type`, when it failed. It has no dead
         letter of its own: when the letter of this run is retried, it goes on
         behind its completed steps. A run that ends has its open ones
-        cancelled between two of their steps.
+        cancelled between two of their steps; one that is rolled back has
+        what the completed ones did undone, by runs of their own.
         """
         return InvokeStep(
             self._session, step_id, self._options, workflow, data

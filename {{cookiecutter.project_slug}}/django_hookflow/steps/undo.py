@@ -9,9 +9,13 @@ from typing import ClassVar
 
 from django_hookflow import clock
 from django_hookflow.exceptions import UndoNotFound
+from django_hookflow.journal import CANCELLED
+from django_hookflow.journal import RUNS
 from django_hookflow.journal import UNDO
 from django_hookflow.journal import UNDO_SUFFIX
 from django_hookflow.journal import Entry
+from django_hookflow.journal import Failure
+from django_hookflow.outcomes import Start
 from django_hookflow.serialization import loads
 from django_hookflow.states import StepStatus
 from django_hookflow.steps.compensation import FOR_A_DAY
@@ -21,6 +25,7 @@ from django_hookflow.steps.run import RunStep
 from django_hookflow.steps.session import Session
 
 LONGEST_PAUSE = 60  # minutes
+ROLLED_BACK = Failure(type=CANCELLED, message="the run was rolled back")
 
 
 class UndoStep(RunStep):
@@ -58,6 +63,9 @@ class UndoStep(RunStep):
         if prior is not None and self.is_early(prior):
             self.session.wait(prior)
         entry = self.session.begin(self.step_id, self.kind, prior)
+        return self.begin(entry)
+
+    def begin(self, entry: Entry) -> Any:
         if self.how is None:
             return self.wait_for_code(entry)
         return self.session.execute(entry, self.execute)
@@ -71,14 +79,56 @@ class UndoStep(RunStep):
         return self.wait(entry._replace(attempts=1), again, missing)
 
 
+class UndoRunsStep(UndoStep):
+    """Undoes a step that has started runs: what they did is undone.
+
+    Nothing that has ended changes: each that completed is rolled back by a
+    new run, which goes on for it. A few at a time, what ended last first.
+    """
+
+    def begin(self, entry: Entry) -> Any:
+        return self.session.execute(entry, self.join)
+
+    def join(self, entry: Entry) -> Any:
+        recorder = self.session.recorder
+        begun = recorder.children(self.step_id)
+        if any(child.is_open for child in begun):
+            return self.wait(entry, None)
+        if recorder.can_undo_children(self.undone.step_id):
+            start = Start(step_id=self.step_id, undoes=True)
+            return self.wait(entry, None, starts=(start,))
+        for child in begun:
+            if child.failure is not None and not child.is_undone:
+                return self.record(self.failed(entry, child.failure))
+        return self.record(self.completed(entry))
+
+
 def undo_all(session: Session, look: Callable[[], None]) -> None:
     """Undo what the journal says, and suspend where that has to wait.
 
     `look`: lets the workflow function say how; it is not asked while it may
     be what kills the worker, if all can be done without.
     """
+    for entry in session.journal.with_open_children():
+        close(session, entry)
     entries = session.journal.to_undo()
-    if session.crashes == 0 or any(imported(e.undo) is None for e in entries):
+    ours = [entry.undo for entry in entries if entry.undo != RUNS]
+    if ours and (session.crashes == 0 or None in map(imported, ours)):
         look()
     for entry in entries:
-        UndoStep(session, entry).outcome()
+        step = UndoRunsStep if entry.undo == RUNS else UndoStep
+        step(session, entry).outcome()
+
+
+def close(session: Session, entry: Entry) -> None:
+    """Record that a step waits for its runs no more, if it can be undone.
+
+    Those that were open were cancelled, and undo what they did themselves.
+    """
+    if session.recorder.can_undo_children(entry.step_id):
+        ended = entry.ended(
+            StepStatus.FAILED, clock.now(), failure=ROLLED_BACK
+        )
+        ended = ended._replace(undo=RUNS, event_name="", event_match="")
+        session.append(ended)
+        session.journal.add(ended)

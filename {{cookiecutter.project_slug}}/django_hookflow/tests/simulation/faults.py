@@ -277,6 +277,12 @@ def resume_that_reaches_no_run(sql: str, params: Any) -> tuple[str, Any]:
     return sql, params
 
 
+def child_not_undone(sql: str, params: Any) -> tuple[str, Any]:
+    if sql.startswith("SELECT") and 'U0."undo" = ' in sql:
+        sql = replace(sql, "U0 WHERE ", "U0 WHERE 1 = 0 AND ")
+    return sql, params
+
+
 def question_left_open(sql: str, params: Any) -> tuple[str, Any]:
     if sql.startswith('UPDATE "django_hookflow_question" SET "status" = CASE'):
         sql += " AND 1 = 0"
@@ -288,6 +294,7 @@ BROKEN = ("broken",)
 STUMBLES = ("stumble",)
 FAILS = ("work", "fatal", "work")
 SAGAS = ("saga", "fatal", "work")
+NESTED = ("saga", "invoke", "fatal")
 LEAVES = ("invoke", "wait")  # a deploy removes the one, and the other waits
 INVOKES = ("work", "invoke", "fatal", "wait")
 WAITS = ("wait", "tell", "work")
@@ -334,6 +341,7 @@ FAULTS = (
     Fault("renewal without its fence", renewal_without_fence, WORK),
     Fault("ticket that is lost", ticket_lost, ("map",)),
     Fault("branch that is taken twice", branch_taken_twice, ("map",)),
+    Fault("child that is not undone", child_not_undone, NESTED),
     Fault("start that is not written", start_dropped, ("once", "work")),
     Fault("racer that is not written", racer_dropped, RACES),
     Fault("loser that stays", loser_left, RACES),

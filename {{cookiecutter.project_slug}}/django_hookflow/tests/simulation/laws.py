@@ -14,10 +14,12 @@ from django.db.models import QuerySet
 
 from django_hookflow.clock import NEVER
 from django_hookflow.conf import conf
+from django_hookflow.journal import RUNS
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Event
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
+from django_hookflow.persistence import children as kin
 from django_hookflow.serialization import loads
 from django_hookflow.states import CLAIMABLE
 from django_hookflow.states import RECORDED
@@ -25,6 +27,7 @@ from django_hookflow.states import TERMINAL
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
+from django_hookflow.steps.undo import ROLLED_BACK
 from django_hookflow.tests.simulation.programs import BRIEF
 from django_hookflow.tests.simulation.programs import OWN
 from django_hookflow.tests.simulation.programs import Ask
@@ -111,6 +114,7 @@ def judge(world: World) -> None:
             _judge_branch(world, run)
         else:
             _judge_run(world, run)
+        _judge_undone_children(run)
     _judge_events(world)
     _judge_letters(runs)
     _judge_old_messages(world, runs)
@@ -217,6 +221,24 @@ def _judge_questions(
         )
 
 
+def _judge_undone_children(run: WorkflowRun) -> None:
+    """A run that was stopped has undone what its children have done."""
+    stopped = {RunStatus.COMPENSATED, RunStatus.CANCELLED, RunStatus.FAILED}
+    if run.status not in stopped or run.rollback_failed:
+        return
+    of = [run, *(runs_before(run) if run.is_retry else ())]
+    done = kin.with_undo(WorkflowRun.objects.filter(parent__in=of))
+    for child in done:
+        undos = WorkflowRun.objects.filter(
+            root_id=child.root_id, status=RunStatus.COMPENSATED
+        )
+        demand(undos.exists(), f"{run} did not undo what {child} has done")
+
+
+def _is_undo(run: WorkflowRun) -> bool:
+    return run.parent_step.endswith("~undo")
+
+
 def _judge_terms(world: World, run: WorkflowRun) -> None:
     """It has the version it began with, begins in time, and ends in time."""
     version, delay = world.notes.terms.get(run.run_id, (run.version, 0))
@@ -231,6 +253,8 @@ def _judge_terms(world: World, run: WorkflowRun) -> None:
     limit = VERSIONS[version].timeout
     deadline = None if limit is None else due + limit
     ended = run.completed_at
+    if _is_undo(run):
+        deadline = None
     demand(
         run.deadline_at == deadline,
         f"{run} has the deadline {run.deadline_at}, not {deadline}",
@@ -364,6 +388,8 @@ def _judge_children(run: WorkflowRun) -> None:
     children = {child.parent_step: child for child in invoked}
     entries = run.step_executions.filter(kind="invoke")
     for entry in entries.filter(status__in=RECORDED):
+        if entry.error_message == ROLLED_BACK.message:
+            continue  # it did not wait any more
         child = children.get(entry.step_id)
         if child is None:  # the run that this one goes on for had it
             demand(run.origin is not None, f"{run} never began {entry}")
@@ -371,9 +397,12 @@ def _judge_children(run: WorkflowRun) -> None:
         expected = (
             ("completed", "completed", child.result)
             if child.status == "completed"
-            else ("failed", "failed", None)
+            else (child.status, "failed", None)
         )
-        found = (child.status, entry.status, entry.result)
+        status = entry.status
+        if status == StepStatus.COMPENSATED and child.status == "completed":
+            status = StepStatus.COMPLETED
+        found = (child.status, status, entry.result)
         demand(found == expected, f"{run} has {found} of {child}")
         demand(
             entry.error_type == child.error_type,
@@ -425,7 +454,9 @@ def _judge_fan_out(
     if tolerate is None:
         tolerate = node.width - enough
     failed = [child for child in children if child.status != "completed"]
-    if entry.status == StepStatus.FAILED:
+    if entry.error_message == ROLLED_BACK.message:
+        return  # it did not wait any more
+    if entry.error_type:
         demand(len(failed) > tolerate, f"{run} failed of {entry}: {failed}")
         return
     results, errors = entry.result["results"], entry.result["errors"]
@@ -449,7 +480,7 @@ def _judge_branch(world: World, run: WorkflowRun) -> None:
     nodes: dict[str, Node] = {}
     for version in world.versions[parent.data["program"]]:
         nodes |= nodes_of(version)
-    node = nodes[run.parent_step]
+    node = nodes[run.parent_step.removesuffix("~undo")]
     assert isinstance(node, FanOut)
     is_broken = run.branch in node.broken
     if run.status == "completed":
@@ -621,9 +652,12 @@ def _judge_rows(
 ) -> None:
     """Atomic steps left exactly their row, the others at least one."""
     rows = _ledger(run.root_id)
+    undone = run.step_executions.filter(undo=RUNS)
+    of_runs = set(undone.values_list("step_id", flat=True))
     for name in recorded:
         if name.endswith("~undo"):
-            demand(rows[name] >= 1, f"{run} never did {name}")
+            is_own = name.removesuffix("~undo") not in of_runs
+            demand(rows[name] >= is_own, f"{run} never did {name}")
             continue
         node = nodes[name]
         if isinstance(node, Spawn | Tell) or (
@@ -724,7 +758,8 @@ def _judge_copies(replay: WorkflowRun) -> None:
     """Demand that a replay has the ended steps as they were."""
     failed = replay.origin
     assert failed is not None
-    if replay.is_branch and failed.status == "completed":
+    is_done = failed.status == "completed" and not _is_undo(replay)
+    if replay.is_branch and is_done:
         demand(replay.result == failed.result, f"{replay} is not {failed}")
         return
     before = _ended_steps(failed)
@@ -783,7 +818,7 @@ def nodes_of(program: tuple[Node, ...]) -> dict[str, Node]:
 
 
 def _received(entry: StepExecution) -> object:
-    if entry.kind not in EVENTS and entry.status == StepStatus.FAILED:
+    if entry.kind not in EVENTS and entry.error_type:
         return Failed(entry.error_type)
     if entry.kind == "map":
         errors = entry.result["errors"]
