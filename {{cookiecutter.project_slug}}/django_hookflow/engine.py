@@ -142,7 +142,7 @@ def _commit(
     Where the database refuses it, now and for ever, that is the outcome.
     """
     run, is_refused = claim.run, False
-    has_undo = any(claim.journal.to_undo())
+    has_undo = claim.journal.has_undo
     while True:
         state = State(
             status=RunStatus(run.status),

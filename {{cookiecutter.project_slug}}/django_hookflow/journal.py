@@ -192,6 +192,9 @@ class Journal:
     def get(self, step_id: str) -> Entry | None:
         return self._entries.get(step_id)
 
+    def __getitem__(self, step_id: str) -> Entry:
+        return self._entries[step_id]
+
     def add(self, entry: Entry) -> None:
         self._entries[entry.step_id] = entry
         self._end = max(self._end, entry.position + 1)
@@ -220,6 +223,11 @@ class Journal:
 
     def of_kind(self, kind: str) -> list[Entry]:
         return [e for e in self._entries.values() if e.kind == kind]
+
+    @property
+    def has_undo(self) -> bool:
+        """True if a step has to be undone, or was: by its function itself."""
+        return any(entry.undo for entry in self._entries.values())
 
     def to_undo(self) -> list[Entry]:
         """Return the steps to undo: what ended last comes first.

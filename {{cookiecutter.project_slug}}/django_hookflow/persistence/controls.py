@@ -269,12 +269,11 @@ def _roll_back(run: WorkflowRun) -> Delivery | None:
 
 
 def _with_undo(found: Collection[WorkflowRun]) -> set[int]:
-    """Return the keys of runs that have a step to undo."""
+    """Return the keys of runs that have a step to undo, or had one."""
     steps = StepExecution.objects.using(database.using())
-    to_undo = steps.filter(workflow_run__in=found).exclude(undo="")
-    undone = to_undo.exclude(status=StepStatus.COMPENSATED)
+    with_undo = steps.filter(workflow_run__in=found).exclude(undo="")
     return {
-        *undone.values_list("workflow_run_id", flat=True),
+        *with_undo.values_list("workflow_run_id", flat=True),
         *children.with_undo_left(found),
     }
 

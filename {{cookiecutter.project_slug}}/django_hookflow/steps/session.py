@@ -135,13 +135,16 @@ class Session:
         if threading.get_ident() != self._thread:
             raise _elsewhere(step_id)
 
+    def has_reached(self, entry: Entry) -> bool:
+        """True if the function has come to a step in this pass."""
+        return entry.step_id in self._asked or entry.step_id in self._passed
+
     def pass_by(self, entry: Entry) -> None:
         """Take note that the function goes past a step that is recorded."""
-        step_id = entry.step_id
-        if step_id in self._asked or step_id in self._passed:
+        if self.has_reached(entry):
             return
-        self._passed.add(step_id)
-        self._draw_behind(step_id)
+        self._passed.add(entry.step_id)
+        self._draw_behind(entry.step_id)
         if self.held:
             self._decide_on_held(entry)
         self.replayed(entry)

@@ -8,6 +8,7 @@ from typing import Any
 from typing import ClassVar
 
 from django_hookflow import clock
+from django_hookflow.exceptions import CompensationFailed
 from django_hookflow.exceptions import UndoNotFound
 from django_hookflow.journal import CANCELLED
 from django_hookflow.journal import RUNS
@@ -116,8 +117,35 @@ def undo_all(session: Session, look: Callable[[], None]) -> None:
     if ours and (session.crashes == 0 or None in map(imported, ours)):
         look()
     for entry in entries:
-        step = UndoRunsStep if entry.undo == RUNS else UndoStep
-        step(session, entry).outcome()
+        undo(session, entry)
+
+
+def undo_reached(session: Session) -> list[str]:
+    """Undo the steps that the function has come to, as a part of the run.
+
+    Returns their ids, in order. Raises CompensationFailed when all was tried
+    and some could not be undone.
+    """
+    journal = session.journal
+    for entry in filter(session.has_reached, journal.to_undo()):
+        undo(session, entry)
+    undos = [
+        entry
+        for entry in journal.of_kind(UNDO)
+        if session.has_reached(journal[entry.undoes])
+    ]
+    for entry in undos:
+        session.pass_by(entry)
+    failed = {e.undoes: str(e.error()) for e in undos if e.failure is not None}
+    undone = [e.undoes for e in undos if e.failure is None]
+    if failed:
+        raise CompensationFailed("its function asked for it", undone, failed)
+    return undone
+
+
+def undo(session: Session, entry: Entry) -> None:
+    step = UndoRunsStep if entry.undo == RUNS else UndoStep
+    step(session, entry).outcome()
 
 
 def close(session: Session, entry: Entry) -> None:

@@ -34,6 +34,7 @@ from django_hookflow.steps.invoke import InvokeSteps
 from django_hookflow.steps.patch import is_patched
 from django_hookflow.steps.session import Session
 from django_hookflow.steps.sleep import SleepSteps
+from django_hookflow.steps.undo import undo_reached
 from django_hookflow.steps.until import UntilSteps
 from django_hookflow.steps.wait_for_event import WaitForEventSteps
 from django_hookflow.workflows.log import WorkflowLogger
@@ -137,6 +138,16 @@ class WorkflowContext:
         Returns the error to raise, which each later start of it raises.
         """
         return HandStep(self._session, step_id).fail(error)
+
+    def run_compensation(self) -> list[str]:
+        """Undo the steps so far that have a compensation; return their ids.
+
+        What ended last is undone first, each in a step of its own, which is
+        tried again as in a rollback; the run waits for it. Then the function
+        goes on. Raises CompensationFailed when some could not be undone.
+        """
+        self._session.enter("run_compensation")
+        return undo_reached(self._session)
 
     def start_workflow(
         self,
