@@ -41,8 +41,12 @@ class Order(models.Model):
         RESERVED = "reserved"
         # The provider has the money.
         PAID = "paid"
-        # On its way to the customer. The end.
+        # On its way to the customer. The end, unless it comes back.
         FULFILLED = "fulfilled"
+        # The customer sends it back, and gets the money back.
+        RETURNING = "returning"
+        # The customer has the money again. Final.
+        REFUNDED = "refunded"
         # The provider refused the card; the goods are back. The end.
         DECLINED = "declined"
         # Not paid in time; the goods are back. Final.
@@ -112,6 +116,8 @@ class Payment(models.Model):
         DECLINED = "declined"
         # Taken back before it went through.
         CANCELLED = "cancelled"
+        # Given back after it had come.
+        REFUNDED = "refunded"
 
     order = models.OneToOneField(
         Order, on_delete=models.CASCADE, related_name="payment"

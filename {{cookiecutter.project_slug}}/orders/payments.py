@@ -58,6 +58,10 @@ def cancel_url(charge_id: str) -> str:
     return f"{charges_url()}{charge_id}/cancel/"
 
 
+def refund_url(charge_id: str) -> str:
+    return f"{charges_url()}{charge_id}/refund/"
+
+
 def headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {settings.PAYMENTS_API_KEY}"}
 

@@ -6,6 +6,7 @@ and refuses when it is not where it should be, so none can happen twice.
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -93,15 +94,80 @@ def fulfil(order_id: str) -> None:
 def release_stock(order_id: str, status: str, reason: str) -> None:
     """Put the goods back and close the order with this status."""
     move(order_id, Status.RESERVED, status, reason=reason)
-    for line in lines_of(order_id):
-        Product.objects.filter(pk=line.product_id).update(
-            stock=F("stock") + line.quantity
-        )
+    restock(order_id)
     declined = status == Status.DECLINED
     set_payment(
         order_id,
         Payment.Status.DECLINED if declined else Payment.Status.CANCELLED,
     )
+
+
+def begin_return(order_id: str) -> str:
+    """Note that an order comes back; return the id of its charge."""
+    move(order_id, Status.FULFILLED, Status.RETURNING)
+    return Payment.objects.get(order__pk=order_id).provider_id
+
+
+def refuse_return(charge_id: str) -> None:
+    """Undo `begin_return`, whose result this gets."""
+    payment = Payment.objects.get(provider_id=charge_id)
+    move(str(payment.order_id), Status.RETURNING, Status.FULFILLED)
+
+
+def restock(order_id: str) -> str:
+    for line in lines_of(order_id):
+        Product.objects.filter(pk=line.product_id).update(
+            stock=F("stock") + line.quantity
+        )
+    return order_id
+
+
+@transaction.atomic
+def take_again(order_id: str) -> None:
+    """Undo `restock`; a product that was sold meanwhile is an error."""
+    for line in lines_of(order_id):
+        take(line)
+
+
+@transaction.atomic
+def record_refund(order_id: str) -> None:
+    move(order_id, Status.RETURNING, Status.REFUNDED)
+    set_payment(order_id, Payment.Status.REFUNDED)
+
+
+def reject(order_id: str, reason: str) -> None:
+    """Close an order that nothing was done for yet."""
+    move(order_id, Status.PLACED, Status.CANCELLED, reason=reason)
+
+
+def total_of(order_id: str) -> str:
+    return str(Order.objects.get(pk=order_id).total)
+
+
+def orders_of(email: str) -> int:
+    return Order.objects.filter(email=email).count()
+
+
+def fulfilled_since(moment: datetime) -> list[str]:
+    """Return the ids of the orders that were placed since, and fulfilled."""
+    orders = Order.objects.filter(
+        status=Status.FULFILLED, created_at__gte=moment
+    )
+    return [str(pk) for pk in orders.values_list("pk", flat=True)]
+
+
+def send_refund_note(order_id: str) -> None:
+    order = Order.objects.get(pk=order_id)
+    send_mail(
+        "Your money is on its way to you",
+        f"We have sent you {price(order)} for order {order_id}.",
+        None,
+        [order.email],
+    )
+
+
+def send_letter(email: str, subject: str, text: str) -> None:
+    send_mail(subject, text, None, [email])
 
 
 def send_reminder(order_id: str) -> None:

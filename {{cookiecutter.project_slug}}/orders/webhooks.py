@@ -96,7 +96,12 @@ def is_of_another_charge(
 
 def report_late(order: Order, notification: payments.Notification) -> str:
     """Log money for a closed order; ignore repeated notifications."""
-    settled = Order.Status.PAID, Order.Status.FULFILLED
+    settled = (
+        Order.Status.PAID,
+        Order.Status.FULFILLED,
+        Order.Status.RETURNING,
+        Order.Status.REFUNDED,
+    )
     if notification.outcome == "succeeded" and order.status not in settled:
         logger.error(
             "Order %s is %s, but charge %s of %s was paid. Refund it.",

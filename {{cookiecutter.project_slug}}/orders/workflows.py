@@ -14,6 +14,7 @@ from django_hookflow.exceptions import EventTimeout
 from django_hookflow.exceptions import PermanentError
 
 from . import payments
+from . import recipes as recipes  # more workflows, to copy from
 from . import services
 from .models import Order
 

@@ -93,6 +93,19 @@ class ChargeCancel(APIView):
     def post(self, request: Request, pk: str) -> Response:
         """Cancel it: 200, or 409 when it has settled; the charge in both."""
         charges.cancel(pk)
-        charge = get_object_or_404(Charge, pk=pk)
-        cancelled = charge.status == Charge.Status.CANCELLED
-        return Response(charge.as_json(), status=200 if cancelled else 409)
+        return answer(pk, Charge.Status.CANCELLED)
+
+
+class ChargeRefund(APIView):
+    authentication_classes = (ApiKey,)
+
+    def post(self, request: Request, pk: str) -> Response:
+        """Refund it: 200, or 409 when no money has come; always the charge."""
+        charges.refund(pk)
+        return answer(pk, Charge.Status.REFUNDED)
+
+
+def answer(pk: str, wanted: Charge.Status) -> Response:
+    charge = get_object_or_404(Charge, pk=pk)
+    done = charge.status == wanted
+    return Response(charge.as_json(), status=200 if done else 409)

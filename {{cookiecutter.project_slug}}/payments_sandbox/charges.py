@@ -79,6 +79,13 @@ def accept(charge: Charge) -> None:
     transaction.on_commit(notifier.wake)
 
 
+def refund(charge_id: str) -> None:
+    """Give the money of a charge back, if it has come."""
+    Charge.objects.filter(pk=charge_id, status=Status.SUCCEEDED).update(
+        status=Status.REFUNDED
+    )
+
+
 def cancel(charge_id: str) -> None:
     """Cancel a charge, unless it has ended."""
     Charge.objects.filter(pk=charge_id, status=Status.PROCESSING).update(

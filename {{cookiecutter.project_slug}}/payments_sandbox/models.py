@@ -23,6 +23,7 @@ class Charge(models.Model):
         SUCCEEDED = "succeeded"
         DECLINED = "declined"
         CANCELLED = "cancelled"
+        REFUNDED = "refunded"
 
     id = models.CharField(
         primary_key=True, max_length=40, default=new_charge_id, editable=False

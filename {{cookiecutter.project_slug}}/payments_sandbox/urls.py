@@ -25,6 +25,11 @@ def patterns() -> list[URLPattern]:
             api.ChargeCancel.as_view(),
             name="cancel",
         ),
+        path(
+            "charges/<str:pk>/refund/",
+            api.ChargeRefund.as_view(),
+            name="refund",
+        ),
     ]
 
 

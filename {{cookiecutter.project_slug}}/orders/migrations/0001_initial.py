@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('email', models.EmailField(max_length=254)),
-                ('status', models.CharField(choices=[('placed', 'Placed'), ('reserved', 'Reserved'), ('paid', 'Paid'), ('fulfilled', 'Fulfilled'), ('declined', 'Declined'), ('expired', 'Expired'), ('cancelled', 'Cancelled')], default='placed', max_length=20)),
+                ('status', models.CharField(choices=[('placed', 'Placed'), ('reserved', 'Reserved'), ('paid', 'Paid'), ('fulfilled', 'Fulfilled'), ('returning', 'Returning'), ('refunded', 'Refunded'), ('declined', 'Declined'), ('expired', 'Expired'), ('cancelled', 'Cancelled')], default='placed', max_length=20)),
                 ('reason', models.CharField(blank=True, max_length=200)),
                 ('total', models.DecimalField(decimal_places=2, max_digits=16)),
                 ('run_id', models.CharField(editable=False, max_length=255, unique=True)),
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('amount', models.DecimalField(decimal_places=2, max_digits=16)),
                 ('card_token', models.CharField(max_length=100)),
                 ('provider_id', models.CharField(blank=True, max_length=100)),
-                ('status', models.CharField(choices=[('created', 'Created'), ('processing', 'Processing'), ('succeeded', 'Succeeded'), ('declined', 'Declined'), ('cancelled', 'Cancelled')], default='created', max_length=20)),
+                ('status', models.CharField(choices=[('created', 'Created'), ('processing', 'Processing'), ('succeeded', 'Succeeded'), ('declined', 'Declined'), ('cancelled', 'Cancelled'), ('refunded', 'Refunded')], default='created', max_length=20)),
                 ('order', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='payment', to='orders.order')),
             ],
             options={

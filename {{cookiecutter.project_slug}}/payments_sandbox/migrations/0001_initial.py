@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('reference', models.CharField(max_length=100)),
                 ('card_token', models.CharField(max_length=100)),
                 ('webhook_url', models.CharField(max_length=500)),
-                ('status', models.CharField(choices=[('processing', 'Processing'), ('succeeded', 'Succeeded'), ('declined', 'Declined'), ('cancelled', 'Cancelled')], default='processing', max_length=20)),
+                ('status', models.CharField(choices=[('processing', 'Processing'), ('succeeded', 'Succeeded'), ('declined', 'Declined'), ('cancelled', 'Cancelled'), ('refunded', 'Refunded')], default='processing', max_length=20)),
                 ('requests', models.PositiveIntegerField(default=0, help_text='How often the caller has asked for this charge.')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('notify_at', models.DateTimeField(blank=True, null=True)),

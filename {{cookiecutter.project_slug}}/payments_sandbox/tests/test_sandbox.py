@@ -358,6 +358,19 @@ def test_settled_charge_cannot_be_cancelled(
     assert answer.json()["status"] == "succeeded"
 
 
+def test_settled_charge_can_be_refunded(client: Client, shop: Shop) -> None:
+    created = charge(client, webhook_url=shop.url).json()
+    url = f"/sandbox/charges/{created['id']}/refund/"
+
+    early = client.post(url, headers=HEADERS)
+    send_due()
+    answers = [client.post(url, headers=HEADERS) for _ in "12"]
+
+    assert early.status_code == 409
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[1].json() == created | {"status": "refunded"}
+
+
 def test_unknown_charge_is_not_found(client: Client) -> None:
     answer = client.post("/sandbox/charges/ch_0/cancel/", headers=HEADERS)
 
