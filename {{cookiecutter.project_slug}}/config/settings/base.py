@@ -40,7 +40,10 @@ INSTALLED_APPS = [
     # qstash-server: end
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_hookflow",
+    "django_hookflow.contrib.api",
     OBSERVABILITY,
     "orders",  # sample
     "payments_sandbox",  # sample

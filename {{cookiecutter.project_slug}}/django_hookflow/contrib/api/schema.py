@@ -1,0 +1,28 @@
+"""The shape of the API for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import inline_serializer
+from rest_framework import serializers
+
+# Other addresses of the same views.
+ALIASES = ("/api/graflow/", "/_api/")
+
+
+def page_of(kind: type[Any], cursor: str = "next_cursor") -> Any:
+    """Return the serializer of a page of rows."""
+    fields: dict[str, Any] = {"results": kind(many=True)}
+    if cursor == "next_cursor":
+        fields["next"] = serializers.URLField(allow_null=True)
+        fields[cursor] = serializers.CharField(allow_null=True)
+    else:
+        fields[cursor] = serializers.IntegerField(allow_null=True)
+    name = kind.__name__.removesuffix("Serializer")
+    return inline_serializer(f"PageOf{name}", fields)
+
+
+def without_aliases(endpoints: list[Any], **_: Any) -> list[Any]:
+    """Describe each view once: a hook of drf-spectacular."""
+    return [one for one in endpoints if not one[0].startswith(ALIASES)]
