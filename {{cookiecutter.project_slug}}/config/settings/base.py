@@ -194,6 +194,17 @@ QSTASH_TOKEN = variable("QSTASH_TOKEN")
 QSTASH_CURRENT_SIGNING_KEY = variable("QSTASH_CURRENT_SIGNING_KEY")
 QSTASH_NEXT_SIGNING_KEY = variable("QSTASH_NEXT_SIGNING_KEY")
 DJANGO_HOOKFLOW_DOMAIN = variable("DJANGO_HOOKFLOW_DOMAIN")
+DJANGO_HOOKFLOW_API_REQUIRE_AUTHENTICATION = variable(
+    "DJANGO_HOOKFLOW_API_REQUIRE_AUTHENTICATION"
+)
+# By workflow: docs/PERMISSIONS_AND_THROTTLING.md. These count in the
+# database, as core.throttling does, and not in each process.
+DJANGO_HOOKFLOW_API_ACCESS = {
+    "*": {
+        "crud_throttle_class": "core.api_throttles:CreationThrottle",
+        "resume_throttle_class": "core.api_throttles:ResumeThrottle",
+    }
+}
 DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE")
 DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
 DJANGO_HOOKFLOW_PARALLELISM = variable("DJANGO_HOOKFLOW_PARALLELISM")
