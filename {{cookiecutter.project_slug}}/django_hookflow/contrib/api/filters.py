@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from django_hookflow.contrib.api import jsonpaths
 from django_hookflow.contrib.api.access import is_staff
 from django_hookflow.contrib.api.access import owner_of
 from django_hookflow.contrib.api.errors import refusals
@@ -36,6 +38,8 @@ MOST_PARAMETER = 4096  # characters
 class Query(serializers.Serializer[Any]):
     """The parameters of a page; an unknown one is refused."""
 
+    PATTERNS: ClassVar[Sequence[str]] = ()  # for people
+
     limit = serializers.IntegerField(
         default=USUAL,
         min_value=1,
@@ -54,11 +58,19 @@ class Query(serializers.Serializer[Any]):
         help_text="`next_cursor` of the page before, with the same filters.",
     )
 
+    def takes(self, name: str) -> bool:
+        """Return True for a parameter that is no field."""
+        return False
+
     def validate(self, attrs: Any) -> Any:
         known = [*self.fields, *FOREIGN]
-        unknown = [name for name in self.initial_data if name not in known]
+        unknown = [
+            name
+            for name in self.initial_data
+            if name not in known and not self.takes(name)
+        ]
         if unknown:
-            choices = ", ".join(sorted(self.fields))
+            choices = ", ".join([*sorted(self.fields), *self.PATTERNS])
             raise ValidationError(
                 {
                     name: [f"Unknown parameter. Choose from: {choices}."]
@@ -96,7 +108,13 @@ class LetterFilters(Query):
 
 
 class RunFilters(Query):
-    """The parameters that choose runs."""
+    """The parameters that choose runs.
+
+    Beside the fields, `state__address__city=Oslo` chooses those whose data
+    or result has this text, number or truth value at this path.
+    """
+
+    PATTERNS = ("state__<name>__<name>",)
 
     status = serializers.ChoiceField(
         STATUSES,
@@ -143,6 +161,22 @@ class RunFilters(Query):
     completed_after = serializers.DateTimeField(required=False)
     completed_before = serializers.DateTimeField(required=False)
 
+    def takes(self, name: str) -> bool:
+        return jsonpaths.path_of(name) is not None
+
+    def validate(self, attrs: Any) -> Any:
+        attrs = super().validate(attrs)
+        paths = {
+            path: str(text)
+            for name, text in self.initial_data.items()
+            if (path := jsonpaths.path_of(name)) is not None
+        }
+        if len(paths) > jsonpaths.MOST:
+            raise ValidationError(
+                {"state": [f"At most {jsonpaths.MOST} paths are looked at."]}
+            )
+        return attrs | {"paths": paths}
+
     def validate_attributes(self, text: str) -> dict[str, Any]:
         try:
             given = json.loads(text)
@@ -181,7 +215,7 @@ def chosen(
     for name, condition in CONDITIONS.items():
         if name in wanted:
             runs = condition(runs, wanted[name])
-    return runs
+    return jsonpaths.having(runs, wanted["paths"])
 
 
 def _refuse_others(request: Request, owner: str) -> None:

@@ -63,7 +63,8 @@ def requests(route: URLPattern) -> list[tuple[str, str]]:
         ],
     }
     (key,) = [*route.pattern.converters] or [""]
-    methods = route.callback.actions
+    # The framework adds HEAD.
+    methods = [one for one in route.callback.actions if one != "head"]
     wheres = [[value] for value in kinds[key]] if key else [[]]  # type: list[list[Any]]
     return [
         (method, reverse(f"hookflow_api:{route.name}", args=args))
