@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.urls import include
 from django.urls import path
 from django.views.generic import TemplateView
+from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from django_hookflow.contrib.api.urls import start
 
@@ -19,6 +21,8 @@ urlpatterns = [
     # Other addresses of the same.
     path("api/graflow/", include(API, namespace="graflow")),
     path("_api/", include(([start], "start"))),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("sandbox/", include("payments_sandbox.urls")),  # sample
     path("", include("orders.urls")),  # sample
     # Shown as long as no page above has this address.

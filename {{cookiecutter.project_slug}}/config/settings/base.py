@@ -111,6 +111,23 @@ REST_FRAMEWORK = {
         "core.browsable.SafeJSONRenderer",
         "core.browsable.BrowsableRenderer",
     ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+
+# The description of the API, and the pages that show it: from this site, so
+# that its policy lets them in.
+SPECTACULAR_SETTINGS = {
+    "TITLE": "The API of the site",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api(/hookflow/v1)?",
+    "PREPROCESSING_HOOKS": ["django_hookflow.contrib.api.schema.of_the_api"],
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatusEnum": "django_hookflow.states.RunStatus",
+        "OrderStatusEnum": "orders.models.Order.Status",  # sample
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LANGUAGE_CODE = "en"

@@ -34,7 +34,7 @@ UNDECODABLE = (
     r"|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f])"
 )
 
-Sql = tuple[str, list[Any]]
+Sql = tuple[str, tuple[Any, ...]]
 
 
 class TextAt(Func):
@@ -55,7 +55,7 @@ class TextAt(Func):
             f"CASE WHEN {column} ~ %s THEN NULL "
             f"ELSE {column}::json #>> %s::text[] END"
         )
-        return sql, [*given, UNDECODABLE, *given, list(self.path)]
+        return sql, (*given, UNDECODABLE, *given, list(self.path))
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
@@ -75,10 +75,10 @@ class TextAt(Func):
         )
         sql = f"CASE WHEN json_valid({column}) THEN COALESCE({one}, {one}) END"
         values = [keys, keys, places, places]
-        return sql, [
+        return sql, (
             *given,
             *(part for value in values for part in (*given, value)),
-        ]
+        )
 
 
 def path_of(name: str) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 # Other addresses of the same views.
 ALIASES = ("/api/graflow/", "/_api/")
+API = "/api/"
 
 
 def page_of(kind: type[Any], cursor: str = "next_cursor") -> Any:
@@ -23,6 +24,10 @@ def page_of(kind: type[Any], cursor: str = "next_cursor") -> Any:
     return inline_serializer(f"PageOf{name}", fields)
 
 
-def without_aliases(endpoints: list[Any], **_: Any) -> list[Any]:
-    """Describe each view once: a hook of drf-spectacular."""
-    return [one for one in endpoints if not one[0].startswith(ALIASES)]
+def of_the_api(endpoints: list[Any], **_: Any) -> list[Any]:
+    """Describe each view below /api/ once: a hook of drf-spectacular."""
+    return [
+        one
+        for one in endpoints
+        if one[0].startswith(API) and not one[0].startswith(ALIASES)
+    ]
