@@ -28,7 +28,7 @@ NAME = re.compile(r'[^"\\\x00-\x1f]{1,100}')
 # Escapes that PostgreSQL decodes to no text: NUL, and half a surrogate pair.
 # It would refuse the whole value, wherever they are in it.
 UNDECODABLE = (
-    r"(?<!\\)(?:\\\\)*"  # a backslash before it is no text of its own
+    r"(?<!\\)(?:\\\\)*"  # but not an escaped backslash
     r"(?:\\u0000"
     r"|\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])"
     r"|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f])"

@@ -171,6 +171,19 @@ def test_people_without_an_account_are_refused(name: str) -> None:
     assert "credentials were not provided" in answer.json()["detail"]
 
 
+def test_a_page_of_another_site_starts_no_run(
+    world: World, ada: APIClient
+) -> None:
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(ada.user)
+
+    answer = client.post(FLOWS, {"flow_type": "api-nap"}, format="json")
+
+    assert answer.status_code == 403
+    assert "CSRF" in answer.json()["detail"]
+    assert not WorkflowRun.objects.exists()
+
+
 @pytest.mark.parametrize(
     "switch",
     [

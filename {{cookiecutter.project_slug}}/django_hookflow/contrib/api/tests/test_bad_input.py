@@ -1,4 +1,4 @@
-"""What cannot be answered is refused with the field and what would be right.
+"""Bad input is refused with the field, and with the right form of it.
 
 Nothing that a client sends is an error of the site.
 """
