@@ -220,7 +220,14 @@ DJANGO_HOOKFLOW_API_ACCESS = {
     "*": {
         "crud_throttle_class": "core.api_throttles:CreationThrottle",
         "resume_throttle_class": "core.api_throttles:ResumeThrottle",
-    }
+    },
+    # sample: begin
+    # The shop starts it, for orders that it has checked.
+    "sample-process-order": {
+        "crud_permission_class": "rest_framework.permissions:IsAdminUser",
+        "resume_permission_class": "rest_framework.permissions:IsAdminUser",
+    },
+    # sample: end
 }
 DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE")
 DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
