@@ -27,6 +27,7 @@ NAME = re.compile(r'[^"\\\x00-\x1f]{1,100}')
 
 # Escapes that PostgreSQL decodes to no text: NUL, and half a surrogate pair.
 # It would refuse the whole value, wherever they are in it.
+ESCAPE = r"\u"
 UNDECODABLE = (
     r"(?<!\\)(?:\\\\)*"  # but not an escaped backslash
     r"(?:\\u0000"
@@ -52,10 +53,12 @@ class TextAt(Func):
     ) -> Sql:
         column, given = compiler.compile(self.source_expressions[0])
         sql = (
-            f"CASE WHEN {column} ~ %s THEN NULL "
+            f"CASE WHEN strpos({column}, %s) > 0 AND {column} ~ %s THEN NULL "
             f"ELSE {column}::json #>> %s::text[] END"
         )
-        return sql, (*given, UNDECODABLE, *given, list(self.path))
+        # The first look is cheap, and enough for most values.
+        escaped = (*given, ESCAPE, *given, UNDECODABLE)
+        return sql, (*escaped, *given, list(self.path))
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Count
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse
 from drf_spectacular.utils import extend_schema
@@ -403,22 +403,16 @@ class FlowViewSet(StartingViewSet):
         """Numbers of the newest runs by status and by workflow."""
         wanted = parsed(request, RunFilters)
         runs = chosen(request, self.runs(), wanted).order_by("-pk")
-        newest = WorkflowRun.objects.filter(pk__in=runs.values("pk")[:BOUND])
-        counts = (
-            newest.order_by()
-            .values_list("status", "workflow_id")
-            .annotate(Count("pk"))
-        )
+        # Faster counted here than by a query around this one.
+        newest = list(runs.values_list("status", "workflow_id")[: BOUND + 1])
+        is_exact = len(newest) <= BOUND
+        del newest[BOUND:]
         by_status = dict.fromkeys(map(str, RunStatus), 0)
-        by_type: dict[str, int] = {}
-        for one, workflow_id, number in counts:
-            by_status[one] += number
-            by_type[workflow_id] = by_type.get(workflow_id, 0) + number
-        total = sum(by_type.values())
-        is_exact = total < BOUND or not runs[BOUND : BOUND + 1].exists()
+        by_status |= Counter(one for one, _ in newest)
+        by_type = Counter(workflow_id for _, workflow_id in newest)
         return Response(
             {
-                "total": total,
+                "total": len(newest),
                 "by_status": by_status,
                 "by_type": dict(sorted(by_type.items())),
                 "bound": BOUND,
