@@ -24,6 +24,8 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
     class Meta:
         model = Product
         fields = ("sku", "name", "price", "stock")
+        # Only listed; else its schema would tell the bounds of the database.
+        read_only_fields = fields
 
 
 class LineSerializer(serializers.Serializer[Any]):
