@@ -101,4 +101,4 @@ def _list_of(request: Request) -> str:
         if name not in MOVING
     )
     text = repr((owner_of(request), request.path, filters))
-    return salted_hmac(__name__, text).hexdigest()[:16]
+    return salted_hmac(__name__, text, algorithm="sha256").hexdigest()[:16]
