@@ -375,7 +375,7 @@ class AuditEntry(models.Model):
     run = models.ForeignKey(
         WorkflowRun, models.CASCADE, related_name="audit_entries"
     )
-    # pause, resume, cancel, retry, fork, waive or hide
+    # pause, resume, cancel, retry, fork, waive, hide or event
     action = models.CharField(max_length=32)
     # The key of a user, or a text; empty when it was not said.
     by = models.CharField(max_length=255, blank=True, default="")

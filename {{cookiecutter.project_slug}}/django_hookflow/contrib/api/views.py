@@ -498,6 +498,7 @@ class FlowViewSet(StartingViewSet):
                 data,
                 run_id=run.run_id,
                 event_id=made if given else None,
+                by=self.by,
             )
 
     def go_on_with(self, run: WorkflowRun, found: Possible, data: Any) -> None:

@@ -189,6 +189,7 @@ def test_an_event_resumes_a_run_that_waits_for_it(
     )
     assert sent.status_code == 200
     assert world.run_of(run_id).result == {"cents": 5}
+    assert audit() == [("event", str(ada.user.pk), "waiting", "paid")]
     assert late.status_code == 400
     assert late.json()["detail"].endswith("so it takes no more events.")
 
