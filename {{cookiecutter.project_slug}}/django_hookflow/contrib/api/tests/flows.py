@@ -57,6 +57,7 @@ def register() -> None:
 
     @workflow(workflow_id="api-fail")
     def fail(ctx: WorkflowContext) -> Any:
+        ctx.set(order=ctx.data.get("order"))
         ctx.step.run("first", str, "done")
         ctx.step.run("charge", refuse)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -52,6 +53,11 @@ def runs_of_ada(world: World, ada: APIClient) -> list[str]:
     return list(WorkflowRun.objects.values_list("run_id", flat=True))
 
 
+def methods_of(actions: Mapping[str, str]) -> list[str]:
+    """Return the methods of a view; the framework adds HEAD at its first."""
+    return [method for method in actions if method != "head"]
+
+
 def requests(route: URLPattern) -> list[tuple[str, str]]:
     """Return each method and address of a route, for each row of it."""
     kinds: dict[str, list[Any]] = {
@@ -63,8 +69,7 @@ def requests(route: URLPattern) -> list[tuple[str, str]]:
         ],
     }
     (key,) = [*route.pattern.converters] or [""]
-    # The framework adds HEAD.
-    methods = [one for one in route.callback.actions if one != "head"]
+    methods = methods_of(route.callback.actions)
     wheres = [[value] for value in kinds[key]] if key else [[]]  # type: list[list[Any]]
     return [
         (method, reverse(f"hookflow_api:{route.name}", args=args))
@@ -314,12 +319,30 @@ def test_a_class_may_refuse_single_runs_on_every_route(
     assert bob.get(f"{FLOWS}most-recent/").json()["id"] == public
     for run_id in (secret, last):
         for name, actions in urls.OF_RUN.items():
-            for method in actions:
+            for method in methods_of(actions):
                 where = f"{FLOWS}{run_id}/{name}/"
                 answer = getattr(bob, method)(where, {}, format="json")
                 assert answer.status_code == 403, where
         assert bob.delete(f"{FLOWS}{run_id}/").status_code == 403
         assert bob.get(f"{V1}/workflows/{run_id}/").status_code == 403
+
+
+def test_a_class_may_refuse_single_dead_letters(
+    world: World, bob: APIClient, settings: LazySettings
+) -> None:
+    start(bob, "api-fail", order="secret")
+    world.deliver()
+    settings.DJANGO_HOOKFLOW_API_ACCESS = {
+        "api-fail": rule(crud_permission="NotSecret")
+    }
+    letter = DeadLetterEntry.objects.get()
+
+    listed = bob.get(f"{V1}/dead-letters/").json()["results"]
+    shown = bob.get(f"{V1}/dead-letters/{letter.pk}/")
+    replayed = bob.post(f"{V1}/dead-letters/{letter.pk}/replay/")
+
+    assert listed == []
+    assert (shown.status_code, replayed.status_code) == (403, 403)
 
 
 def test_resuming_has_a_permission_of_its_own(

@@ -20,6 +20,7 @@ from django_hookflow.contrib.api import filters
 from django_hookflow.contrib.api import jsonpaths
 from django_hookflow.contrib.api import urls
 from django_hookflow.contrib.api.tests.conftest import V1
+from django_hookflow.contrib.api.tests.test_access import methods_of
 from django_hookflow.contrib.api.tests.test_flows import FLOWS
 from django_hookflow.contrib.api.tests.test_flows import start
 from django_hookflow.testing.world import World
@@ -236,8 +237,7 @@ def test_nothing_that_is_sent_is_an_error_of_the_site(
         or (not key and kind == "str")
     ]
 
-    # The framework adds HEAD.
-    methods = [one for one in route.callback.actions if one != "head"]
+    methods = methods_of(route.callback.actions)
 
     @FUZZ
     @given(data=st.data())

@@ -276,6 +276,24 @@ def test_a_state_alone_goes_where_it_fits(
     assert world.run_of(run_id).result == result
 
 
+@pytest.mark.parametrize("body", [{"answer": 1}, {"state": 1}, {}])
+def test_a_run_that_sleeps_is_not_resumed(
+    world: World, ada: APIClient, body: dict[str, Any]
+) -> None:
+    run_id = start(ada, "api-nap")
+    world.deliver()
+
+    answer = ada.post(f"{FLOWS}{run_id}/resume/", body, format="json")
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"].endswith("It takes: nothing.")
+    ada.post(f"{FLOWS}{run_id}/pause/")
+    paused = ada.post(
+        f"{FLOWS}{run_id}/resume/", body or {"answer": 1}, format="json"
+    )
+    assert paused.json()["detail"].endswith("It takes: {} to end its pause.")
+
+
 def test_a_question_is_answered_in_the_inbox(
     world: World, ada: APIClient, bob: APIClient
 ) -> None:
@@ -284,6 +302,7 @@ def test_a_question_is_answered_in_the_inbox(
 
     inbox = bob.get(f"{V1}/questions/").json()["results"]
     where = f"{V1}/questions/{inbox[0]['id']}/"
+    shown = bob.get(where).json()
     not_asked = ada.post(
         f"{FLOWS}{run_id}/questions/", {"answer": {}}, format="json"
     )
@@ -298,6 +317,7 @@ def test_a_question_is_answered_in_the_inbox(
 
     assert inbox[0]["title"] == "Approve it?"
     assert inbox[0]["run"] is None
+    assert shown == inbox[0]
     assert bob.get(f"{FLOWS}{run_id}/").status_code == 404
     assert not_asked.status_code == 403
     assert bad.status_code == 400
