@@ -267,3 +267,18 @@ def test_nothing_that_is_sent_is_an_error_of_the_site(
     assert wheres
     assert methods
     send()
+
+
+def test_errors_are_pages_for_people_too(world: World, ada: APIClient) -> None:
+    html = {"Accept": "text/html"}
+    answers = [
+        ada.get(f"{FLOWS}none/", headers=html),
+        ada.get(f"{V1}/workflows/none/", headers=html),
+        ada.get(FLOWS, {"limit": "x"}, headers=html),
+        ada.post(FLOWS, {}, format="json", headers=html),
+        APIClient().get(FLOWS, headers=html),
+    ]
+
+    assert [one.status_code for one in answers] == [404, 404, 400, 400, 403]
+    for one in answers:
+        assert one.headers["Content-Type"].startswith("text/html")
