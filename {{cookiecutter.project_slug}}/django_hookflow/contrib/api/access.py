@@ -6,6 +6,8 @@ import pkgutil
 from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import lru_cache
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q
@@ -143,28 +145,41 @@ class Gate:
                 workflow_id, version = split(name)
                 named.setdefault(workflow_id, [])
                 named[workflow_id] += [] if version is None else [version]
-        found = Q(pk__in=[])
-        is_any = False
-        for workflow_id, versions in named.items():
-            condition = self._versions(workflow_id, versions, prefix)
-            if condition is not None:
-                found, is_any = found | condition, True
-        if self.lets_in(CRUD_PERMISSION, EVERY, None):
-            return found | ~Q(**{f"{prefix}workflow_id__in": list(named)})
-        return found if is_any else None
+        by_default = self.lets_in(CRUD_PERMISSION, EVERY, None)
+        found = [
+            condition
+            for workflow_id, versions in named.items()
+            if (
+                condition := self._versions(
+                    workflow_id, versions, prefix, is_open=not by_default
+                )
+            )
+        ]
+        others = reduce(or_, found, Q())
+        if by_default:
+            return ~others if others else Q()
+        return others or None
 
     def _versions(
-        self, workflow_id: str, versions: list[int], prefix: str
-    ) -> Q | None:
-        """Return the condition for the versions of one workflow."""
-        others = self.lets_in(CRUD_PERMISSION, workflow_id, None)
+        self,
+        workflow_id: str,
+        versions: list[int],
+        prefix: str,
+        *,
+        is_open: bool,
+    ) -> Q:
+        """Return the condition for the open, or closed, versions of one."""
+        are_others = is_open == self.lets_in(
+            CRUD_PERMISSION, workflow_id, None
+        )
         exceptions = [
             version
             for version in versions
-            if self.lets_in(CRUD_PERMISSION, workflow_id, version) != others
+            if (is_open == self.lets_in(CRUD_PERMISSION, workflow_id, version))
+            != are_others
         ]
         of_it = Q(**{f"{prefix}workflow_id": workflow_id})
         listed = Q(**{f"{prefix}version__in": exceptions})
-        if others:
+        if are_others:
             return of_it & ~listed if exceptions else of_it
-        return of_it & listed if exceptions else None
+        return of_it & listed if exceptions else Q()
