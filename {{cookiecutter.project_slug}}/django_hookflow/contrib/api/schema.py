@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
@@ -21,7 +22,9 @@ def page_of(kind: type[Any], cursor: str = "next_cursor") -> Any:
     else:
         fields[cursor] = serializers.IntegerField(allow_null=True)
     name = kind.__name__.removesuffix("Serializer")
-    return inline_serializer(f"PageOf{name}", fields)
+    made = inline_serializer(f"PageOf{name}", fields)
+    # One for the list, not a list of them.
+    return extend_schema_serializer(many=False)(type(made))
 
 
 def of_the_api(endpoints: list[Any], **_: Any) -> list[Any]:

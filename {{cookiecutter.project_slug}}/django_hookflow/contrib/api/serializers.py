@@ -7,6 +7,7 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -291,6 +292,7 @@ class OldListedRunSerializer(Plain):
     completed_at = serializers.DateTimeField(allow_null=True)
 
 
+@extend_schema_serializer(many=False)
 class OldListSerializer(Plain):
     """The list at `workflows/`."""
 
