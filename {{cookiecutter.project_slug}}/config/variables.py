@@ -215,6 +215,31 @@ DECLARED = (
         default="20/hour",
         defaults={LOCAL: "off"},
     ),
+    Variable(
+        name="DJANGO_THROTTLE_CREATIONS",
+        group=SECURITY,
+        help="Runs that one user starts by the API, with retries and forks.",
+        kind="rate",
+        default="100/hour",
+        defaults={LOCAL: "off"},
+    ),
+    Variable(
+        name="DJANGO_THROTTLE_RESUMES",
+        group=SECURITY,
+        help="Answers, events and resumptions that one user sends to the API.",
+        kind="rate",
+        default="300/hour",
+        defaults={LOCAL: "off"},
+    ),
+    Variable(
+        name="DJANGO_HOOKFLOW_API_REQUIRE_AUTHENTICATION",
+        group=SECURITY,
+        help="Whether the API over runs is for people who are logged in. "
+        "With False anyone starts, sees and cancels the runs without an "
+        "owner: for a demo.",
+        kind="flag",
+        default=True,
+    ),
     # --- Durable workflows ---
     Variable(
         name="QSTASH_URL",

@@ -1,10 +1,12 @@
 """Throttle clients that send too many requests: 429 with Retry-After.
 
-These are counted, each by the address of the client:
+These are counted, by the address of the client unless it says otherwise:
 
 webhook   messages that were refused: unsigned, forged, expired, oversized;
           signed ones are let through, however many there are
 login     attempts to log in to the admin
+creations, resumes
+          what users send to the API over runs, by user: core.api_throttles
 
 An app adds scopes of its own by `throttles` of its AppConfig, and webhooks by
 `throttled_webhooks`. A scope has a rate in settings.THROTTLES, which reads

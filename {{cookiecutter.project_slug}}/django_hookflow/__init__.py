@@ -3,7 +3,8 @@
 `workflow` declares one, and `step` how a function behaves as a step of it;
 `send_event` speaks to a run that waits, and `answer_question` answers what a
 run asks people; `pause_run`, `resume_run`, `cancel_run`, `retry_run`,
-`fork_run` and `waive_undo` steer one, and so does a `WorkflowExecutor`.
+`fork_run`, `hide_run` and `waive_undo` steer one, and so does a
+`WorkflowExecutor`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from django_hookflow.operations.control import pause_run
     from django_hookflow.operations.control import resume_run
     from django_hookflow.operations.events import send_event
+    from django_hookflow.operations.hiding import hide_run
     from django_hookflow.operations.letters import fork_run
     from django_hookflow.operations.letters import retry_run
     from django_hookflow.operations.letters import waive_undo
@@ -43,6 +45,7 @@ __all__ = [
     "answer_question",
     "cancel_run",
     "fork_run",
+    "hide_run",
     "open_questions",
     "pause_run",
     "reassign_question",
@@ -62,6 +65,7 @@ OPERATIONS = {
     "answer_question": "operations.questions",
     "cancel_run": "operations.control",
     "fork_run": "operations.letters",
+    "hide_run": "operations.hiding",
     "open_questions": "operations.questions",
     "pause_run": "operations.control",
     "reassign_question": "operations.questions",

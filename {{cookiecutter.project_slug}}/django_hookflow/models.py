@@ -23,6 +23,7 @@ from django_hookflow.fields import JSONTextField
 from django_hookflow.fields import RowIdField
 from django_hookflow.journal import ANSWER
 from django_hookflow.journal import CONTINUED_AS
+from django_hookflow.reading import HIDE
 from django_hookflow.reading import RunManager
 from django_hookflow.states import TERMINAL
 from django_hookflow.states import QuestionStatus
@@ -134,6 +135,9 @@ class WorkflowRun(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
+        # Beside those of Django: data, results and events are not for all
+        # who may see how a run goes.
+        permissions = (("view_payloads", "Can see the payloads of runs"),)
         # Not unique=True, which adds a second index on PostgreSQL.
         constraints = (
             models.UniqueConstraint(
@@ -371,7 +375,7 @@ class AuditEntry(models.Model):
     run = models.ForeignKey(
         WorkflowRun, models.CASCADE, related_name="audit_entries"
     )
-    # pause, resume, cancel, retry, fork or waive
+    # pause, resume, cancel, retry, fork, waive, hide or event
     action = models.CharField(max_length=32)
     # The key of a user, or a text; empty when it was not said.
     by = models.CharField(max_length=255, blank=True, default="")
@@ -384,6 +388,14 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "audit entries"
+        indexes = (
+            # Lists leave these runs out.
+            models.Index(
+                name="hookflow_hidden",
+                fields=["run"],
+                condition=Q(action=HIDE),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.action} {self.before}: {self.after}"

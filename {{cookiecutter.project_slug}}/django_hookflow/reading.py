@@ -16,6 +16,9 @@ from django_hookflow.attributes import encoded
 from django_hookflow.dlq import DeadLetterEntry
 from django_hookflow.journal import PATCH_SUFFIX
 
+# The action of the audit entry by which a run is hidden.
+HIDE = "hide"
+
 RunT = TypeVar("RunT", bound=models.Model)
 
 
@@ -58,6 +61,10 @@ class RunManager(models.Manager[RunT]):
         return next(
             (r for r in after if not getattr(r, "is_fork", None)), None
         )
+
+    def not_hidden(self) -> models.QuerySet[RunT]:
+        """Return the runs but for those that hide_run has hidden."""
+        return self.exclude(audit_entries__action=HIDE)
 
     def for_object(self, row: models.Model) -> models.QuerySet[RunT]:
         """Return the runs that were triggered with `about=row`."""

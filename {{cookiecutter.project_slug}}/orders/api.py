@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework import status
 from rest_framework.exceptions import ParseError
@@ -44,6 +45,7 @@ class OrderCreate(generics.GenericAPIView[Order]):
     parser_classes = (OrderParser,)
     serializer_class = NewOrderSerializer
 
+    @extend_schema(responses={201: OrderSerializer})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         new = self.get_serializer(data=request.data)
         new.is_valid(raise_exception=True)

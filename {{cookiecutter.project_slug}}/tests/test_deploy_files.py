@@ -13,6 +13,7 @@ from config.variables import DECLARED
 from config.variables import VARIABLES
 from config.variables import needed_in
 from django_hookflow.conf import Settings
+from django_hookflow.contrib.api.conf import Settings as ApiSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PATTERNS = (
@@ -66,7 +67,8 @@ def as_ids(path: Path) -> str:
 
 @pytest.mark.parametrize("path", sorted(files()), ids=as_ids)
 def test_a_file_names_no_variable_that_is_not_declared(path: Path) -> None:
-    settings = {name for name in vars(Settings) if name.isupper()}
+    known = [*vars(Settings), *vars(ApiSettings)]
+    settings = {name for name in known if name.isupper()}
     settings |= OF_THE_SERVER
 
     named = set(NAME.findall(path.read_text(encoding="utf-8")))

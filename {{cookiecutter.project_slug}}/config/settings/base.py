@@ -40,7 +40,10 @@ INSTALLED_APPS = [
     # qstash-server: end
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_hookflow",
+    "django_hookflow.contrib.api",
     OBSERVABILITY,
     "orders",  # sample
     "payments_sandbox",  # sample
@@ -108,6 +111,23 @@ REST_FRAMEWORK = {
         "core.browsable.SafeJSONRenderer",
         "core.browsable.BrowsableRenderer",
     ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+
+# The description of the API, and the pages that show it: from this site, so
+# that its policy lets them in.
+SPECTACULAR_SETTINGS = {
+    "TITLE": "The API of the site",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api(/hookflow/v1)?",
+    "PREPROCESSING_HOOKS": ["django_hookflow.contrib.api.schema.of_the_api"],
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatusEnum": "django_hookflow.states.RunStatus",
+        "OrderStatusEnum": "orders.models.Order.Status",  # sample
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LANGUAGE_CODE = "en"
@@ -191,6 +211,24 @@ QSTASH_TOKEN = variable("QSTASH_TOKEN")
 QSTASH_CURRENT_SIGNING_KEY = variable("QSTASH_CURRENT_SIGNING_KEY")
 QSTASH_NEXT_SIGNING_KEY = variable("QSTASH_NEXT_SIGNING_KEY")
 DJANGO_HOOKFLOW_DOMAIN = variable("DJANGO_HOOKFLOW_DOMAIN")
+DJANGO_HOOKFLOW_API_REQUIRE_AUTHENTICATION = variable(
+    "DJANGO_HOOKFLOW_API_REQUIRE_AUTHENTICATION"
+)
+# By workflow: docs/PERMISSIONS_AND_THROTTLING.md. These count in the
+# database, as core.throttling does, and not in each process.
+DJANGO_HOOKFLOW_API_ACCESS = {
+    "*": {
+        "crud_throttle_class": "core.api_throttles:CreationThrottle",
+        "resume_throttle_class": "core.api_throttles:ResumeThrottle",
+    },
+    # sample: begin
+    # The shop starts it, for orders that it has checked.
+    "sample-process-order": {
+        "crud_permission_class": "rest_framework.permissions:IsAdminUser",
+        "resume_permission_class": "rest_framework.permissions:IsAdminUser",
+    },
+    # sample: end
+}
 DJANGO_HOOKFLOW_LEASE = variable("DJANGO_HOOKFLOW_LEASE")
 DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
 DJANGO_HOOKFLOW_PARALLELISM = variable("DJANGO_HOOKFLOW_PARALLELISM")

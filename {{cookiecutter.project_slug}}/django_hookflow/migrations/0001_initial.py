@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-created_at', '-id'),
+                'permissions': (('view_payloads', 'Can see the payloads of runs'),),
                 'indexes': [models.Index(fields=['-created_at', '-id'], name='django_hook_created_526109_idx'), models.Index(fields=['workflow_id', 'status'], name='django_hook_workflo_892749_idx'), models.Index(fields=['status', 'completed_at'], name='django_hook_status_b094de_idx'), models.Index(fields=['owner', '-id'], name='hookflow_of_owner'), models.Index(condition=models.Q(('subject__isnull', False)), fields=['subject', '-id'], name='hookflow_of_subject'), models.Index(condition=models.Q(('sweep_at__isnull', False)), fields=['sweep_at'], name='hookflow_overdue'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='hookflow_retried'), models.Index(condition=models.Q(('completed_at', None), ('has_ticket__isnull', False)), fields=['parent', 'parent_step', 'branch'], name='hookflow_open_branches'), django.contrib.postgres.indexes.GinIndex(condition=models.Q(('attributes', {}), _negated=True), fields=['attributes'], name='hookflow_attributes', opclasses=['jsonb_path_ops']), models.Index(condition=models.Q(models.Q(('wake_at', None), ('wake_at', models.F('deadline_at')), _connector='OR'), ('status', 'waiting')), fields=['claimed_at'], name='hookflow_timeless')],
                 'constraints': [models.UniqueConstraint(fields=('run_id',), name='hookflow_one_run_per_id'), models.UniqueConstraint(condition=models.Q(('parent__isnull', False)), fields=('parent', 'parent_step', 'branch'), name='hookflow_one_run_per_branch')],
             },
@@ -142,6 +143,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'audit entries',
                 'ordering': ('-id',),
+                'indexes': [models.Index(condition=models.Q(('action', 'hide')), fields=['run'], name='hookflow_hidden')],
             },
         ),
         migrations.CreateModel(

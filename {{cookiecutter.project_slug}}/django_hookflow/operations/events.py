@@ -15,6 +15,7 @@ from django_hookflow import clock
 from django_hookflow.journal import ANSWER
 from django_hookflow.models import Event
 from django_hookflow.names import checked_name
+from django_hookflow.operations.start import checked_owner
 from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.persistence.database import using
 from django_hookflow.sending import send_after_commit
@@ -37,6 +38,7 @@ def send_event(
     match: object = None,
     event_id: str | None = None,
     broadcast: Literal[False] = False,
+    by: object = None,
 ) -> bool: ...
 
 
@@ -61,6 +63,7 @@ def send_event(
     workflow: Named | str | None = None,
     event_id: str | None = None,
     broadcast: bool = False,
+    by: object = None,
 ) -> int:
     """Tell one run, or a run that waits for `match`, that something happened.
 
@@ -68,12 +71,18 @@ def send_event(
     transaction and is consumed once, by a wait that is there or comes later.
     The same `event_id` again is the same event: returns whether it was new.
     Raises RunNotFound, EventConflict when it was sent to another address,
-    and SerializationError for `data`.
+    and SerializationError for `data`. `by`: a saved user or a text that sends
+    a new event to `run_id`; an AuditEntry of the run keeps it.
 
     With `broadcast`, each run that waits for the event now gets one of its
     own: at `match` if that is given, and of `workflow`, a workflow or its id,
     if that is. Returns how many runs it was new to.
     """
+    if by is not None and run_id is None:
+        raise TypeError(
+            "An event is noted with the run that it goes to. Write "
+            "send_event(name, data, run_id=…, by=…), or leave out by=."
+        )
     if broadcast:
         return _broadcast(name, data, run_id, match, workflow, event_id)
     if workflow is not None:
@@ -89,8 +98,15 @@ def send_event(
     event = _new_event(name, data, match, event_id)
     with transaction.atomic(using()):
         is_new, messages = WorkflowPersistence.send_event(event, run_id)
+        if is_new and by is not None and event.run is not None:
+            _note(event.run.run_id, event.name, by)
         send_after_commit(messages)
     return is_new
+
+
+def _note(run_id: str, name: str, by: object) -> None:
+    who, state = checked_owner("by", by), WorkflowPersistence.state_of(run_id)
+    WorkflowPersistence.note(run_id, "event", who, name, state, state)
 
 
 def _broadcast(

@@ -41,6 +41,7 @@ class WorkflowPersistence:
     broadcast = staticmethod(events.broadcast)
     pass_over = staticmethod(events.pass_over)
     state_of = staticmethod(audit.state_of)
+    is_hidden = staticmethod(audit.is_hidden)
     note = staticmethod(audit.note)
     letter_of = staticmethod(letters.key_of)
     question = staticmethod(questions.get)

@@ -7,6 +7,7 @@ from django_hookflow.models import AuditEntry
 from django_hookflow.models import WorkflowRun
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
+from django_hookflow.reading import HIDE
 from django_hookflow.states import PAUSABLE
 
 
@@ -23,6 +24,15 @@ def _state(run: WorkflowRun) -> str:
     if run.status in PAUSABLE and run.requested:
         return f"{run.status}, to {run.requested}"
     return run.status
+
+
+def is_hidden(run_id: str) -> bool:
+    """Return True if a run was hidden from lists."""
+    return (
+        AuditEntry.objects.using(database.using())
+        .filter(run__run_id=run_id, action=HIDE)
+        .exists()
+    )
 
 
 def note(

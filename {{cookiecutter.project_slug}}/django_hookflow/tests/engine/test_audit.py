@@ -16,6 +16,7 @@ from django_hookflow import fork_run
 from django_hookflow import pause_run
 from django_hookflow import resume_run
 from django_hookflow import retry_run
+from django_hookflow import send_event
 from django_hookflow import waive_undo
 from django_hookflow import workflow
 from django_hookflow.exceptions import PermanentError
@@ -41,6 +42,26 @@ def napping() -> str:
 def entries() -> list[tuple[str, ...]]:
     kept = AuditEntry.objects.order_by("pk")
     return list(kept.values_list("action", "by", "before", "after", "reason"))
+
+
+def test_a_new_event_to_a_run_is_kept_with_who_sent_it(world: World) -> None:
+    user = get_user_model().objects.create_user("ada")
+    run_id = napping()
+    world.deliver()
+
+    sent = [
+        send_event("paid", run_id=run_id, event_id="1", by=user),
+        send_event("paid", run_id=run_id, event_id="1", by=user),
+        send_event("paid", run_id=run_id),
+    ]
+
+    assert sent == [True, False, True]
+    assert entries()[-1:] == [
+        ("event", str(user.pk), "paused", "paused", "paid")
+    ]
+    assert len(entries()) == 2
+    with pytest.raises(TypeError, match="noted with the run that it goes to"):
+        send_event("paid", match="order-7", by=user)
 
 
 def test_each_change_is_kept_with_who_did_it_and_why(world: World) -> None:

@@ -1,0 +1,226 @@
+"""The views over what waits for people: questions and dead letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists
+from django.db.models import OuterRef
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_hookflow import answer_question
+from django_hookflow import open_questions
+from django_hookflow import retry_run
+from django_hookflow.contrib.api import access
+from django_hookflow.contrib.api import serializers as shapes
+from django_hookflow.contrib.api.access import CRUD_PERMISSION
+from django_hookflow.contrib.api.access import CRUD_THROTTLE
+from django_hookflow.contrib.api.access import RESUME_PERMISSION
+from django_hookflow.contrib.api.access import RESUME_THROTTLE
+from django_hookflow.contrib.api.base import LARGE
+from django_hookflow.contrib.api.base import ApiViewSet
+from django_hookflow.contrib.api.errors import refusals
+from django_hookflow.contrib.api.filters import LetterFilters
+from django_hookflow.contrib.api.filters import Query
+from django_hookflow.contrib.api.filters import parsed
+from django_hookflow.contrib.api.pagination import next_link
+from django_hookflow.contrib.api.pagination import page
+from django_hookflow.contrib.api.schema import page_of
+from django_hookflow.models import AuditEntry
+from django_hookflow.models import DeadLetterEntry
+from django_hookflow.models import Question
+from django_hookflow.reading import HIDE
+
+OF_RUN = [f"run__{column}" for column in LARGE]
+OF_LETTER = [f"workflow_run__{column}" for column in LARGE]
+
+
+class QuestionViewSet(ApiViewSet):
+    """The questions that wait for the user, of all runs."""
+
+    def mine(self) -> QuerySet[Question]:
+        """Return the open questions that the user may answer."""
+        workflows = self.gate.workflows("run__")
+        if workflows is None:
+            self.permission_denied(self.request)
+        if self.request.user.pk is None:
+            return Question.objects.none()
+        entries = AuditEntry.objects.filter(run=OuterRef("run"), action=HIDE)
+        found = open_questions(self.request.user).annotate(
+            is_of_hidden_run=Exists(entries)
+        )
+        return found.filter(workflows).select_related("run").defer(*OF_RUN)
+
+    def told(self) -> dict[str, Any]:
+        return self.context() | {"sees": self.sees}
+
+    def sees(self, question: Question) -> bool:
+        """Return True if the user may know of the run that asks."""
+        is_near = access.is_staff(self.request) or access.is_own(
+            self.request, question.run.owner
+        )
+        return is_near and not vars(question)["is_of_hidden_run"]
+
+    @extend_schema(
+        parameters=[Query],
+        responses=page_of(shapes.QuestionSerializer),
+        operation_id="list_questions",
+    )
+    def list(self, request: Request) -> Response:
+        """The open questions to you, and to your groups, newest first."""
+        found = page(request, self.mine(), parsed(request, Query))
+        rows = shapes.QuestionSerializer(
+            found.rows, many=True, context=self.told()
+        )
+        return Response(
+            {
+                "next": next_link(request, found.next_cursor),
+                "next_cursor": found.next_cursor,
+                "results": rows.data,
+            }
+        )
+
+    @extend_schema(
+        responses=shapes.QuestionSerializer, operation_id="retrieve_question"
+    )
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """An open question to you."""
+        question = self.get_question(pk)
+        return Response(
+            shapes.QuestionSerializer(question, context=self.told()).data
+        )
+
+    @extend_schema(
+        request=shapes.AnswerSerializer,
+        responses={
+            200: shapes.AnsweredSerializer,
+            400: OpenApiResponse(description="The form refuses it."),
+        },
+        operation_id="answer_question",
+    )
+    def answer(self, request: Request, pk: int) -> Response:
+        """Answer a question; the first answer wins."""
+        question = self.get_question(pk)
+        where = (question.run.workflow_id, question.run.version)
+        if not self.gate.lets_in(RESUME_PERMISSION, *where):
+            self.permission_denied(request)
+        self.throttle(RESUME_THROTTLE, *where)
+        body = self.body(shapes.AnswerSerializer)
+        with refusals("answer"):
+            taken = answer_question(
+                pk, body["answer"], by=self.user, via="API"
+            )
+        return Response(
+            {
+                "question": pk,
+                "answered_by": taken.answered_by,
+                "answered_at": taken.answered_at,
+            }
+        )
+
+    def get_question(self, pk: int) -> Question:
+        question = self.mine().filter(pk=pk).first()
+        if question is None:
+            raise NotFound(f"No open question to you has the id {pk}.")
+        return question
+
+
+class DeadLetterViewSet(ApiViewSet):
+    """Runs that have failed, and wait to be replayed."""
+
+    def letters(self) -> QuerySet[DeadLetterEntry]:
+        """Return those of the user's runs; of all, for staff."""
+        found = DeadLetterEntry.objects.select_related("workflow_run")
+        found = found.defer(*OF_LETTER).exclude(
+            workflow_run__audit_entries__action=HIDE
+        )
+        if access.is_staff(self.request):
+            return found
+        owner = access.owner_of(self.request)
+        return found.filter(workflow_run__owner=owner)
+
+    @extend_schema(
+        parameters=[LetterFilters],
+        responses=page_of(shapes.DeadLetterSerializer),
+        operation_id="list_dead_letters",
+    )
+    def list(self, request: Request) -> Response:
+        """The newest runs that have failed."""
+        if self.gate.workflows() is None:
+            self.permission_denied(request)
+        wanted = parsed(request, LetterFilters)
+        conditions: dict[str, Any] = {
+            column: wanted[name]
+            for name, column in LetterFilters.COLUMNS.items()
+            if name in wanted
+        }
+        found = page(request, self.letters().filter(**conditions), wanted)
+        rows = [letter for letter in found.rows if self.lets_near(letter)]
+        shown = shapes.DeadLetterSerializer(
+            rows, many=True, context=self.context()
+        )
+        return Response(
+            {
+                "next": next_link(request, found.next_cursor),
+                "next_cursor": found.next_cursor,
+                "results": shown.data,
+            }
+        )
+
+    @extend_schema(
+        responses=shapes.DeadLetterDetailSerializer,
+        operation_id="retrieve_dead_letter",
+    )
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """A dead letter with the data of its run."""
+        letter = self.get_letter(pk)
+        return Response(
+            shapes.DeadLetterDetailSerializer(
+                letter, context=self.context()
+            ).data
+        )
+
+    @extend_schema(
+        request=shapes.ReasonSerializer,
+        responses={
+            201: shapes.StartedSerializer,
+            409: OpenApiResponse(description="It was replayed before."),
+        },
+        operation_id="replay_dead_letter",
+    )
+    def replay(self, request: Request, pk: int) -> Response:
+        """Begin the run again behind its completed steps."""
+        letter = self.get_letter(pk)
+        run = letter.workflow_run
+        if not access.may_steer(request, run.owner if run else ""):
+            raise PermissionDenied(
+                "This run is not yours. To replay it, you need the "
+                f"permission {access.STEER}."
+            )
+        body = self.body(shapes.ReasonSerializer)
+        version = run.version if run else None
+        self.throttle(CRUD_THROTTLE, letter.workflow_id, version)
+        with refusals():
+            begun = retry_run(letter.run_id, by=self.by, reason=body["reason"])
+        return Response({"run_id": begun}, status=status.HTTP_201_CREATED)
+
+    def get_letter(self, pk: int) -> DeadLetterEntry:
+        letter = self.letters().filter(pk=pk).first()
+        if letter is None:
+            raise NotFound(f"No dead letter of yours has the id {pk}.")
+        if not self.lets_near(letter):
+            self.permission_denied(self.request)
+        return letter
+
+    def lets_near(self, letter: DeadLetterEntry) -> bool:
+        run = letter.workflow_run
+        if run is None:
+            return self.gate.lets_in(CRUD_PERMISSION, letter.workflow_id, None)
+        return self.gate.lets_near(CRUD_PERMISSION, run)
