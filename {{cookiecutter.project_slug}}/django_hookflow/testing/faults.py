@@ -11,29 +11,34 @@ from difflib import get_close_matches
 DELIVERY = "delivery"
 MESSAGE = "message"
 
-# What happens, by the place of a fault. Those of steps come first, since
+# The event itself, by the place of a fault. Those of steps come first, since
 # their stories are the easiest to understand.
 STORIES = {
     "after-effect": (
-        "the process died after its function returned and before its result "
-        "was recorded"
+        "the process died after the function of step {what!r} returned and "
+        "before its result was recorded"
     ),
-    "after-record": "the process died right after its result was recorded",
-    "before-effect": "the process died before its function was called",
+    "after-record": (
+        "the process died right after the result of step {what!r} was recorded"
+    ),
+    "before-effect": (
+        "the process died before the function of step {what!r} was called"
+    ),
     "before-commit": (
-        "the process died at the end of {what}, before that was committed"
+        "the process died at the end of {what} {number}, before that was "
+        "committed"
     ),
     "before-publish": (
-        "the process died after the commit of {what} and before the next "
-        "message was sent"
+        "the process died after the commit of {what} {number} and before the "
+        "next message was sent"
     ),
     "before-acknowledge": (
-        "the process died after {what} and before that was acknowledged, so "
-        "its message came again"
+        "the process died after {what} {number} and before that was "
+        "acknowledged, so its message came again"
     ),
-    "lost": "{what} was lost, and the sweeper sent it again",
-    "doubled": "{what} was delivered twice",
-    "delayed": "{what} was delivered after the others that were due",
+    "lost": "{what} {number} was lost, and the sweeper sent it again",
+    "doubled": "{what} {number} was delivered twice",
+    "delayed": "{what} {number} was delivered after the others that were due",
 }
 PLACES = tuple(STORIES)
 OF_DELIVERIES = ("before-commit", "before-publish", "before-acknowledge")
@@ -73,14 +78,12 @@ class Fault:
         return cls(found["what"], found["place"], int(found["number"] or 1))
 
     @property
-    def is_of_step(self) -> bool:
-        return self.place in OF_STEPS
-
-    @property
     def story(self) -> str:
         """The event itself, as a part of a sentence."""
-        what = f"{self.what} {self.number}"
-        return STORIES[self.place].format(what=what)
+        said = STORIES[self.place].format(what=self.what, number=self.number)
+        if self.number == 1 or self.place not in OF_STEPS:
+            return said
+        return f"{said} (time {self.number})"
 
 
 class Faults:

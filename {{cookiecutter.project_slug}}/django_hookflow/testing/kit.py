@@ -251,6 +251,8 @@ class Hookflow:
         """Deliver what is due, and fail for stubs that were not used."""
         __tracebackhide__ = True
         self.deliver()
+        if missed := self.faults.not_reached():
+            raise failures.KitFailure(missed)
         for step_id, stub in self._stubs.items():
             if stub.times:
                 continue
