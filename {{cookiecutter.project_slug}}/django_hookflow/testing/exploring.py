@@ -60,10 +60,10 @@ class Explored(Generic[T]):
         if not more:
             return "The test fails"
         step = more[0]
-        times = "twice" if called[step] == 2 else f"{called[step]} times"
-        usual = clean[step]
-        instead = f" instead of {usual}" if usual > 1 else ""
-        return f"Step {step!r} ran {times}{instead}"
+        times, usual = called[step], clean[step]
+        said = {1: "once", 2: "twice"}.get(times, f"{times} times")
+        instead = "" if usual == 1 else f" instead of {usual or 'never'}"
+        return f"Step {step!r} ran {said}{instead}"
 
 
 def explore(
@@ -102,5 +102,7 @@ def _rank(fault: Fault) -> int:
 
 
 def _after(fault: Fault, reached: Sequence[Fault]) -> Sequence[Fault]:
-    """Return the places to which a test came after a fault."""
-    return [*reached][[*reached].index(fault) + 1 :]
+    """Return the places to which a test came after a fault, if it did."""
+    if fault not in reached:
+        return ()  # it comes to other places each time
+    return reached[reached.index(fault) + 1 :]

@@ -18,6 +18,10 @@ STORIES = {
         "the process died after the function of step {what!r} returned and "
         "before its result was recorded"
     ),
+    "before-write": (
+        "the process died in the function of step {what!r}, before a "
+        "statement that writes"
+    ),
     "after-record": (
         "the process died right after the result of step {what!r} was recorded"
     ),

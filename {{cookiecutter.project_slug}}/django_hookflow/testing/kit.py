@@ -19,7 +19,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
 
-from django.db import connections
 from django.db.models import Model
 from django.test import override_settings
 
@@ -53,6 +52,8 @@ from django_hookflow.testing.stubs import Failing
 from django_hookflow.testing.stubs import Stub
 from django_hookflow.testing.timeline import steps_of
 from django_hookflow.testing.timeline import timeline
+from django_hookflow.testing.transactions import committing
+from django_hookflow.testing.transactions import fire_callbacks
 from django_hookflow.transports import get_transport
 from django_hookflow.workflows import registry
 from django_hookflow.workflows.wrapper import WorkflowWrapper
@@ -91,6 +92,7 @@ class Hookflow:
         self._post = Post(self.faults)
         self._stubs: dict[str, Stub | Failing] = {}
         self._moved: dict[str, None] = {}
+        self._started = 0  # runs, by this object
         self._depth = 0  # workflow functions above one another
 
     # Starting and finding runs.
@@ -107,7 +109,9 @@ class Hookflow:
     ) -> Run:
         """Start a run, and deliver until it has ended or has to wait.
 
-        Takes what `workflow.trigger` does, and raises the same.
+        Takes what `workflow.trigger` does, and raises the same. Without a
+        `run_id` it is the same one whenever the test runs, and with it the
+        random numbers of the run.
         """
         __tracebackhide__ = True
         if not isinstance(workflow, WorkflowWrapper):
@@ -115,8 +119,13 @@ class Hookflow:
                 f"{workflow!r} is not a workflow. Give hookflow.run a "
                 "function declared by @workflow."
             )
+        self._started += 1
         started = workflow.trigger(
-            data, run_id, delay=delay, owner=owner, about=about
+            data,
+            run_id or f"{workflow.workflow_id}-{self._started}",
+            delay=delay,
+            owner=owner,
+            about=about,
         )
         self.deliver()
         return Run(self, started)
@@ -311,7 +320,8 @@ class Hookflow:
         self._die_at(step_id, "before-effect")
         self.called[step_id] += 1
         stub = self._stubs.get(step_id)
-        value = function() if stub is None else stub(function)
+        with committing(lambda: self._die_at(step_id, "before-write")):
+            value = function() if stub is None else stub(function)
         fire_callbacks()
         self._die_at(step_id, "after-effect")
         return value
@@ -482,22 +492,6 @@ class Run:
         cancel_run(self.row.run_id, by=by, reason=reason)
         self.hookflow.deliver()
         return self
-
-
-def fire_callbacks() -> None:
-    """Call what waits for the commit that a test's transaction never has.
-
-    Only where the code under test has no transaction open.
-    """
-    for connection in connections.all(initialized_only=True):
-        blocks = connection.atomic_blocks
-        if not all(getattr(one, "_from_testcase", False) for one in blocks):
-            continue
-        while connection.run_on_commit:
-            waiting, connection.run_on_commit = connection.run_on_commit, []
-            for entry in waiting:  # savepoints, callback, whether it may fail
-                with suppress(*[Exception] * any(entry[2:])):
-                    entry[1]()
 
 
 def _waits_for_event(step: StepExecution) -> bool:

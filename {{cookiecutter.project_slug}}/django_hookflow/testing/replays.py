@@ -6,7 +6,6 @@ The function runs over the whole journal; nothing is executed or written.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -41,6 +40,7 @@ from django_hookflow.states import RunStatus
 from django_hookflow.steps.session import Session
 from django_hookflow.testing.failures import Diverged
 from django_hookflow.testing.timeline import timeline
+from django_hookflow.testing.transactions import READS
 from django_hookflow.tracing import Work
 from django_hookflow.workflows.context import StepManager
 from django_hookflow.workflows.context import WorkflowContext
@@ -51,10 +51,11 @@ OURS = str(Path(__file__).parents[1] / "tests")  # workflows of our own tests
 # Entries that the function does not ask for by their ids.
 OTHERS = (PATCH, RACER, UNDO)
 # Errors that end a run from outside of its function.
-FROM_OUTSIDE = ("RunTimeout", "WorkerCrashed", "OutcomeRefused")
-READS = re.compile(
-    r"\W*(SELECT|WITH|EXPLAIN|PRAGMA|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|SET)\b",
-    re.IGNORECASE,
+FROM_OUTSIDE = (
+    "CompensationFailed",
+    "OutcomeRefused",
+    "RunTimeout",
+    "WorkerCrashed",
 )
 SHOWN = 80  # characters of a statement
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.mail import send_mail
+from django.db import IntegrityError
 from django.db import transaction
 from django.utils import timezone
 
@@ -214,6 +215,26 @@ def test_an_error_of_what_may_fail_after_a_commit_is_passed_over(
     transaction.on_commit(lambda: 1 / 0, robust=True)
 
     assert hookflow.run(renewal, {"customer": "ada"}).status == "waiting"
+
+
+def test_a_failed_statement_spoils_nothing(hookflow: Hookflow) -> None:
+    Group.objects.create(name="mug")
+
+    def create() -> str:
+        try:
+            Group.objects.create(name="mug")
+        except IntegrityError:
+            return Group.objects.get().name
+        return "two mugs"
+
+    @workflow
+    def order(ctx: WorkflowContext) -> Any:
+        found = ctx.step.run("create", create)
+        twice = ctx.step.options(optional=True)
+        twice.run("again", lambda: Group.objects.create(name="mug").pk)
+        return [found, ctx.step.run("count", Group.objects.count)]
+
+    assert hookflow.run(order).result == ["mug", 1]
 
 
 @pytest.mark.django_db(transaction=True)
