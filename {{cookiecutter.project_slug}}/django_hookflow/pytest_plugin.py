@@ -84,11 +84,16 @@ def pytest_runtest_protocol(
 def pytest_pyfunc_call(
     pyfuncitem: pytest.Function,
 ) -> Generator[None, object, object]:
-    """Fail a test that has passed, if its runs have not."""
-    result = yield
+    """Fail a test that has passed, if its runs have not; show them if not."""
     kit: Any = pyfuncitem.funcargs.get("hookflow")
-    if kit is not None:
+    if kit is None:
+        return (yield)
+    try:
+        result = yield
         kit.finish()
+    except Exception:
+        pyfuncitem.add_report_section("call", "runs", kit.told())
+        raise
     return result
 
 

@@ -45,7 +45,9 @@ class Explored(Generic[T]):
     @property
     def skipped(self) -> int:
         """The number of single faults that the budget did not allow."""
-        return 0 if self.found else max(0, self.single - self.passes + 1)
+        if self.found or not self.clean.has_passed:
+            return 0
+        return max(0, self.single - self.passes + 1)
 
     @property
     def sentence(self) -> str:

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import Model
 from django.test import override_settings
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 MOST = 10_000  # deliveries between two rests
+SHOWN = 20  # runs of a test that has failed
 TRANSPORT = f"{KitTransport.__module__}.{KitTransport.__qualname__}"
 
 
@@ -273,6 +275,14 @@ class Hookflow:
                     "question, or advance the time."
                 )
             raise failures.UnknownStep("Stub", step_id, self.called)
+
+    def told(self) -> str:
+        """Return the runs as text; "" where the database cannot be asked."""
+        try:
+            rows = WorkflowRun.objects.order_by("pk")[:SHOWN]
+            return "\n".join(timeline(row) for row in rows)
+        except DatabaseError:
+            return ""
 
     def _deliver(self, delivery: Delivery) -> None:
         __tracebackhide__ = True

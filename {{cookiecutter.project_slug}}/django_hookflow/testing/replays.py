@@ -6,14 +6,14 @@ The function runs over the whole journal; nothing is executed or written.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from traceback import walk_stack
 from typing import Any
+from typing import NoReturn
 
 from django.core import mail
 
@@ -91,9 +91,8 @@ class Replay(Session):
         if self.may_go_on:
             self.suspend(StepCompleted())
         self.differ(f"A new step {step_id!r} appeared")
-        raise AssertionError  # it does not return
 
-    def differ(self, what: str) -> None:
+    def differ(self, what: str) -> NoReturn:
         self.suspend(Difference(what, place_of_author()))
 
     @property
@@ -256,12 +255,11 @@ def _without_writes(session: Replay) -> Iterator[None]:
 
 def place_of_author() -> str:
     """Return the file and line of the innermost frame outside the engine."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
-    if frame is None:
-        return "an unknown place"
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return next(
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in walk_stack(None)
+        if not _is_ours(frame.f_code.co_filename)
+    )
 
 
 def _is_ours(name: str) -> bool:

@@ -87,10 +87,8 @@ def _explain(item: pytest.Item, explored: Explored[Reports]) -> None:
         for fault in explored.found.faults
     )
     again = f"pytest {shlex.quote(item.nodeid)} {faults}"
-    for report in explored.found.report:
-        if report.failed:
-            _add(report, explored.sentence, again)
-            return
+    report = next(one for one in explored.found.report if one.failed)
+    _add(report, explored.sentence, again)
 
 
 def _add(report: pytest.TestReport, sentence: str, again: str) -> None:

@@ -104,6 +104,9 @@ def test_a_charge_without_a_key_is_found_and_told(run: Run) -> None:
             "step 'charge' returned and before its result was recorded.",
             "To see it again: pytest test_shop.py::test_order "
             "--hookflow-fault=charge:after-effect",
+            "*- Captured runs call -*",
+            "Run order-1 of order: completed, 2 deliveries",
+            "   0  charge * run * completed  after 2 attempts",
             "FAILED test_shop.py::test_order - Step 'charge' ran *",
         ]
     )
@@ -313,3 +316,14 @@ def test_a_failure_without_another_call_is_told() -> None:
     assert explored.found is not None
     explored.found.called.clear()
     assert explored.sentence.startswith("The test fails: the process died ")
+
+
+def test_a_test_that_goes_another_way_each_time_is_judged_too() -> None:
+    places = iter([[A], [B]])
+
+    def attempt(faults: tuple[Fault, ...]) -> Pass[str]:
+        return Pass(faults, True, next(places), Counter(), "text")
+
+    explored = explore(attempt)
+
+    assert (explored.found, explored.passes) == (None, 2)

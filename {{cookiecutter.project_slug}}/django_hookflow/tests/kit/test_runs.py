@@ -456,3 +456,17 @@ def test_runs_without_rest_are_a_mistake(
         "without a wait, or for runs that start others."
     )
     hookflow._post.waiting.clear()
+
+
+def test_the_runs_of_a_test_are_told(hookflow: Hookflow) -> None:
+    hookflow.run(renewal, {"customer": "ada"}, "r1")
+    hookflow.run(renewal, {"customer": "bob"})
+
+    told = hookflow.told().splitlines()
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        spoilt = hookflow.told()
+
+    assert told[0] == "Run r1 of renewal: waiting, 1 deliveries"
+    assert told[3] == "Run renewal-2 of renewal: waiting, 1 deliveries"
+    assert (len(told), spoilt) == (6, "")
