@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
 from contextlib import suppress
 from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -31,6 +33,7 @@ from django_hookflow import stopping
 from django_hookflow import tracing
 from django_hookflow.clock import Duration
 from django_hookflow.delivery import Delivery
+from django_hookflow.exceptions import WorkflowError
 from django_hookflow.exceptions import WorkflowNotFound
 from django_hookflow.models import StepExecution
 from django_hookflow.models import WorkflowRun
@@ -38,8 +41,10 @@ from django_hookflow.operations import maintenance
 from django_hookflow.operations.control import cancel_run
 from django_hookflow.operations.events import send_event
 from django_hookflow.operations.questions import answer_question
+from django_hookflow.operations.start import begin
 from django_hookflow.outcomes import Parked
 from django_hookflow.outcomes import Verdict
+from django_hookflow.persistence import WorkflowPersistence
 from django_hookflow.states import QuestionStatus
 from django_hookflow.states import RunStatus
 from django_hookflow.states import StepStatus
@@ -94,6 +99,7 @@ class Hookflow:
         self._post = Post(self.faults)
         self._stubs: dict[str, Stub | Failing] = {}
         self._moved: dict[str, None] = {}
+        self._errors: dict[str, BaseException] = {}
         self._started = 0  # runs, by this object
         self._depth = 0  # workflow functions above one another
 
@@ -151,6 +157,38 @@ class Hookflow:
             raise failures.RunUnknown(run_id, known)
         return Run(self, run_id)
 
+    def restore(
+        self, run: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]
+    ) -> Run:
+        """Start a run behind its recorded steps, as hookflow_export wrote it.
+
+        Delivers until it has ended or has to wait.
+        """
+        __tracebackhide__ = True
+        workflow = registry.get_workflow(run["workflow_id"], run["version"])
+        row = WorkflowPersistence.new_run(
+            run_id=run["run_id"],
+            workflow_id=workflow.workflow_id,
+            version=workflow.version,
+            owner=run["owner"],
+            data=run["data"],
+            timeout=workflow.timeout,
+        )
+        row.root_id = run["root_id"]
+        row.started_at = datetime.fromisoformat(run["started_at"])
+        row.deliveries = 1  # the next one reads the journal
+        if WorkflowPersistence.create(row) is not None:
+            raise failures.KitFailure(
+                f"Run {row.run_id!r} exists already: restore it once."
+            )
+        saved = WorkflowRun.objects.get(run_id=row.run_id)
+        StepExecution.objects.bulk_create(
+            StepExecution(workflow_run=saved, **step) for step in steps
+        )
+        begin(row)
+        self.deliver()
+        return Run(self, row.run_id)
+
     # Moving them.
 
     def deliver(self) -> None:
@@ -169,6 +207,10 @@ class Hookflow:
         else:
             raise failures.NoRest(MOST)
         self._replay()
+
+    def next_due(self) -> datetime | None:
+        """Return when the next message is due; None when there is none."""
+        return self._post.next_due()
 
     def advance(self, duration: Duration) -> None:
         """Move the engine's clock, and deliver each message when it is due.
@@ -354,8 +396,16 @@ class Hookflow:
         self._kinds[entry.step_id] = entry.kind
         self._die_at(entry.step_id, "after-record")
 
-    def _committed(self, run_id: str, verdict: Verdict, **_: Any) -> None:
+    def _committed(
+        self,
+        run_id: str,
+        verdict: Verdict,
+        error: BaseException | None,
+        **_: Any,
+    ) -> None:
         self._moved[run_id] = None
+        if error is not None:
+            self._errors[run_id] = error
         if verdict.entry is not None:
             self._kinds[verdict.entry.step_id] = verdict.entry.kind
         if self.faults.strike(DELIVERY, "before-publish"):
@@ -444,6 +494,20 @@ class Run:
         self.hookflow.advance(duration)
         return self
 
+    def finish(self) -> Any:
+        """Let time pass until the run has ended, and return its result.
+
+        Raises the error of its code if it has failed.
+        """
+        kit, error = self.hookflow, self.hookflow._errors.get
+        while not self.row.is_finished and (due := kit.next_due()):
+            kit.advance(max(due - kit.now, timedelta()))
+        row = self.row
+        raised = error(row.run_id)
+        if row.error_type and raised is not None:
+            raise _cause_of(raised)
+        return self.result
+
     def send_event(
         self,
         name: str,
@@ -502,6 +566,13 @@ class Run:
         cancel_run(self.row.run_id, by=by, reason=reason)
         self.hookflow.deliver()
         return self
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    """Return the error of a step's function, as that raised it."""
+    if isinstance(error, WorkflowError) and error.__cause__ is not None:
+        return error.__cause__
+    return error
 
 
 def _waits_for_event(step: StepExecution) -> bool:

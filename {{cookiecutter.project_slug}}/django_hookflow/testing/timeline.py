@@ -12,9 +12,10 @@ from django_hookflow.states import StepStatus
 def timeline(run: WorkflowRun) -> str:
     """Return a line for a run, and one for each of its steps."""
     error = f" ({run.error_type}: {run.error_message})" * bool(run.error_type)
+    deliveries = "delivery" if run.deliveries == 1 else "deliveries"
     lines = [
         f"Run {run.run_id} of {run.workflow_id}: {run.status}{error}, "
-        f"{run.deliveries} deliveries"
+        f"{run.deliveries} {deliveries}"
     ]
     lines += [_line(step) for step in steps_of(run)]
     return "\n".join(lines)

@@ -259,7 +259,7 @@ def test_the_result_of_a_run_that_has_none_says_why(
     )
     assert str(raised.value) == (
         f"Run 'r1' has no result: it is failed ({why}).\n"
-        f"Run r1 of renewal: failed ({why}), 1 deliveries\n"
+        f"Run r1 of renewal: failed ({why}), 1 delivery\n"
         "   0  announce                 run            failed     "
         "PermanentError: no paper"
     )
@@ -281,7 +281,7 @@ def test_steps_that_differ_are_shown_in_the_timeline(
     assert re.fullmatch(
         "The steps differ at position 1: expected 'grace' completed, found "
         "'grace' waiting.\n"
-        "Run r1 of renewal: waiting, 1 deliveries\n"
+        "Run r1 of renewal: waiting, 1 delivery\n"
         "   0  announce                 run            completed\n"
         "   1  grace                    sleep          waiting    until "
         rf"{grace:%Y-%m-%d} \d\d:\d\d:\d\d UTC",
@@ -467,6 +467,6 @@ def test_the_runs_of_a_test_are_told(hookflow: Hookflow) -> None:
         transaction.set_rollback(True)
         spoilt = hookflow.told()
 
-    assert told[0] == "Run r1 of renewal: waiting, 1 deliveries"
-    assert told[3] == "Run renewal-2 of renewal: waiting, 1 deliveries"
+    assert told[0] == "Run r1 of renewal: waiting, 1 delivery"
+    assert told[3] == "Run renewal-2 of renewal: waiting, 1 delivery"
     assert (len(told), spoilt) == (6, "")
