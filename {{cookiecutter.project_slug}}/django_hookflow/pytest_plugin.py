@@ -26,6 +26,8 @@ MARKERS = (
     "a double at each place; budget is how often at most",
 )
 
+_not_tried: list[str] = []  # lines for the end of the report
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hookflow", "tests of workflows")
@@ -46,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _not_tried.clear()
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -91,18 +94,23 @@ def pytest_pyfunc_call(
     try:
         result = yield
         kit.finish()
-    except Exception:
+    except (Exception, pytest.fail.Exception):
         pyfuncitem.add_report_section("call", "runs", kit.told())
         raise
     return result
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    from django_hookflow.testing.rerunning import SKIPPED
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what was not tried, also by the workers of pytest-xdist."""
+    for name, line in report.user_properties:
+        if name == "hookflow_not_tried" and line not in _not_tried:
+            _not_tried.append(str(line))
 
-    for line in config.stash.get(SKIPPED, []):
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> None:
+    for line in _not_tried:
         terminalreporter.write_line(line)
 
 

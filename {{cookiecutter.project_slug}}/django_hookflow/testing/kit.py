@@ -102,6 +102,7 @@ class Hookflow:
         self._errors: dict[str, BaseException] = {}
         self._started = 0  # runs, by this object
         self._depth = 0  # workflow functions above one another
+        self._is_dead = False  # the process, until the delivery is given up
 
     # Starting and finding runs.
 
@@ -332,7 +333,7 @@ class Hookflow:
             answer = engine.advance(delivery)
             self._die_at(DELIVERY, "before-acknowledge")
         except ProcessDied:
-            self._depth = 0
+            self._is_dead, self._depth = False, 0
             self._bury()
             self._post.again(delivery)
             return
@@ -408,12 +409,16 @@ class Hookflow:
             self._errors[run_id] = error
         if verdict.entry is not None:
             self._kinds[verdict.entry.step_id] = verdict.entry.kind
-        if self.faults.strike(DELIVERY, "before-publish"):
+        try:
+            self._die_at(DELIVERY, "before-publish")
+        except ProcessDied:
             self._post.sweep_at(max(verdict.wake_at or self.now, self.now))
-            raise ProcessDied
+            raise
 
     def _die_at(self, what: str, place: str) -> None:
-        if self.faults.strike(what, place):
+        """Die if that is planned here, or code has caught the death before."""
+        self._is_dead = self._is_dead or self.faults.strike(what, place)
+        if self._is_dead:
             raise ProcessDied
 
 

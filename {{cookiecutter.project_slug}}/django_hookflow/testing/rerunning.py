@@ -19,6 +19,7 @@ from django_hookflow.testing.faults import Fault
 from django_hookflow.testing.faults import Faults
 from django_hookflow.testing.kit import Hookflow
 
+NOT_TRIED = "hookflow_not_tried"
 FAULTS = pytest.StashKey[Faults]()
 KIT = pytest.StashKey[Hookflow]()
 
@@ -76,10 +77,11 @@ def _attempt(item: pytest.Item, faults: tuple[Fault, ...]) -> Pass[Reports]:
 
 def _explain(item: pytest.Item, explored: Explored[Reports]) -> None:
     if explored.skipped:
-        item.config.stash.setdefault(SKIPPED, []).append(
+        line = (
             f"{item.nodeid}: {explored.skipped} of {explored.single} faults "
             "were not tried; a larger budget= does."
         )
+        explored.clean.report[-1].user_properties.append((NOT_TRIED, line))
     if explored.found is None:
         return
     faults = " ".join(
@@ -114,6 +116,3 @@ def _tear_down(
         item=item, call=call
     )
     return [] if report.passed else [report]
-
-
-SKIPPED = pytest.StashKey[list[str]]()
