@@ -26,8 +26,6 @@ MARKERS = (
     "a double at each place; budget is how often at most",
 )
 
-_not_tried: list[str] = []  # lines for the end of the report
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hookflow", "tests of workflows")
@@ -48,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    _not_tried.clear()
+    config.pluginmanager.register(NotTried())
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -100,18 +98,24 @@ def pytest_pyfunc_call(
     return result
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep what was not tried, also by the workers of pytest-xdist."""
-    for name, line in report.user_properties:
-        if name == "hookflow_not_tried" and line not in _not_tried:
-            _not_tried.append(str(line))
+class NotTried:
+    """Tells at the end which faults a budget has left out.
 
+    The reports come from the workers of pytest-xdist, too.
+    """
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter,
-) -> None:
-    for line in _not_tried:
-        terminalreporter.write_line(line)
+    def __init__(self) -> None:
+        self.lines: list[object] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        told = dict(report.user_properties).get("hookflow_not_tried")
+        self.lines += [] if told is None else [told]
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        for line in self.lines:
+            terminalreporter.write_line(str(line))
 
 
 @pytest.fixture
