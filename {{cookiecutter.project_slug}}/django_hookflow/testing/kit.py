@@ -357,10 +357,9 @@ class Hookflow:
         moved, self._moved = [*self._moved], {}
         if not self.replays:
             return
-        with calls.through(_directly):
-            for row in WorkflowRun.objects.filter(run_id__in=moved):
-                with suppress(WorkflowNotFound):  # of a run that was parked
-                    replays.check(row)
+        for row in WorkflowRun.objects.filter(run_id__in=moved):
+            with suppress(WorkflowNotFound):  # of a run that was parked
+                replays.check(row)
 
     # Called by the engine.
 
@@ -582,7 +581,3 @@ def _cause_of(error: BaseException) -> BaseException:
 
 def _waits_for_event(step: StepExecution) -> bool:
     return bool(step.event_name) and step.status == StepStatus.WAITING
-
-
-def _directly(function: Callable[[], Any]) -> Any:
-    return function()

@@ -6,9 +6,12 @@ The function runs over the whole journal; nothing is executed or written.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from traceback import walk_stack
@@ -17,7 +20,9 @@ from typing import NoReturn
 
 from django.core import mail
 
+from django_hookflow import calls
 from django_hookflow import clock
+from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
@@ -25,6 +30,7 @@ from django_hookflow.journal import CONTINUED_AS
 from django_hookflow.journal import PATCH
 from django_hookflow.journal import RACER
 from django_hookflow.journal import UNDO
+from django_hookflow.journal import Child
 from django_hookflow.journal import Entry
 from django_hookflow.journal import Failure
 from django_hookflow.journal import Journal
@@ -34,7 +40,6 @@ from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
-from django_hookflow.persistence.recorder import JournalRecorder
 from django_hookflow.serialization import loads
 from django_hookflow.states import RunStatus
 from django_hookflow.steps.session import Session
@@ -70,15 +75,22 @@ class Difference(Suspension):
 
 
 class Replay(Session):
-    """A session in which nothing begins."""
+    """A session in which nothing is done.
 
-    may_go_on: bool  # the run was ended before its function did
+    A new step may look at what it was given, and refuse it, as it may have
+    done before; what would act or write is a difference.
+    """
 
-    __slots__ = ("difference", "may_go_on")
+    is_ended: bool  # from outside, before its function did
+    is_misused: bool  # it failed since its function breaks a rule
+    fresh: str  # the new step
+
+    __slots__ = ("fresh", "is_ended", "is_misused")
 
     def ask(self, step_id: str, kind: str) -> Entry | None:
         entry = self.journal.get(step_id)
-        if entry is not None and entry.kind != kind:
+        may_differ = self.is_misused or step_id in self._asked
+        if entry is not None and entry.kind != kind and not may_differ:
             self.differ(
                 f"Step {step_id!r} is recorded as {entry.kind!r} and was "
                 f"asked for as {kind!r}"
@@ -88,9 +100,19 @@ class Replay(Session):
     def begin(self, step_id: str, kind: str, prior: Entry | None) -> Entry:
         if self.way or prior is not None:
             self.suspend(StepWaiting())
-        if self.may_go_on:
+        if self.is_ended:
             self.suspend(StepCompleted())
-        self.differ(f"A new step {step_id!r} appeared")
+        self.fresh = step_id
+        return super().begin(step_id, kind, prior)
+
+    def wait(self, entry: Entry, *rest: Any, **others: Any) -> NoReturn:
+        if entry.has_row:
+            super().wait(entry, *rest, **others)
+        self.act()
+
+    def act(self, *_: object) -> NoReturn:
+        """End the replay where a new step would do something."""
+        self.differ(f"A new step {self.fresh!r} appeared")
 
     def differ(self, what: str) -> NoReturn:
         self.suspend(Difference(what, place_of_author()))
@@ -114,6 +136,38 @@ class Replay(Session):
         )
 
 
+class Refusing:
+    """The recorder of a replay: nothing is written, nothing consumed."""
+
+    must_stop = False
+
+    def __init__(self) -> None:
+        self._connection = database.connection()
+        self._depth = len(self._connection.atomic_blocks)
+        self.append: Callable[..., NoReturn]
+        self.append_decision: Callable[..., NoReturn]
+        self.stop_children: Callable[..., NoReturn]
+
+    @property
+    def is_enclosed(self) -> bool:
+        return len(self._connection.atomic_blocks) > self._depth
+
+    def hold(self) -> None:
+        """There is no lease to lose."""
+
+    def atomic(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def children(self, step_id: str) -> list[Child]:
+        return []
+
+    def consume_event(self, entry: Entry) -> None:
+        """None came."""
+
+    def consume_first(self, entry: Entry, waits: Any) -> None:
+        """None came."""
+
+
 def check(run: WorkflowRun) -> None:
     """Raise Diverged if the function of a run does otherwise now.
 
@@ -130,10 +184,10 @@ def _difference(run: WorkflowRun) -> Difference | None:
     root, path = (run, ()) if run.has_ticket is None else runs.way_to(run)
     workflow = get_workflow(root.workflow_id, root.version)
     started_at = root.started_at or clock.now()
-    entries = list(runs.read(run))
+    entries, recorder = list(runs.read(run)), Refusing()
     session = Replay(
         journal=Journal(entries),
-        recorder=JournalRecorder(run, []),
+        recorder=recorder,
         path=path,
         policy=workflow.retry,
         idempotency_root=run.root_id,
@@ -144,10 +198,17 @@ def _difference(run: WorkflowRun) -> Difference | None:
         work=Work(run, None),
         attributes={**run.attributes},
     )
-    session.may_go_on = _was_ended(run)
-    data = loads(json.dumps(root.data))
-    if workflow.input is not None:
-        data = workflow.input.read(data, f"The data of run {root.run_id!r}")
+    recorder.append = session.act
+    recorder.append_decision = recorder.stop_children = session.act
+    session.is_ended = _was_ended(run)
+    session.is_misused = run.error_type == MisusedStep.__name__
+    try:
+        data = loads(json.dumps(root.data))
+        if workflow.input is not None:
+            what = f"The data of run {root.run_id!r}"
+            data = workflow.input.read(data, what)
+    except Exception:
+        return None  # it failed of that, and the function was not called
     ctx = WorkflowContext(
         run_id=root.run_id,
         workflow_id=root.workflow_id,
@@ -164,12 +225,17 @@ def _difference(run: WorkflowRun) -> Difference | None:
     if path:
         session.set_out()
     sent = len(_mails())
-    with _without_writes(session):
+    with _without_writes(session), calls.through(partial(_called, session)):
         outcome = session.outcome_of(partial(function, ctx), "The result")
     if isinstance(session.suspension, Difference):
         return session.suspension
     found = _mailed(sent) or _other_end(run, session, entries, outcome)
     return Difference(found, workflow.place) if found else None
+
+
+def _called(session: Replay, function: Callable[[], Any]) -> Any:
+    """Call the function of the workflow, or a branch, and none of a step."""
+    return function() if session.work.step is None else session.act()
 
 
 def _was_ended(run: WorkflowRun) -> bool:
@@ -196,7 +262,7 @@ def _other_end(
         outcome = session.waiting  # it went on as a new run
     if run.status == RunStatus.COMPLETED:
         return _other_result(run, outcome)
-    if run.status == RunStatus.FAILED and not session.may_go_on:
+    if run.status == RunStatus.FAILED and not session.is_ended:
         return _other_error(run, outcome)
     return ""
 
@@ -213,6 +279,8 @@ def _other_result(run: WorkflowRun, outcome: Outcome | None) -> str:
 
 
 def _other_error(run: WorkflowRun, outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""  # at a step that waited, and refused what came
     said = _said(outcome)
     return "" if said == run.error_type else f"It ended with {said}"
 

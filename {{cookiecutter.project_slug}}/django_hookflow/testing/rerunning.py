@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ def rerun(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     hook.pytest_runtest_logstart(**place)
     marker = item.get_closest_marker("hookflow_faults")
     options = {} if marker is None else marker.kwargs
+    begun = perf_counter()
     explored = explore(
         partial(_attempt, item),
         budget=options.get("budget", BUDGET),
@@ -47,6 +49,8 @@ def rerun(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     _explain(item, explored)
     reports = [*shown.report, *_tear_down(item, nextitem)]
     for report in reports:
+        if report.when == "call":  # of which there were many
+            report.duration = perf_counter() - begun
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(**place)
 

@@ -12,12 +12,15 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
 from django.core.mail import send_mail
+from django.db import transaction
 from pydantic import BaseModel
 
 from django_hookflow import WorkflowContext
 from django_hookflow import send_event
 from django_hookflow import workflow
 from django_hookflow.exceptions import PermanentError
+from django_hookflow.models import WorkflowRun
+from django_hookflow.races import after
 from django_hookflow.races import event
 from django_hookflow.testing import Hookflow
 
@@ -71,6 +74,28 @@ def test_a_missing_step_is_found(hookflow: Hookflow) -> None:
 
     assert said == "Step 'charge', a 'run' at position 0, was missing"
     assert re.fullmatch(rf"{re.escape(__file__)}:\d+", place)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda ctx: ctx.step.first("new", paid=event("a"), late=after(0)),
+        lambda ctx: ctx.step.wait_for_event("new", "paid"),
+        lambda ctx: ctx.step.options(at_most_once=True).run("new", str),
+        lambda ctx: ctx.step.options(atomic=True).run("new", str),
+        lambda ctx: ctx.step.map("new", str, [1]),
+        lambda ctx: ctx.record_step_start("new"),
+    ],
+    ids=["first", "wait", "once", "atomic", "map", "by hand"],
+)
+def test_a_new_step_of_each_kind_is_found(
+    hookflow: Hookflow, step: Callable[[WorkflowContext], Any]
+) -> None:
+    def body(ctx: WorkflowContext, number: int) -> None:
+        if number:
+            step(ctx)
+
+    assert fails_of(hookflow, body)[0] == "A new step 'new' appeared"
 
 
 def test_a_step_of_another_kind_is_found(hookflow: Hookflow) -> None:
@@ -198,6 +223,79 @@ def test_all_that_is_deterministic_passes(
 
     assert run.result == {"number": 7}
     assert caplog.messages.count("so far") == 1
+
+
+def waits_badly(ctx: WorkflowContext) -> None:
+    ctx.step.wait_for_event("wait", "paid", "soon")
+
+
+def races_badly(ctx: WorkflowContext) -> None:
+    ctx.step.first("race", paid=event("paid"), late=after("soon"))
+
+
+def maps_badly(ctx: WorkflowContext) -> None:
+    ctx.step.map("map", str, [1], max_parallel=0)
+
+
+def invokes_badly(ctx: WorkflowContext) -> None:
+    ctx.step.invoke("invoke", str)  # type: ignore[arg-type]
+
+
+def begins_in_a_transaction(ctx: WorkflowContext) -> None:
+    with transaction.atomic():
+        ctx.step.run("charge", str)
+
+
+def changes_a_kind(ctx: WorkflowContext) -> None:
+    ctx.step.run("charge", str)
+    ctx.step.sleep("charge", 1)
+
+
+BAD = [
+    waits_badly,
+    races_badly,
+    maps_badly,
+    invokes_badly,
+    begins_in_a_transaction,
+    changes_a_kind,
+]
+
+
+@pytest.mark.parametrize("function", BAD, ids=lambda one: one.__name__)
+def test_a_step_that_is_refused_each_time_passes(
+    hookflow: Hookflow, function: Callable[[WorkflowContext], Any]
+) -> None:
+    @workflow
+    def catching(ctx: WorkflowContext) -> str:
+        try:
+            function(ctx)
+        except Exception as error:
+            return str(error)
+        return "no error"
+
+    failed = hookflow.run(workflow(function))
+
+    assert failed.status == "failed"
+    assert hookflow.run(catching).result in failed.error
+
+
+def test_a_wait_that_refuses_what_came_passes(
+    hookflow: Hookflow, settings: Any
+) -> None:
+    settings.DJANGO_HOOKFLOW_MAX_VALUE_BYTES = 100
+
+    @workflow
+    def filling(ctx: WorkflowContext) -> None:
+        ctx.step.map("each", lambda item: "x" * 60, [1, 2])
+
+    assert hookflow.run(filling).error.startswith("SerializationError")
+
+
+def test_data_that_cannot_be_read_any_more_passes(hookflow: Hookflow) -> None:
+    run_id = typed.trigger(Order(number=7))
+    WorkflowRun.objects.update(data={"number": "seven"})
+
+    assert hookflow.get(run_id).error.startswith("InvalidData")
 
 
 def test_a_run_that_was_ended_from_outside_passes(hookflow: Hookflow) -> None:
