@@ -71,6 +71,7 @@ print(json.dumps({
     "flags": {
         "cleanup_workflows": flags("django_hookflow", "cleanup_workflows"),
         "hookflow_erase": flags("django_hookflow", "hookflow_erase"),
+        "hookflow_export": flags("django_hookflow", "hookflow_export"),
         "hookflow_runs": flags("django_hookflow", "hookflow_runs"),
         "hookflow_schedule": flags("django_hookflow", "hookflow_schedule"),
         "hookflow_sweep": flags("django_hookflow", "hookflow_sweep"),
@@ -82,6 +83,7 @@ print(json.dumps({
 COMMANDS = (
     "cleanup_workflows",
     "hookflow_erase",
+    "hookflow_export",
     "hookflow_runs",
     "hookflow_schedule",
     "hookflow_sweep",

@@ -12,6 +12,7 @@ from typing import ClassVar
 from typing import ParamSpec
 from typing import TypeVar
 
+from django_hookflow import calls
 from django_hookflow import clock
 from django_hookflow import stopping
 from django_hookflow.exceptions import MisusedStep
@@ -141,8 +142,9 @@ class RunStep(Step):
         Raises Exited for what only looks as if it ended the process, such as
         the SystemExit of a library.
         """
+        function, around = self.function, calls.around
         try:
-            return self.function()
+            return function() if around is None else around(function)
         except (Exception, Suspension):
             raise
         except BaseException as error:

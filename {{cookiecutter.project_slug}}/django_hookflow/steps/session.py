@@ -11,6 +11,7 @@ from typing import Any
 from typing import NoReturn
 from urllib.parse import quote
 
+from django_hookflow import calls
 from django_hookflow import clock
 from django_hookflow import stopping
 from django_hookflow.exceptions import LeaseLost
@@ -236,8 +237,9 @@ class Session:
         `what`: its result, for the error if that is no data. Raises what
         stops the process.
         """
+        around = calls.around
         try:
-            result = call()
+            result = call() if around is None else around(call)
             if self.unrun is not None or self.started:
                 raise self.left_open
             return Returned(dumps(result, what))
