@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_hookflow",
     OBSERVABILITY,
+    "django_hookflow.contrib.temporal",  # temporal
     "orders",  # sample
     "payments_sandbox",  # sample
 ]
