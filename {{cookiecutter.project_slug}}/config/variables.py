@@ -23,6 +23,7 @@ from config.declaration import WATCH
 from config.declaration import WORKFLOWS
 from config.declaration import Variable
 from orders.variables import DECLARED as OF_THE_SAMPLE  # sample
+from temporal_app.variables import DECLARED as OF_TEMPORAL  # temporal
 
 DECLARED = (
     # --- Django ---
@@ -397,6 +398,7 @@ DECLARED = (
         reader="django_hookflow/contrib/observability/gunicorn.py",
     ),
     *OF_THE_SAMPLE,  # sample
+    *OF_TEMPORAL,  # temporal
     # --- The process ---
     Variable(
         name="DJANGO_SETTINGS_MODULE",
@@ -449,6 +451,7 @@ DECLARED = (
         help=(
             "Services beside the site: "
             '"qstash" is the embedded server, '  # qstash-server
+            '"temporal" is a Temporal server with a worker, '  # temporal
             '"tunnel" is ngrok; leave it empty on a server.'
         ),
         reader="compose.yaml",

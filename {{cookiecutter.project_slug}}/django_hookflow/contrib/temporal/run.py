@@ -73,7 +73,7 @@ class HookflowRun:
         """
         while True:
             try:
-                return await asyncio.shield(work)
+                await asyncio.shield(work)
             except asyncio.CancelledError:
                 if work.cancelled():
                     raise
@@ -83,12 +83,14 @@ class HookflowRun:
                     start_to_close_timeout=SOON,
                     retry_policy=RETRY,
                 )
+            else:
+                return work.result()
 
     async def carry(self) -> str | None:
         """Return the status of the run, or None to continue as new."""
         while not workflow.info().is_continue_as_new_suggested():
             wake = await self.due()
-            standing = await workflow.execute_activity(
+            standing: Standing = await workflow.execute_activity(
                 ADVANCE,
                 wake,
                 result_type=Standing,

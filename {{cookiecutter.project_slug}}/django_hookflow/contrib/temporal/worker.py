@@ -52,7 +52,7 @@ Activity = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker serves: the engine's runs, and what is given beside.
+    """The engine's runs, and what is given beside, for a worker to serve.
 
     `grace`: seconds that activities under way have after SIGTERM.
     """
