@@ -451,7 +451,6 @@ DECLARED = (
         help=(
             "Services beside the site: "
             '"qstash" is the embedded server, '  # qstash-server
-            '"temporal" is a Temporal server with a worker, '  # temporal
             '"tunnel" is ngrok; leave it empty on a server.'
         ),
         reader="compose.yaml",

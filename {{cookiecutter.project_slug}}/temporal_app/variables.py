@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from config.declaration import CONTAINERS
 from config.declaration import TEMPORAL
 from config.declaration import Variable
 
@@ -72,8 +71,9 @@ DECLARED = (
     ),
     Variable(
         name="COMPOSE_TEMPORAL_ADDRESS",
-        group=CONTAINERS,
-        help="TEMPORAL_ADDRESS inside containers.",
+        group=TEMPORAL,
+        help="TEMPORAL_ADDRESS inside containers. With COMPOSE_PROFILES="
+        "temporal, compose starts a server there, and a worker.",
         default="temporal:7233",
         reader="compose.yaml",
         example="your-namespace.tmprl.cloud:7233",

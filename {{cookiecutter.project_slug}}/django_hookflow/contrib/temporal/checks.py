@@ -39,10 +39,7 @@ def check_worker(**_: Any) -> list[CheckMessage]:
 def problems() -> list[CheckMessage]:
     """Return the problems of the settings."""
     found = [*_address(), *_names(), *_files(), *_pair()]
-    return [
-        Error(msg, hint=hint, id=f"hookflow_temporal.{number}")
-        for number, msg, hint in found
-    ]
+    return [Error(msg, hint=hint, id=check) for check, msg, hint in found]
 
 
 Problem = tuple[str, str, str]
@@ -55,7 +52,7 @@ def _address() -> list[Problem]:
         return []
     return [
         (
-            "E001",
+            "hookflow_temporal.E001",
             f"TEMPORAL_ADDRESS is {address!r}, which is not a host and a "
             "port.",
             'Set it to something like "localhost:7233", without a scheme.',
@@ -66,7 +63,7 @@ def _address() -> list[Problem]:
 def _names() -> list[Problem]:
     return [
         (
-            "E002",
+            "hookflow_temporal.E002",
             f"{name} is {value!r}, but must be a text without white space at "
             "its ends.",
             "Leave it out for the default, or copy it from the cluster.",
@@ -83,7 +80,7 @@ def _is_name(value: Any) -> bool:
 def _files() -> list[Problem]:
     return [
         (
-            "E003",
+            "hookflow_temporal.E003",
             f"{name} is {value!r}, and there is no such file.",
             "Set it to the path of a PEM file.",
         )
@@ -98,7 +95,7 @@ def _pair() -> list[Problem]:
         return []
     return [
         (
-            "E004",
+            "hookflow_temporal.E004",
             f"{names[0]} is configured alone, so the server cannot know this "
             "client.",
             "Set TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY, or neither.",
