@@ -37,6 +37,15 @@ def fail(ctx: WorkflowContext) -> None:
     raise ValueError("of no use")
 
 
+def travel(ctx: WorkflowContext) -> str:
+    """Wait for an event in each of two countries."""
+    for country in ("first", "second"):
+        ctx.step.run(f"enter-{country}", effect, f"enter {country}")
+        ctx.step.wait_for_event(f"leave-{country}", "leave", timeout="30d")
+    ctx.step.run("arrive", effect, "arrive")
+    return "arrived"
+
+
 def undone(ctx: WorkflowContext) -> None:
     """Wait so long that it has to be cancelled."""
     ctx.step.options(compensate=give_back).run("take", effect, "take")
