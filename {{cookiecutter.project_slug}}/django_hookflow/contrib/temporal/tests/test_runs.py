@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -96,6 +97,20 @@ def test_stale_and_repeated_signals_move_nothing_twice(worker: Job) -> None:
 
     assert ended(run_id).result == 6
     assert programs.effects() == [f"step-{number}" for number in range(6)]
+
+
+def test_a_run_with_one_sleep_costs_five_actions(worker: Job) -> None:
+    """Those that docs/temporal.md counts, beside the start."""
+    run_id = workflow(programs.ship).trigger(
+        data={"to": "Ada"}, run_id=new_id()
+    )
+    ended(run_id)
+
+    kinds = Counter(events_of(run_id))
+
+    assert kinds["WORKFLOW_EXECUTION_SIGNALED"] == 1
+    assert kinds["ACTIVITY_TASK_SCHEDULED"] == 2
+    assert kinds["TIMER_STARTED"] == 1
 
 
 def test_a_late_signal_for_a_run_that_has_ended_changes_nothing(
