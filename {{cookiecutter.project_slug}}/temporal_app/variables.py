@@ -73,7 +73,8 @@ DECLARED = (
         name="COMPOSE_TEMPORAL_ADDRESS",
         group=TEMPORAL,
         help="TEMPORAL_ADDRESS inside containers. With COMPOSE_PROFILES="
-        "temporal, compose starts a server there, and a worker.",
+        "temporal, compose starts a server there, and a worker; with "
+        "temporal-worker, a worker alone.",
         default="temporal:7233",
         reader="compose.yaml",
         example="your-namespace.tmprl.cloud:7233",
