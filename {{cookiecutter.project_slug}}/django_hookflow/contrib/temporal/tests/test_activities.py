@@ -1,4 +1,4 @@
-"""What the activity answers where a run cannot be moved now."""
+"""The answers of the activity where a run cannot be moved now."""
 
 from __future__ import annotations
 
