@@ -161,6 +161,9 @@ class Refusing:
     def children(self, step_id: str) -> list[Child]:
         return []
 
+    def can_undo_children(self, step_id: str) -> bool:
+        return False
+
     def consume_event(self, entry: Entry) -> None:
         """None came."""
 

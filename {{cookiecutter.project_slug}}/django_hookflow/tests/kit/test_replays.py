@@ -338,3 +338,30 @@ def test_replays_can_be_turned_off(hookflow: Hookflow) -> None:
         return next(passes)
 
     assert hookflow.run(odd).result == 0
+
+
+def test_what_undoes_itself_or_its_children_replays(
+    hookflow: Hookflow,
+) -> None:
+    undone: list[str] = []
+
+    @workflow
+    def booking(ctx: WorkflowContext) -> None:
+        step = ctx.step.options(compensate=undone.append)
+        step.run("book", str, ctx.data["what"])
+
+    @workflow
+    def travelling(ctx: WorkflowContext) -> None:
+        ctx.step.options(compensate=undone.append).run("visa", str, "visa")
+        ctx.run_compensation()
+        ctx.step.invoke("hotel", booking, {"what": "hotel"})
+        ctx.step.map("train", lambda what: book(ctx, what), ["to", "back"])
+        raise PermanentError("no money")
+
+    def book(ctx: WorkflowContext, what: str) -> None:
+        ctx.step.options(compensate=undone.append).run("book", str, what)
+
+    run = hookflow.run(travelling)
+
+    assert run.status == "compensated"
+    assert undone == ["visa", "back", "to", "hotel"]
