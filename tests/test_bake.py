@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,22 @@ EXTREMES = [
         "licence": "Apache-2.0",
         "ci_provider": "none",
     },
+    {"extras": "Temporal"},
 ]
+TEMPORAL = (
+    "django_hookflow/contrib/temporal/",
+    "docs/temporal.md",
+    "temporal_app/",
+)
+# With the extra: the queue has the project's name, and the embedded server
+# leaves its port to Temporal's UI.
+DIFFERING = {
+    "config/variables.py",
+    "docs/configuration.md",
+    "docs/tunnel.md",
+    "temporal_app/README.md",
+    "temporal_app/variables.py",
+}
 PAGE = """
 import os
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
@@ -45,6 +61,13 @@ import django
 django.setup()
 from django.test import Client
 print(Client().get("/nowhere/").content.decode())
+"""
+# The generated pages are what the command would write.
+WRITTEN = """
+import subprocess
+import sys
+command = [sys.executable, "scripts/write_configuration.py", "--check"]
+print(subprocess.run(command).returncode)
 """
 CI_FILES = {
     "GitHub": {
@@ -67,6 +90,8 @@ def test_a_bake_holds_the_files_of_the_template(
     texts = {f"LICENSE.{licence}" for licence in LICENCES}
     every_ci = set[str]().union(*CI_FILES.values())
     expected = tracked_files(TEMPLATE) - texts - every_ci | chosen
+    if "extras" not in answers:
+        expected = {one for one in expected if not one.startswith(TEMPORAL)}
     assert files_of(project) == expected
 
 
@@ -82,10 +107,15 @@ def test_only_three_files_and_the_names_differ_from_the_template(
         if (project / name).read_bytes() != (TEMPLATE / name).read_bytes()
     }
     # By default the site is called what the template calls itself.
-    named_otherwise = {"config/name.txt"} if answers else set()
-    assert differing == {"pyproject.toml"} | named_otherwise
+    is_named = "project_name" in answers
+    named_otherwise = {"config/name.txt"} if is_named else set()
+    others = DIFFERING if "extras" in answers else marked()
+    assert differing == {"pyproject.toml"} | named_otherwise | others
     named = tomllib.loads((project / "pyproject.toml").read_text())
-    template = tomllib.loads((TEMPLATE / "pyproject.toml").read_text())
+    text = (TEMPLATE / "pyproject.toml").read_text()
+    if "extras" not in answers:
+        text = re.sub(r"^.*# temporal\n", "", text, flags=re.MULTILINE)
+    template = tomllib.loads(text)
     assert named["project"].pop("name") == project.name
     assert template["project"].pop("name") == "hookflow-project"
     assert named == template
@@ -128,6 +158,31 @@ def test_two_bakes_are_byte_identical(bake: Bake) -> None:
 
     assert contents(first) == contents(second)
     assert first != second
+
+
+def test_without_temporal_no_word_of_it_is_left(bake: Bake) -> None:
+    project = bake()
+
+    mentions = [
+        name
+        for name, text in contents(project).items()
+        if b"temporal" in text.lower()
+    ]
+    assert mentions == []
+
+
+def test_with_temporal_its_names_are_those_of_the_project(bake: Bake) -> None:
+    project = bake(extras="Temporal", project_slug="flower-shop")
+
+    texts = contents(project)
+    queue = b"flower-shop-tasks"
+    named = {name for name, text in texts.items() if queue in text}
+    assert named == DIFFERING - {"config/variables.py", "docs/tunnel.md"} | {
+        ".env.example"
+    }
+    assert b"\nQSTASH_URL=http://127.0.0.1:8082\n" in texts[".env.example"]
+    checked = run_python(project, WRITTEN)
+    assert checked == "0\n"
 
 
 @pytest.mark.parametrize("licence", LICENCES)
@@ -195,6 +250,16 @@ def files_of(project: Path) -> set[str]:
 def contents(project: Path) -> dict[str, bytes]:
     """Return every file of a project with what it holds."""
     return {name: (project / name).read_bytes() for name in files_of(project)}
+
+
+def marked() -> set[str]:
+    """Return the files that are not Temporal's, with lines for it."""
+    return {
+        name
+        for name in tracked_files(TEMPLATE) - RENDERED
+        if not name.startswith(TEMPORAL)
+        and b"emporal" in (TEMPLATE / name).read_bytes()
+    }
 
 
 def pairs(text: bytes) -> list[bytes]:

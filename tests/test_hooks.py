@@ -23,6 +23,7 @@ GOOD = {
     "public_domain": "shop.example.com",
     "licence": "MIT",
     "ci_provider": "GitHub",
+    "extras": "none",
 }
 
 
@@ -232,6 +233,7 @@ def test_finishing_renames_the_project_and_keeps_one_licence(
         "LICENSE",
         "config",
         "pyproject.toml",
+        "scripts",
     }
 
 
@@ -264,6 +266,8 @@ def copy_what_is_finished(folder: Path) -> None:
     shutil.copytree(PROJECT / ".github", folder / ".github")
     (folder / "config").mkdir()
     shutil.copy(PROJECT / "config" / "name.txt", folder / "config")
+    (folder / "scripts").mkdir()
+    shutil.copy(PROJECT / "scripts" / "remove.py", folder / "scripts")
 
 
 def test_the_farewell_says_what_is_next_in_five_lines() -> None:
@@ -292,3 +296,21 @@ def test_the_question_of_ci_offers_the_providers_there_are() -> None:
         "__prompt__",
         *providers,
     }
+
+
+def test_the_question_of_extras_offers_those_there_are() -> None:
+    questions = json.loads((REPOSITORY / "cookiecutter.json").read_text())
+
+    extras = ["none", *post_gen_project.EXTRAS]
+    assert questions["extras"] == extras
+    assert set(questions["__prompts__"]["extras"]) == {"__prompt__", *extras}
+
+
+def test_the_section_of_an_extra_goes_from_both_generated_pages() -> None:
+    without = post_gen_project.without_section
+
+    example = "# --- One ---\n\nA=\n\n# --- Two ---\n\nB=\n\n# --- End ---\n"
+    assert without(example, "Two") == (
+        "# --- One ---\n\nA=\n\n# --- End ---\n"
+    )
+    assert without("## One\n\na\n\n## Two\n\nb\n", "Two") == "## One\n\na\n\n"

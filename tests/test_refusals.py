@@ -45,7 +45,7 @@ def test_a_refusal_is_one_sentence_with_an_example_and_leaves_no_trace(
 def test_an_answer_typed_at_the_prompt_is_refused_in_the_same_way(
     template: Path, tmp_path: Path
 ) -> None:
-    typed = "Order {{ 7*7 }} Desk\n\n\n\n\n\n"
+    typed = "Order {{ 7*7 }} Desk\n\n\n\n\n\n\n"
 
     bake = cookiecutter(template, tmp_path, typed=typed)
 

@@ -34,6 +34,12 @@ ON_SQLITE = [
     HERE / "django_hookflow/tests/test_transports.py",
     HERE / "django_hookflow/tests/http/test_retention.py",
 ]
+# temporal: begin
+ON_SQLITE += [
+    HERE / "django_hookflow/contrib/temporal/tests/test_transport.py",
+    HERE / "temporal_app/tests",
+]
+# temporal: end
 # qstash-server: begin
 # Of the embedded server it is the modules with SQL of their own that run on
 # both.

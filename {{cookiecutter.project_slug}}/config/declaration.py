@@ -67,6 +67,7 @@ SECURITY = "Security"
 WORKFLOWS = "Durable workflows"
 WATCH = "Observability"
 SHOP = "The shop and its payments"  # sample
+TEMPORAL = "Temporal"  # temporal
 PROCESS = "The process"
 CONTAINERS = "Containers and the tunnel"
 
@@ -80,6 +81,7 @@ GROUPS = {
     "",
     WATCH: "See docs/observability.md.",
     SHOP: "",  # sample
+    TEMPORAL: "See docs/temporal.md.",  # temporal
     PROCESS: "Read before the settings, or by the process that starts the "
     "site. DJANGO_SETTINGS_MODULE and DJANGO_ENV_FILE have no effect in a "
     ".env file: they choose the settings and the file.",

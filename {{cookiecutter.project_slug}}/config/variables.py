@@ -23,6 +23,7 @@ from config.declaration import WATCH
 from config.declaration import WORKFLOWS
 from config.declaration import Variable
 from orders.variables import DECLARED as OF_THE_SAMPLE  # sample
+from temporal_app.variables import DECLARED as OF_TEMPORAL  # temporal
 
 DECLARED = (
     # --- Django ---
@@ -422,6 +423,7 @@ DECLARED = (
         reader="django_hookflow/contrib/observability/gunicorn.py",
     ),
     *OF_THE_SAMPLE,  # sample
+    *OF_TEMPORAL,  # temporal
     # --- The process ---
     Variable(
         name="DJANGO_SETTINGS_MODULE",

@@ -69,10 +69,12 @@ def test_every_container_can_do_as_little_as_it_needs(
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "privileged" not in service, name
-        assert re.fullmatch(r"(docker\.io/[\w/]+:\d+|shop-site)",
+        assert re.fullmatch(r"(docker\.io/[\w/]+:\d[\d.]*|shop-site)",
                             service["image"]), name  # fmt: skip
     ours = {name for name in every if is_ours(every[name])}
-    assert ours == {"web", "migrate", "cron", "cleanup", "qstash"}
+    assert ours == {
+        "web", "migrate", "cron", "cleanup", "qstash", "temporal-worker"
+    }  # fmt: skip
     for name in ours:
         assert every[name]["read_only"] is True
         assert every[name]["tmpfs"] == ["/tmp"]
@@ -89,6 +91,8 @@ def test_nothing_but_caddy_is_open_to_other_machines(
     assert ports == {
         "web": ["127.0.0.1:8000:8000"],
         "caddy": ["80:80", "443:443", "443:443/udp"],
+        "temporal": ["127.0.0.1:7233:7233"],
+        "temporal-ui": ["127.0.0.1:8080:8080"],
     }
 
 
@@ -96,7 +100,7 @@ def test_the_database_lives_in_the_parent_of_its_directory() -> None:
     assert services({"POSTGRES_PASSWORD": "x"}, BASE)["db"]["volumes"] == [
         "postgres-18:/var/lib/postgresql"
     ]
-    assert set(load(BASE)["volumes"]) == {"postgres-18"}
+    assert set(load(BASE)["volumes"]) == {"postgres-18", "temporal"}
 
 
 def test_everything_waits_for_the_migrations_and_they_for_the_database(

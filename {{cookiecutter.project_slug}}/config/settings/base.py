@@ -45,6 +45,12 @@ INSTALLED_APPS = [
     "django_hookflow",
     "django_hookflow.contrib.api",
     OBSERVABILITY,
+    # temporal: begin
+    # Of two commands of a name the first app's runs, and this one's worker
+    # serves its own workflows, too.
+    "temporal_app",
+    "django_hookflow.contrib.temporal",
+    # temporal: end
     "orders",  # sample
     "payments_sandbox",  # sample
 ]
@@ -242,3 +248,16 @@ DJANGO_HOOKFLOW_DELIVERY_BUDGET = variable("DJANGO_HOOKFLOW_DELIVERY_BUDGET")
 DJANGO_HOOKFLOW_PARALLELISM = variable("DJANGO_HOOKFLOW_PARALLELISM")
 DJANGO_HOOKFLOW_KEEP_DAYS = variable("DJANGO_HOOKFLOW_KEEP_DAYS")
 DJANGO_HOOKFLOW_MAX_BODY = variable("DJANGO_HOOKFLOW_MAX_BODY")
+
+# temporal: begin
+# The transport of the runs: QStash's, or the one that uses this Temporal.
+DJANGO_HOOKFLOW_TRANSPORT = variable("DJANGO_HOOKFLOW_TRANSPORT")
+TEMPORAL_ADDRESS = variable("TEMPORAL_ADDRESS")
+TEMPORAL_NAMESPACE = variable("TEMPORAL_NAMESPACE")
+TEMPORAL_TASK_QUEUE = variable("TEMPORAL_TASK_QUEUE")
+TEMPORAL_TLS = variable("TEMPORAL_TLS")
+TEMPORAL_API_KEY = variable("TEMPORAL_API_KEY")
+TEMPORAL_TLS_CERT = variable("TEMPORAL_TLS_CERT")
+TEMPORAL_TLS_KEY = variable("TEMPORAL_TLS_KEY")
+TEMPORAL_TLS_CA = variable("TEMPORAL_TLS_CA")
+# temporal: end

@@ -12,6 +12,7 @@ from django_hookflow.persistence import controls
 from django_hookflow.persistence import events
 from django_hookflow.persistence import forks
 from django_hookflow.persistence import letters
+from django_hookflow.persistence import moves
 from django_hookflow.persistence import questions
 from django_hookflow.persistence import retention
 from django_hookflow.persistence import runs
@@ -37,6 +38,7 @@ class WorkflowPersistence:
     pause = staticmethod(controls.pause)
     resume = staticmethod(controls.resume)
     cancel = staticmethod(controls.cancel)
+    move = staticmethod(moves.move)
     send_event = staticmethod(events.send)
     broadcast = staticmethod(events.broadcast)
     pass_over = staticmethod(events.pass_over)

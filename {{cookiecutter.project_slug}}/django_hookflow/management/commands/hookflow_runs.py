@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models import QuerySet
 
+from django_hookflow.conf import conf
 from django_hookflow.exceptions import HookflowError
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.management.terminal import overwrite
@@ -30,8 +31,10 @@ from django_hookflow.operations.control import resume_run
 from django_hookflow.operations.events import send_event
 from django_hookflow.operations.letters import fork_run
 from django_hookflow.operations.letters import retry_run
+from django_hookflow.operations.moves import move_run
 from django_hookflow.states import CANCELLABLE
 from django_hookflow.states import PAUSABLE
+from django_hookflow.states import TERMINAL
 from django_hookflow.states import Request
 from django_hookflow.states import RunStatus
 
@@ -45,6 +48,7 @@ examples:
   manage.py hookflow_runs pause --workflow process-order --dry-run
   manage.py hookflow_runs retry --status failed --limit 100 --yes
   manage.py hookflow_runs fork order-4711 charge
+  manage.py hookflow_runs move --status waiting --to shop.transports.Pigeon
   manage.py hookflow_runs send-event paid --run order-4711 --data '{"n": 1}'
 
 It ends with 0 when all was done, 1 when something was not, and says why in a
@@ -83,6 +87,11 @@ ACTIONS = {
         Q(status__in=PAUSABLE | {RunStatus.PAUSED}, requested=Request.PAUSE),
         "let paused runs go on",
     ),
+    "move": Action(
+        move_run, "moved",
+        Q(wake_at__isnull=False) & ~Q(status__in=TERMINAL),
+        "send the messages of open runs by the transport of the settings",
+    ),
 }  # fmt: skip
 
 
@@ -118,6 +127,10 @@ class Command(BaseCommand):
             one.add_argument("run_ids", nargs="*", metavar="run_id")
             _add_filters(one)
             _add_manners(one)
+        actions.choices["move"].add_argument(
+            "--to", required=True, metavar="TRANSPORT",
+            help="the new value of DJANGO_HOOKFLOW_TRANSPORT",
+        )  # fmt: skip
         fork = actions.add_parser(
             "fork", help="begin a new run at a step of another"
         )
@@ -210,6 +223,7 @@ class Command(BaseCommand):
 
     def steer(self, name: str, *, run_ids: list[str], **options: Any) -> None:
         """Do something to runs: by their ids to all or none of them."""
+        _refuse_other_transport(options.get("to"))
         chosen = [options[key] for key in ("status", "workflow", "owner")]
         if bool(run_ids) == any(chosen):
             raise CommandError(
@@ -303,6 +317,20 @@ class Command(BaseCommand):
             lines = [json.dumps(facts, cls=DjangoJSONEncoder, indent=2)]
         for line in lines:
             self.stdout.write(line)
+
+
+def _refuse_other_transport(to: str | None) -> None:
+    """Raise CommandError unless this is the site's transport, or None.
+
+    Elsewhere the setting may still be the old one: this process has the
+    variables of the site, as a rule, so it is a sign.
+    """
+    ours = conf.DJANGO_HOOKFLOW_TRANSPORT
+    if to not in (None, ours):
+        raise CommandError(
+            f"DJANGO_HOOKFLOW_TRANSPORT is {ours!r}, so runs cannot be moved "
+            f"to {to!r}. Change it, restart the site, and try again."
+        )
 
 
 def _add_filters(parser: CommandParser) -> None:

@@ -1,0 +1,1 @@
+"""An app for the processes that the tests start."""
