@@ -228,10 +228,18 @@ DJANGO_HOOKFLOW_API_ACCESS = {
         "resume_throttle_class": "core.api_throttles:ResumeThrottle",
     },
     # sample: begin
-    # The shop starts it, for orders that it has checked.
-    "sample-process-order": {
-        "crud_permission_class": "rest_framework.permissions:IsAdminUser",
-        "resume_permission_class": "rest_framework.permissions:IsAdminUser",
+    # The shop starts them, for orders that it has checked.
+    **{
+        f"sample-{name}": {
+            "crud_permission_class": "rest_framework.permissions:IsAdminUser"
+        }
+        for name in (
+            "process-order",
+            "refund-order",
+            "approve-large-order",
+            "onboard-customer",
+            "nightly-report",
+        )
     },
     # sample: end
 }

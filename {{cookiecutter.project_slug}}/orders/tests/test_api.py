@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from django_hookflow.models import WorkflowRun
+from django_hookflow.workflows.registry import get_all_workflows
 from orders.models import Order
 from orders.models import Product
 
@@ -236,3 +238,28 @@ def test_a_session_is_not_looked_at_in_the_api(
     )
 
     assert answer.status_code == 201
+
+
+def test_customers_start_no_workflow_of_the_shop_by_the_api(
+    client: Client,
+) -> None:
+    client.force_login(User.objects.create_user("customer"))
+    names = [
+        name
+        for name, workflow in get_all_workflows().items()
+        if workflow.function.__module__.startswith("orders.")
+    ]
+
+    answers = [
+        client.post(
+            f"/_api/workflows/{name}/start",
+            "{}",
+            content_type="application/json",
+        )
+        for name in names
+    ]
+    types = client.get("/api/hookflow/v1/workflows/types/").json()
+
+    assert len(names) == 5
+    assert {answer.status_code for answer in answers} == {403}
+    assert not {*names} & {*types.get("workflows", ())}

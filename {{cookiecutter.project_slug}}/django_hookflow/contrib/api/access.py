@@ -134,7 +134,9 @@ class Gate:
         """Return the runs of a page that the user may see."""
         return [run for run in runs if self.lets_near(CRUD_PERMISSION, run)]
 
-    def workflows(self, prefix: str = "") -> Q | None:
+    def workflows(
+        self, key: str = CRUD_PERMISSION, prefix: str = ""
+    ) -> Q | None:
         """Return the condition for the workflows that the user may use.
 
         None when there are none.
@@ -145,13 +147,13 @@ class Gate:
                 workflow_id, version = split(name)
                 named.setdefault(workflow_id, [])
                 named[workflow_id] += [] if version is None else [version]
-        by_default = self.lets_in(CRUD_PERMISSION, EVERY, None)
+        by_default = self.lets_in(key, EVERY, None)
         found = [
             condition
             for workflow_id, versions in named.items()
             if (
                 condition := self._versions(
-                    workflow_id, versions, prefix, is_open=not by_default
+                    key, workflow_id, versions, prefix, is_open=not by_default
                 )
             )
         ]
@@ -162,6 +164,7 @@ class Gate:
 
     def _versions(
         self,
+        key: str,
         workflow_id: str,
         versions: list[int],
         prefix: str,
@@ -169,13 +172,11 @@ class Gate:
         is_open: bool,
     ) -> Q:
         """Return the condition for the open, or closed, versions of one."""
-        are_others = is_open == self.lets_in(
-            CRUD_PERMISSION, workflow_id, None
-        )
+        are_others = is_open == self.lets_in(key, workflow_id, None)
         exceptions = [
             version
             for version in versions
-            if (is_open == self.lets_in(CRUD_PERMISSION, workflow_id, version))
+            if (is_open == self.lets_in(key, workflow_id, version))
             != are_others
         ]
         of_it = Q(**{f"{prefix}workflow_id": workflow_id})

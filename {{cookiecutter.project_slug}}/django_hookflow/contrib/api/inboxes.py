@@ -47,7 +47,7 @@ class QuestionViewSet(ApiViewSet):
 
     def mine(self) -> QuerySet[Question]:
         """Return the open questions that the user may answer."""
-        workflows = self.gate.workflows("run__")
+        workflows = self.gate.workflows(RESUME_PERMISSION, "run__")
         if workflows is None:
             self.permission_denied(self.request)
         if self.request.user.pk is None:
@@ -109,8 +109,6 @@ class QuestionViewSet(ApiViewSet):
         """Answer a question; the first answer wins."""
         question = self.get_question(pk)
         where = (question.run.workflow_id, question.run.version)
-        if not self.gate.lets_in(RESUME_PERMISSION, *where):
-            self.permission_denied(request)
         self.throttle(RESUME_THROTTLE, *where)
         body = self.body(shapes.AnswerSerializer)
         with refusals("answer"):

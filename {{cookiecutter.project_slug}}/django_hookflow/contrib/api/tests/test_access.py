@@ -258,7 +258,9 @@ def test_all_workflows_but_one_may_be_closed(
     }
 
     listed = bob.get(FLOWS).json()["results"]
-    settings.DJANGO_HOOKFLOW_API_ACCESS = {"*": rule(crud_permission="Nobody")}
+    settings.DJANGO_HOOKFLOW_API_ACCESS = {
+        "*": rule(crud_permission="Nobody", resume_permission="Nobody")
+    }
 
     assert [one["id"] for one in listed] == [mine]
     for where in ("flows/", "flow-types/", "questions/", "dead-letters/"):
@@ -353,7 +355,7 @@ def test_resuming_has_a_permission_of_its_own(
     settings.DJANGO_HOOKFLOW_API_ACCESS = {
         "api-ask": rule(resume_permission="OnlyAda")
     }
-    question = bob.get(f"{V1}/questions/").json()["results"][0]["id"]
+    question = Question.objects.get().pk
     body = {"answer": {"reason": "x"}}
 
     tried = [
@@ -365,8 +367,29 @@ def test_resuming_has_a_permission_of_its_own(
         )
     ]
 
-    assert tried == [403, 403, 403]
+    assert tried == [403, 403, 404]
+    assert bob.get(f"{V1}/questions/").json()["results"] == []
     assert bob.get(f"{FLOWS}{run_id}/").status_code == 200
+
+
+def test_a_question_of_a_workflow_that_is_closed_can_be_answered(
+    world: World, ada: APIClient, bob: APIClient, settings: LazySettings
+) -> None:
+    run_id = start(ada, "api-ask", to=str(bob.user.pk))
+    world.deliver()
+    settings.DJANGO_HOOKFLOW_API_ACCESS = {
+        "api-ask": rule(crud_permission="OnlyAda")
+    }
+
+    (question,) = bob.get(f"{V1}/questions/").json()["results"]
+    bob.post(
+        f"{V1}/questions/{question['id']}/answer/",
+        {"answer": {"reason": "fine"}},
+        format="json",
+    )
+    world.deliver()
+
+    assert world.run_of(run_id).status == "completed"
 
 
 def test_creating_and_resuming_have_throttles_of_their_own(
