@@ -16,6 +16,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from django_hookflow.contrib.api import jsonpaths
+from django_hookflow.contrib.api.access import SEE_PAYLOADS
+from django_hookflow.contrib.api.access import has_permission
 from django_hookflow.contrib.api.access import is_staff
 from django_hookflow.contrib.api.access import owner_of
 from django_hookflow.contrib.api.errors import refusals
@@ -227,6 +229,9 @@ def chosen(
     for name, condition in CONDITIONS.items():
         if name in wanted:
             runs = condition(runs, wanted[name])
+    if wanted["paths"] and not has_permission(request, SEE_PAYLOADS):
+        # Whose payloads nobody shows, nobody guesses by a filter either.
+        runs = runs.filter(owner=owner_of(request))
     return jsonpaths.having(runs, wanted["paths"])
 
 

@@ -144,6 +144,23 @@ def test_staff_see_all_runs_and_change_them_by_permission(
     assert cancelled.json()["status"] == "cancelled"
 
 
+def test_a_filter_does_not_tell_payloads_that_are_not_shown(
+    world: World, ada: APIClient, login: Callable[..., APIClient]
+) -> None:
+    run_id = start(ada, "api-nap", card="4242")
+    staff = login("staff", is_staff=True)
+    auditor = login("auditor", "x.view_payloads", is_staff=True)
+
+    found = {
+        client: client.get(FLOWS, {"state__card": "4242"}).json()["results"]
+        for client in (ada, staff, auditor)
+    }
+
+    assert found[staff] == []
+    assert [one["id"] for one in found[ada]] == [run_id]
+    assert [one["id"] for one in found[auditor]] == [run_id]
+
+
 def test_the_payload_of_a_dead_letter_is_a_payload(
     world: World, ada: APIClient, login: Callable[..., APIClient]
 ) -> None:
