@@ -17,6 +17,7 @@ API = "django_hookflow.contrib.api.urls"
 urlpatterns = [
     path(settings.ADMIN_PATH, admin.site.urls),
     path("hookflow/", include("django_hookflow.urls")),
+    path("dashboard/", include("django_hookflow.contrib.dashboard.urls")),
     path("api/hookflow/v1/", include(API)),
     # Other addresses of the same.
     path("api/graflow/", include(API, namespace="graflow")),

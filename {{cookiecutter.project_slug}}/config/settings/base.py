@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_hookflow",
     "django_hookflow.contrib.api",
+    "django_hookflow.contrib.dashboard",
     OBSERVABILITY,
     # temporal: begin
     # Of two commands of a name the first app's runs, and this one's worker
@@ -82,6 +83,8 @@ SECURE_CSP_REPORT_ONLY = _POLICY if _REPORT_ONLY else {}
 THROTTLES = throttles()
 DJANGO_TRUSTED_PROXIES = variable("DJANGO_TRUSTED_PROXIES")
 
+# Where pages send those who are not logged in; staff have accounts there.
+LOGIN_URL = "admin:login"
 ADMIN_PATH = variable("DJANGO_ADMIN_PATH").strip("/") + "/"
 
 ROOT_URLCONF = "config.urls"

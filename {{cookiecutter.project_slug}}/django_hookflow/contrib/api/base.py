@@ -36,6 +36,7 @@ class ApiViewSet(viewsets.ViewSet):
     parser_classes = (BoundedJSONParser,)
     permission_classes = ()
     throttle_classes = ()
+    via = "API"  # where answers come from, for people
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -113,7 +113,7 @@ class QuestionViewSet(ApiViewSet):
         body = self.body(shapes.AnswerSerializer)
         with refusals("answer"):
             taken = answer_question(
-                pk, body["answer"], by=self.user, via="API"
+                pk, body["answer"], by=self.user, via=self.via
             )
         return Response(
             {

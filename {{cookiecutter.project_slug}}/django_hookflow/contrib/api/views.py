@@ -466,7 +466,9 @@ class FlowViewSet(StartingViewSet):
         """Answer the one open question of a run, or the one of a key."""
         question = the_question(run, found, key)
         with refusals("answer"):
-            taken = answer_question(question.pk, data, by=self.user, via="API")
+            taken = answer_question(
+                question.pk, data, by=self.user, via=self.via
+            )
         return {
             "question": question.pk,
             "answered_by": taken.answered_by,

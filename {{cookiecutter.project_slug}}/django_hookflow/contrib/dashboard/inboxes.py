@@ -1,0 +1,218 @@
+"""What waits for people: questions to them, and dead letters."""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import Any
+
+from django.db.models import Exists
+from django.db.models import OuterRef
+from django.forms import BaseForm
+from django.http import HttpResponseBase
+from django.urls import reverse
+from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+
+from django_hookflow import answer_question
+from django_hookflow import retry_run
+from django_hookflow.contrib.api import access
+from django_hookflow.contrib.api import serializers as shapes
+from django_hookflow.contrib.api.access import CRUD_THROTTLE
+from django_hookflow.contrib.api.access import RESUME_PERMISSION
+from django_hookflow.contrib.api.access import RESUME_THROTTLE
+from django_hookflow.contrib.api.errors import Conflict
+from django_hookflow.contrib.api.errors import refusals
+from django_hookflow.contrib.api.filters import LetterFilters
+from django_hookflow.contrib.api.filters import Query
+from django_hookflow.contrib.api.inboxes import OF_RUN
+from django_hookflow.contrib.api.inboxes import DeadLetterViewSet
+from django_hookflow.contrib.api.inboxes import QuestionViewSet
+from django_hookflow.contrib.api.pagination import page
+from django_hookflow.contrib.dashboard.pages import Done
+from django_hookflow.contrib.dashboard.pages import PageViewSet
+from django_hookflow.contrib.dashboard.pages import asked
+from django_hookflow.contrib.dashboard.pages import json_of
+from django_hookflow.contrib.dashboard.pages import older
+from django_hookflow.contrib.dashboard.runs import ANSWER_ANY
+from django_hookflow.contrib.dashboard.runs import where
+from django_hookflow.models import AuditEntry
+from django_hookflow.models import DeadLetterEntry
+from django_hookflow.models import Question
+from django_hookflow.reading import HIDE
+from django_hookflow.states import QuestionStatus
+
+
+class QuestionPages(PageViewSet, QuestionViewSet):
+    """The questions that wait for the user."""
+
+    def index(self, request: Request) -> HttpResponseBase:
+        """The open questions to the user, and to their groups."""
+        found = page(request, self.mine(), asked(request, Query))
+        context = {
+            "rows": [(one, self.sees(one)) for one in found.rows],
+            "older": older(request, found.next_cursor),
+        }
+        return self.show("questions", context)
+
+    def question_page(self, request: Request, pk: int) -> HttpResponseBase:
+        """A question, with the form that answers it."""
+        question = self.get_asked(pk)
+        form = form_of(question)
+        return self.asking(question, form() if form else None)
+
+    def answer_page(self, request: Request, pk: int) -> HttpResponseBase:
+        """Answer a question; the first answer wins."""
+        question = self.get_asked(pk)
+        of_run = (question.run.workflow_id, question.run.version)
+        self.throttle(RESUME_THROTTLE, *of_run)
+        form = form_of(question)
+
+        def answer() -> Done:
+            data = request.data
+            if form is None:
+                data = json_of(data.get("answer", ""), "answer")
+            with refusals("answer"):
+                answer_question(pk, data, by=self.user, via=self.via)
+            sees = self.sees(question)
+            return (
+                f"Your answer to “{question.title}” is recorded.",
+                where(question.run.run_id) if sees else inbox(),
+            )
+
+        def again(status: int, problems: list[str]) -> HttpResponseBase:
+            bound = form(request.data) if form else None
+            # A form says itself what is wrong, beside the field.
+            known = bound is not None and not bound.is_valid()
+            said = ["Nothing was answered. See below."] if known else problems
+            return self.asking(question, bound, status, said)
+
+        return self.acted(answer, again)
+
+    def asking(
+        self,
+        question: Question,
+        form: BaseForm | None,
+        status: int = 200,
+        problems: list[str] | None = None,
+    ) -> HttpResponseBase:
+        context = {
+            "question": question,
+            "form": form,
+            "sees_run": self.sees(question),
+            "problems": problems or [],
+            "posted": self.request.data if problems else {},
+        }
+        return self.show("question", context, status)
+
+    def get_asked(self, pk: int) -> Question:
+        """Return an open question that the user may answer."""
+        question = self.mine().filter(pk=pk).first() or self.of_others(pk)
+        if question is None:
+            raise NotFound(f"No open question to you has the id {pk}.")
+        return question
+
+    def of_others(self, pk: int) -> Question | None:
+        """Return a question to another, for who may answer any."""
+        if not access.has_permission(self.request, ANSWER_ANY):
+            return None
+        entries = AuditEntry.objects.filter(run=OuterRef("run"), action=HIDE)
+        found = Question.objects.filter(
+            pk=pk,
+            status=QuestionStatus.OPEN,
+            run__in=access.visible(self.request),
+        ).annotate(is_of_hidden_run=Exists(entries))
+        question = found.select_related("run").defer(*OF_RUN).first()
+        if question is None or not self.gate.lets_near(
+            RESUME_PERMISSION, question.run
+        ):
+            return None
+        return question
+
+
+class LetterPages(PageViewSet, DeadLetterViewSet):
+    """Runs that have failed, and wait to be replayed."""
+
+    def index(self, request: Request) -> HttpResponseBase:
+        """The newest runs that have failed."""
+        return self.listed(asked(request, LetterFilters))
+
+    def listed(
+        self,
+        wanted: dict[str, Any],
+        status: int = 200,
+        problems: list[str] | None = None,
+    ) -> HttpResponseBase:
+        if self.gate.workflows() is None:
+            self.permission_denied(self.request)
+        conditions: dict[str, Any] = {
+            column: wanted[name]
+            for name, column in LetterFilters.COLUMNS.items()
+            if name in wanted
+        }
+        letters = self.letters().filter(**conditions)
+        found = page(self.request, letters, wanted)
+        near = [letter for letter in found.rows if self.lets_near(letter)]
+        context = {
+            "rows": [(one, self.may_replay(one)) for one in near],
+            "older": older(self.request, found.next_cursor),
+            "is_open_only": wanted.get("is_replayed") is False,
+            "problems": problems or [],
+        }
+        return self.show("dead_letters", context, status)
+
+    def may_replay(self, letter: DeadLetterEntry) -> bool:
+        run = letter.workflow_run
+        is_part = run is not None and run.parent_id is not None
+        return (
+            not letter.is_replayed
+            and not is_part
+            and access.may_steer(self.request, run.owner if run else "")
+        )
+
+    def replay_page(self, request: Request, pk: int) -> HttpResponseBase:
+        """Begin a failed run again, and go to the new one."""
+        letter = self.get_letter(pk)
+        run = letter.workflow_run
+        if not access.may_steer(request, run.owner if run else ""):
+            raise PermissionDenied(
+                "This run is not yours. To replay it, you need the "
+                f"permission {access.STEER}."
+            )
+
+        def replay() -> Done:
+            given = {"reason": request.data.get("reason", "")}
+            reason = self.body(shapes.ReasonSerializer, given)["reason"]
+            version = run.version if run else None
+            self.throttle(CRUD_THROTTLE, letter.workflow_id, version)
+            with refusals():
+                begun = retry_run(letter.run_id, by=self.by, reason=reason)
+            return f"Run {letter.run_id} goes on as this one.", where(begun)
+
+        def again(status: int, problems: list[str]) -> HttpResponseBase:
+            wanted = {"limit": 50, "offset": 0}
+            return self.listed(wanted, status, problems)
+
+        return self.acted(replay, again)
+
+
+def inbox() -> str:
+    return reverse("hookflow_dashboard:questions")
+
+
+def form_of(question: Question) -> type[BaseForm] | None:
+    """Return the form of Django that a question has; None for other kinds.
+
+    Raises Conflict when the code of it is not deployed.
+    """
+    if not question.form:
+        return None
+    try:
+        found = pkgutil.resolve_name(question.form)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Conflict(
+            f"The form {question.form!r} of this question cannot be imported. "
+            "Deploy code that has it, or cancel the run that asks."
+        ) from error
+    is_form = isinstance(found, type) and issubclass(found, BaseForm)
+    return found if is_form else None
