@@ -1,4 +1,4 @@
-"""What waits for people: questions to them, and dead letters."""
+"""The pages of questions to people, and of dead letters."""
 
 from __future__ import annotations
 

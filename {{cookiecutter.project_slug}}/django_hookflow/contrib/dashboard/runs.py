@@ -145,7 +145,7 @@ class RunPages(PageViewSet, FlowViewSet):
         return found
 
     def run_page(self, request: Request, run_id: str) -> HttpResponseBase:
-        """What a run does, why it waits, and what can be done to it."""
+        """A run: its steps, why it waits, and the buttons that move it."""
         return self.shown(self.get_run(run_id))
 
     def shown(

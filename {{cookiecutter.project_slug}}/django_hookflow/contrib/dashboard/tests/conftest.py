@@ -26,7 +26,7 @@ def no_requests_yet(world: World) -> None:
 
 
 class Person(Client):
-    """A browser of somebody who is logged in."""
+    """A browser of a user who is logged in."""
 
     user: User
 
