@@ -46,6 +46,8 @@ from django_hookflow.states import QuestionStatus
 class QuestionPages(PageViewSet, QuestionViewSet):
     """The questions that wait for the user."""
 
+    tab = "questions"
+
     def index(self, request: Request) -> HttpResponseBase:
         """The open questions to the user, and to their groups."""
         found = page(request, self.mine(), asked(request, Query))
@@ -132,6 +134,8 @@ class QuestionPages(PageViewSet, QuestionViewSet):
 
 class LetterPages(PageViewSet, DeadLetterViewSet):
     """Runs that have failed, and wait to be replayed."""
+
+    tab = "letters"
 
     def index(self, request: Request) -> HttpResponseBase:
         """The newest runs that have failed."""

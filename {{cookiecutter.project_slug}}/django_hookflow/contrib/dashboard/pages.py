@@ -67,6 +67,7 @@ class PageViewSet(ApiViewSet):
     renderer_classes = (StaticHTMLRenderer,)
     http_method_names: Sequence[str] = ("get", "head", "post")
     via = "dashboard"
+    tab = ""  # of the navigation
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -87,7 +88,7 @@ class PageViewSet(ApiViewSet):
         token = get_token(self.http)
         text = render_to_string(
             f"hookflow_dashboard/{name}.html",
-            {**context, "csrf_token": token},
+            {"tab": self.tab, **context, "csrf_token": token},
             self.http,
         )
         # The token is another one in each answer, and means the same.

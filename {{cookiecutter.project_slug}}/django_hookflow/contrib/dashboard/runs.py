@@ -86,6 +86,8 @@ class PageStepQuery(StepQuery):
 class RunPages(PageViewSet, FlowViewSet):
     """Runs: a list, and a page for each."""
 
+    tab = "runs"
+
     def index(self, request: Request) -> HttpResponseBase:
         """The newest runs, with numbers by status."""
         wanted = asked(request, PageFilters)
