@@ -160,7 +160,8 @@ class OrderWithRunSerializer(OrderSerializer):
     run = serializers.SerializerMethodField()
 
     class Meta(OrderSerializer.Meta):
-        fields = (*OrderSerializer.Meta.fields, "run")  # type: ignore[assignment]
+        # First, since it reads the order again, for the other fields.
+        fields = ("run", *OrderSerializer.Meta.fields)  # type: ignore[assignment]
 
     @extend_schema_field(serializers.DictField(allow_null=True))
     def get_run(self, order: Order) -> Any:

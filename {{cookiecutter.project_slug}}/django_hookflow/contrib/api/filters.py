@@ -230,7 +230,7 @@ def chosen(
         if name in wanted:
             runs = condition(runs, wanted[name])
     if wanted["paths"] and not has_permission(request, SEE_PAYLOADS):
-        # Whose payloads nobody shows, nobody guesses by a filter either.
+        # A filter would tell payloads that are not shown.
         runs = runs.filter(owner=owner_of(request))
     return jsonpaths.having(runs, wanted["paths"])
 

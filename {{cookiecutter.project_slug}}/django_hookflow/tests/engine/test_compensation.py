@@ -52,6 +52,7 @@ def statuses(run: WorkflowRun) -> dict[str, str]:
     return {step.step_id: step.status for step in steps}
 
 
+@pytest.mark.promise("undo", "step-status", "run-status")
 def test_completed_steps_are_undone_in_reverse_order(every: World) -> None:
     @workflow
     def ordering(ctx: WorkflowContext) -> None:
@@ -139,6 +140,7 @@ def test_an_undo_is_tried_again(every: World) -> None:
     assert run.error_message == "no"
 
 
+@pytest.mark.promise("undo-fails")
 def test_the_others_go_on_when_an_undo_fails_for_good(every: World) -> None:
     @workflow
     def ordering(ctx: WorkflowContext) -> None:
@@ -290,6 +292,7 @@ def test_a_function_that_is_broken_does_not_keep_its_steps_from_being_undone(
     assert (run.status, DONE) == ("compensated", ["charge", "undo charge"])
 
 
+@pytest.mark.promise("undo-crash")
 def test_an_undo_that_the_code_has_no_more_is_waited_for(world: World) -> None:
     deploy(charging(lambda result: note("x")))
     run_id = get_workflow("deployed").trigger()
@@ -330,6 +333,7 @@ def test_an_undo_that_cannot_be_imported_any_more_is_named(
     assert f"was to be undone by '{__name__}:undo'" in step.error_message
 
 
+@pytest.mark.promise("undo-crash")
 def test_a_rollback_that_kills_its_workers_does_without_the_function(
     every: World,
 ) -> None:
@@ -525,6 +529,7 @@ def test_a_waiting_run_is_cancelled_at_once(every: World) -> None:
     assert every.run_of(run_id).status == "cancelled"
 
 
+@pytest.mark.promise("cancel")
 def test_a_cancelled_run_is_rolled_back(every: World) -> None:
     @workflow
     def waiting(ctx: WorkflowContext) -> None:

@@ -48,6 +48,7 @@ def _declared(workflows: None) -> None:
     workflow(workflow_id="user_onboarding")(user_onboarding.function)
 
 
+@pytest.mark.promise("executor", "run-status")
 def test_a_run_is_started_waits_is_resumed_and_completes(
     every: World,
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_paused_run_is_resumed(every: World) -> None:
     assert executor.status(run_id).status == "waiting"
 
 
+@pytest.mark.promise("executor")
 def test_a_cancelled_run_is_compensated(every: World) -> None:
     OPEN.append(True)
     run_id = executor.start("user_onboarding")

@@ -25,6 +25,7 @@ ONCE = RetryPolicy(retries=0)
 TWICE = RetryPolicy(retries=1)
 
 
+@pytest.mark.promise("fluent")
 def test_each_option_has_a_method_and_a_name_to_be_given_by() -> None:
     names = [field.name for field in fields(Options)]
 
@@ -54,6 +55,7 @@ def send_order_email(email: str) -> None:
     raise ConnectionError(f"no mail to {email}")
 
 
+@pytest.mark.promise("fluent")
 def test_the_payment_workflow_of_the_requirements(every: World) -> None:
     @workflow
     def payment_workflow(ctx: WorkflowContext) -> dict[str, str]:

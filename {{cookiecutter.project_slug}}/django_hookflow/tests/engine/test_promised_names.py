@@ -60,10 +60,12 @@ def test_promised_names_can_be_imported(module: str) -> None:
 
 
 @pytest.mark.parametrize("model", FIELDS)
+@pytest.mark.promise("rows")
 def test_promised_fields_are_there(model: str) -> None:
     assert FIELDS[model] <= {*dir(apps.get_model("django_hookflow", model))}
 
 
+@pytest.mark.promise("context")
 def test_promised_steps_are_there() -> None:
     steps = {
         "run",

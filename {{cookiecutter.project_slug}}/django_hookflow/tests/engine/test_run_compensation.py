@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from django_hookflow import Compensation
 from django_hookflow import RetryPolicy
 from django_hookflow import WorkflowContext
@@ -32,6 +34,7 @@ def statuses(run: WorkflowRun) -> dict[str, str]:
     return dict(run.step_executions.values_list("step_id", "status"))
 
 
+@pytest.mark.promise("run-compensation")
 def test_a_function_undoes_its_steps_and_goes_on(every: World) -> None:
     @workflow
     def booking(ctx: WorkflowContext) -> Any:

@@ -69,6 +69,7 @@ def timed(waits: Any, timeout: Any = "24h") -> WorkflowWrapper:
 
 
 @pytest.mark.parametrize("kind", WAITS)
+@pytest.mark.promise("timeout")
 def test_a_run_that_waits_fails_at_its_deadline(
     every: World, kind: str
 ) -> None:
@@ -274,6 +275,7 @@ def test_without_a_timeout_a_run_may_last_for_years(every: World) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["24h", 86_400, DAY, "23h60m"])
+@pytest.mark.promise("timeout")
 def test_a_timeout_is_written_in_many_ways(timeout: Any) -> None:
     assert timed(WAITS["event"], timeout=timeout).info.timeout == DAY
 

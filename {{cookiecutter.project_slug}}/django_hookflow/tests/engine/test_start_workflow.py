@@ -45,6 +45,7 @@ def other(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+@pytest.mark.promise("start")
 def test_it_starts_a_run_once(every: World, other: Any) -> None:
     ada = User.objects.create(username="ada")
 

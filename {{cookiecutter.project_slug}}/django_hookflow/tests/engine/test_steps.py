@@ -301,6 +301,7 @@ def test_a_run_that_waits_for_a_retry_says_why_and_forgets_it_later(
     assert (run.status, run.error_message) == ("completed", "")
 
 
+@pytest.mark.promise("key")
 def test_context_tells_the_same_at_every_replay(every: World) -> None:
     seen: list[Any] = []
 

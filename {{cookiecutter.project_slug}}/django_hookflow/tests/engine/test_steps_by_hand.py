@@ -109,6 +109,7 @@ def verification(shop: Shop) -> Any:
 @pytest.mark.parametrize("budget", [0, 20])
 @pytest.mark.parametrize("failures", [0, 3])
 @pytest.mark.parametrize("deaths", [0, 1])
+@pytest.mark.promise("low-level")
 def test_the_verification_workflow_of_the_requirements(
     every: World, settings: Any, budget: int, failures: int, deaths: int
 ) -> None:

@@ -55,6 +55,7 @@ def children_of(run: WorkflowRun, step_id: str) -> list[WorkflowRun]:
     return list(found.order_by("branch"))
 
 
+@pytest.mark.promise("undo-children")
 def test_a_completed_child_is_undone_in_its_turn(every: World) -> None:
     @workflow
     def travelling(ctx: WorkflowContext) -> None:
@@ -107,6 +108,7 @@ def test_a_child_without_anything_to_undo_is_left_alone(every: World) -> None:
     assert WorkflowRun.objects.count() == 3
 
 
+@pytest.mark.promise("undo-children")
 def test_branches_that_completed_are_undone_a_few_at_a_time(
     every: World,
 ) -> None:

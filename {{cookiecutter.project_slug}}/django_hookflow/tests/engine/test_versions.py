@@ -39,6 +39,7 @@ def version(number: int, **options: Any) -> WorkflowWrapper:
     return bill
 
 
+@pytest.mark.promise("registry")
 def test_the_latest_version_is_found_by_name_and_each_by_its_number() -> None:
     third, first = version(3), version(1)
 
@@ -47,6 +48,7 @@ def test_the_latest_version_is_found_by_name_and_each_by_its_number() -> None:
     assert get_all_workflows()["bill"] is third
 
 
+@pytest.mark.promise("version")
 def test_a_run_keeps_the_version_that_it_began_with(every: World) -> None:
     first = version(1)
     began = first.trigger()
@@ -186,6 +188,7 @@ def test_an_invoked_run_keeps_its_version_when_its_parent_is_retried(
     assert [run.version for run in runs] == [1, 1, 2]
 
 
+@pytest.mark.promise("deprecated")
 def test_a_deprecated_version_still_runs_and_warns(
     every: World, caplog: Any
 ) -> None:
@@ -204,6 +207,7 @@ def test_a_deprecated_version_still_runs_and_warns(
     assert every.finish(run_id).result == "version 1"
 
 
+@pytest.mark.promise("info")
 def test_what_there_is_can_be_listed() -> None:
     version(2, timeout="24h")
     version(1, deprecated=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
+
 from django_hookflow import WorkflowContext
 from django_hookflow import workflow
 from django_hookflow.testing.world import World
 from django_hookflow.workflows import registry
 
 
+@pytest.mark.promise("time", "context")
 def test_the_time_of_a_workflow_never_goes_back(every: World) -> None:
     times: list[datetime] = []
 

@@ -201,7 +201,7 @@ class Order(BaseModel):
     number: int
 
 
-@workflow(input=Order, output=Order)
+@workflow(workflow_id="kit-typed", input=Order, output=Order)
 def typed(ctx: WorkflowContext) -> Order:
     if ctx.patched("later"):
         ctx.step.first("wait", a=event("a"), b=event("b"))

@@ -475,6 +475,7 @@ def test_the_form_of_graflow_is_the_same_view(
     assert cancelled.json()["status"] == "cancelled"
 
 
+@pytest.mark.promise("start-http")
 def test_the_first_example_api_keeps_its_keys(
     world: World, ada: APIClient
 ) -> None:
