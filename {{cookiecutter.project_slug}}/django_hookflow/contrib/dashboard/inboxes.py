@@ -71,9 +71,9 @@ class QuestionPages(PageViewSet, QuestionViewSet):
         form = form_of(question)
 
         def answer() -> Done:
-            data = request.data
+            data: Any = self.posted
             if form is None:
-                data = json_of(data.get("answer", ""), "answer")
+                data = json_of(self.posted.get("answer", ""), "answer")
             with refusals("answer"):
                 answer_question(pk, data, by=self.user, via=self.via)
             sees = self.sees(question)
@@ -83,7 +83,7 @@ class QuestionPages(PageViewSet, QuestionViewSet):
             )
 
         def again(status: int, problems: list[str]) -> HttpResponseBase:
-            bound = form(request.data) if form else None
+            bound = form(self.posted) if form else None
             # A form says itself what is wrong, beside the field.
             known = bound is not None and not bound.is_valid()
             said = ["Nothing was answered. See below."] if known else problems
@@ -103,7 +103,7 @@ class QuestionPages(PageViewSet, QuestionViewSet):
             "form": form,
             "sees_run": self.sees(question),
             "problems": problems or [],
-            "posted": self.request.data if problems else {},
+            "posted": self.posted if problems else {},
         }
         return self.show("question", context, status)
 
@@ -185,7 +185,7 @@ class LetterPages(PageViewSet, DeadLetterViewSet):
             )
 
         def replay() -> Done:
-            given = {"reason": request.data.get("reason", "")}
+            given = {"reason": self.posted.get("reason", "")}
             reason = self.body(shapes.ReasonSerializer, given)["reason"]
             version = run.version if run else None
             self.throttle(CRUD_THROTTLE, letter.workflow_id, version)

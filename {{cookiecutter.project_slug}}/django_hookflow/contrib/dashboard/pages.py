@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 from typing import NoReturn
+from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest
 from django.http import HttpResponse
 from django.http import HttpResponseBase
+from django.http import QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -24,7 +26,6 @@ from django.utils.cache import get_conditional_response
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.exceptions import NotAuthenticated
-from rest_framework.exceptions import Throttled
 from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import FormParser
@@ -41,7 +42,7 @@ from django_hookflow.contrib.api.filters import Query
 UNNAMED = ("detail", "non_field_errors", "__all__")
 
 # What an action answers when it cannot be done as it was asked.
-REFUSALS = (ValidationError, Conflict, Throttled)
+REFUSALS = (ValidationError, Conflict)
 
 Done = tuple[str, str]  # what was done, and the address of the next page
 
@@ -81,6 +82,11 @@ class PageViewSet(ApiViewSet):
         found: HttpRequest = self.request._request
         return found
 
+    @property
+    def posted(self) -> QueryDict:
+        """The fields of a form that was sent."""
+        return cast("QueryDict", self.request.data)
+
     def show(
         self, name: str, context: Mapping[str, Any], status: int = 200
     ) -> HttpResponseBase:
@@ -102,10 +108,10 @@ class PageViewSet(ApiViewSet):
         )
         if status != 200:
             return response
-        found: HttpResponseBase = get_conditional_response(
+        found = get_conditional_response(
             self.http, etag=etag, response=response
         )
-        return found
+        return found or response
 
     def acted(
         self,
@@ -141,8 +147,9 @@ class PageViewSet(ApiViewSet):
             },
             exc.status_code,
         )
-        if isinstance(exc, Throttled) and exc.wait:
-            found.headers["Retry-After"] = str(int(exc.wait) + 1)
+        seconds = getattr(exc, "wait", None)  # of Throttled
+        if seconds is not None:
+            found.headers["Retry-After"] = str(seconds)
         return found
 
     def home(self) -> str:

@@ -179,7 +179,7 @@ class RunPages(PageViewSet, FlowViewSet):
             "questions": self.questions_of(found.questions),
             "problems": problems or [],
             "opened": opened,
-            "posted": {} if is_read else self.request.data,
+            "posted": {} if is_read else self.posted,
             **self.payloads(run),
             **self.related(run),
         }
@@ -252,7 +252,7 @@ class RunPages(PageViewSet, FlowViewSet):
         """Cancel a run, once the box that says so is checked."""
 
         def cancel(run: WorkflowRun) -> Done:
-            if request.data.get("confirm") != "yes":
+            if self.posted.get("confirm") != "yes":
                 raise ValidationError(
                     "Nothing was cancelled. Check the box to confirm it."
                 )
@@ -291,10 +291,10 @@ class RunPages(PageViewSet, FlowViewSet):
         """Begin another run at a step of this one, and go there."""
 
         def fork(run: WorkflowRun) -> Done:
-            data = json_of(request.data.get("data", ""), "data")
+            data = json_of(self.posted.get("data", ""), "data")
             body = self.body(
                 shapes.ForkSerializer,
-                {"step_id": request.data.get("step_id", "")},
+                {"step_id": self.posted.get("step_id", "")},
             )
             self.throttle(CRUD_THROTTLE, run.workflow_id, run.version)
             with refusals():
@@ -322,10 +322,10 @@ class RunPages(PageViewSet, FlowViewSet):
         """Send an event to a run."""
 
         def send(run: WorkflowRun) -> Done:
-            data = json_of(request.data.get("data", ""), "data")
+            data = json_of(self.posted.get("data", ""), "data")
             body = self.body(
                 shapes.NewEventSerializer,
-                {"name": request.data.get("name", ""), "data": data},
+                {"name": self.posted.get("name", ""), "data": data},
             )
             self.send(run, body["name"], data, {}, "name")
             return f"The event {body['name']} was sent.", where(run_id)
@@ -362,9 +362,7 @@ class RunPages(PageViewSet, FlowViewSet):
         return said, where(run.run_id)
 
     def reason(self) -> str:
-        given: Mapping[str, Any] = {
-            "reason": self.request.data.get("reason", "")
-        }
+        given: Mapping[str, Any] = {"reason": self.posted.get("reason", "")}
         return str(self.body(shapes.ReasonSerializer, given)["reason"])
 
 

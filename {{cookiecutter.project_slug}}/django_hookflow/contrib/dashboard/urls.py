@@ -29,7 +29,7 @@ def page(
     route: str, kind: type[PageViewSet], name: str, **actions: str
 ) -> URLPattern:
     """Return the address of a page. `actions`: "get" or "post" to a method."""
-    return path(route, protected(kind.as_view(actions)), name=name)
+    return path(route, protected(kind.as_view({**actions})), name=name)
 
 
 def protected(

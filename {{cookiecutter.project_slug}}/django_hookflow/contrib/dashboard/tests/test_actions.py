@@ -381,6 +381,7 @@ def test_too_many_actions_are_refused(
     assert first.status_code == 302
     assert second.status_code == 429
     assert "throttled" in text_of(second)
+    assert 0 < int(second["Retry-After"]) <= 3600
 
 
 def test_a_form_of_another_site_is_refused(
