@@ -233,3 +233,17 @@ def test_what_scripts_and_browsers_read_is_not_localized(
     found = re.findall(r'(?:data-price|max)="([^"]*)"', page)
     assert found == ["12345", "1249.50"]
     assert "1.249,50" in page
+
+
+def test_staff_reach_the_run_of_an_order(
+    client: Client, admin_client: Client, mug: Product
+) -> None:
+    client.post("/", FORM | {"quantity-MUG": "1"})
+    order = Order.objects.get()
+    where = f'href="/dashboard/runs/{order.run_id}/"'
+
+    of_customer = client.get(f"/orders/{order.pk}/").content.decode()
+    of_staff = admin_client.get(f"/orders/{order.pk}/").content.decode()
+
+    assert where not in of_customer
+    assert where in of_staff

@@ -159,7 +159,10 @@ class LetterPages(PageViewSet, DeadLetterViewSet):
         near = [letter for letter in found.rows if self.lets_near(letter)]
         context = {
             "rows": [(one, self.may_replay(one)) for one in near],
-            "older": older(self.request, found.next_cursor),
+            # After a refusal this is not the address of the list.
+            "older": None
+            if problems
+            else older(self.request, found.next_cursor),
             "is_open_only": wanted.get("is_replayed") is False,
             "problems": problems or [],
         }

@@ -54,6 +54,7 @@ from django_hookflow.workflows.registry import get_workflow
 
 UNDO = "undo"  # the kind of a step that undoes another
 SHOWN = 50  # children, events and entries of the audit on the page of a run
+STEPS_SHOWN = 100  # on the page of a run
 MOST_TEXT = 20_000  # characters of a payload on a page
 
 ANSWER_ANY = "django_hookflow.answer_any_question"
@@ -80,7 +81,9 @@ class PageFilters(RunFilters):
 class PageStepQuery(StepQuery):
     """The parameters of the page of a run."""
 
-    limit = serializers.IntegerField(default=MOST, min_value=1, max_value=MOST)
+    limit = serializers.IntegerField(
+        default=STEPS_SHOWN, min_value=1, max_value=MOST
+    )
 
 
 class RunPages(PageViewSet, FlowViewSet):
@@ -161,7 +164,10 @@ class RunPages(PageViewSet, FlowViewSet):
         is_read = self.http.method in ("GET", "HEAD")
         query = self.request if is_read else None
         wanted = asked(query, PageStepQuery) if query else {}
-        limit, after = wanted.get("limit", MOST), wanted.get("after", -1)
+        limit, after = (
+            wanted.get("limit", STEPS_SHOWN),
+            wanted.get("after", -1),
+        )
         rows = run.step_executions.filter(position__gt=after)
         steps = list(rows.defer("result").order_by("position")[: limit + 1])
         shown = steps[:limit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.conf import LazySettings
 from django.test import Client
 
 from django_hookflow import cancel_run
+from django_hookflow import clock
 from django_hookflow.contrib.api.access import SEE_PAYLOADS
 from django_hookflow.contrib.api.access import STEER
 from django_hookflow.contrib.dashboard.runs import ACTIONS
@@ -68,6 +70,26 @@ def test_a_run_is_paused_and_goes_on(world: World, ada: Person) -> None:
         ("pause", by, "waiting", "stocktaking"),
         ("resume", by, "paused", ""),
     ]
+
+
+def test_a_step_under_way_ends_before_a_pause(
+    world: World, ada: Person
+) -> None:
+    run_id = begin(ada, "nap")
+    world.deliver()
+    WorkflowRun.objects.update(
+        status="running",
+        lease_token="of-a-worker",
+        lease_until=clock.now() + timedelta(minutes=1),
+    )
+
+    act(ada, run_id, "pause")
+    page = ada.get(page_of(run_id))
+
+    assert "It is to pause after the step under way." in text_of(page)
+    assert "It is asked to pause when the step under way" in text_of(page)
+    assert "pause" not in page.context["buttons"]
+    assert run(run_id).status == "running"
 
 
 def test_a_run_is_cancelled_when_that_is_confirmed(
@@ -209,6 +231,20 @@ def test_questions_of_others_need_the_permission(
     assert Question.objects.get().answered_by == str(boss.user.pk)
 
 
+def test_who_answers_may_not_see_the_run(
+    world: World, ada: Person, bob: Person
+) -> None:
+    run_id = begin(ada, "ask", to=str(bob.user.pk))
+    world.deliver()
+
+    answered = bob.post(question_of(run_id), {"reason": "fine"})
+    inbox = text_of(bob.get(INBOX))
+
+    assert answered["Location"] == INBOX
+    assert "Your answer to “Approve it?” is recorded." in inbox
+    assert run_id not in inbox
+
+
 def test_a_dead_letter_is_replayed_once(world: World, ada: Person) -> None:
     run_id = begin(ada, "fail")
     world.deliver()
@@ -328,8 +364,12 @@ def test_runs_of_others_are_not_there(
 def test_staff_see_all_and_steer_with_the_permission(
     world: World, ada: Person, staff: Person, login: Callable[..., Person]
 ) -> None:
+    begin(ada, "fail")
     run_id = begin(ada, "nap", card="4242")
     world.deliver()
+    letter = DeadLetterEntry.objects.get().pk
+    letters = staff.get(LETTERS)
+    replayed = staff.post(f"{LETTERS}{letter}/replay/")
 
     page = staff.get(page_of(run_id))
     refused = act(staff, run_id, "pause")
@@ -343,13 +383,18 @@ def test_staff_see_all_and_steer_with_the_permission(
     assert "django_hookflow.view_payloads" in text_of(page)
     assert refused.status_code == 403
     assert STEER in text_of(refused)
+    assert not letters.context["rows"][0][1]  # no button
+    assert replayed.status_code == 403
     assert "4242" in text_of(of_chief)
     assert paused.status_code == 302
     assert audit() == [("pause", str(chief.user.pk), "waiting", "")]
 
 
 def test_a_workflow_may_be_closed_for_resumptions(
-    world: World, ada: Person, settings: LazySettings
+    world: World,
+    ada: Person,
+    login: Callable[..., Person],
+    settings: LazySettings,
 ) -> None:
     run_id = begin(ada, "paid")
     world.deliver()
@@ -359,12 +404,33 @@ def test_a_workflow_may_be_closed_for_resumptions(
         }
     }
 
+    asks = begin(ada, "ask")
+    world.deliver()
+    boss = login("boss", ANSWER_ANY)
+    boss_refused = boss.get(question_of(asks))
     page = ada.get(page_of(run_id))
     refused = act(ada, run_id, "send-event", name="paid")
 
+    assert boss_refused.status_code == 404  # the run of another
     assert page.context["buttons"] == ["cancel", "pause", "fork"]
     assert refused.status_code == 403
     assert run(run_id).events.count() == 0
+
+
+def test_workflows_may_be_closed_altogether(
+    world: World, ada: Person, settings: LazySettings
+) -> None:
+    run_id = begin(ada, "paid")
+    settings.DJANGO_HOOKFLOW_API_ACCESS = {
+        "*": {
+            "crud_permission_class": "rest_framework.permissions:IsAdminUser"
+        }
+    }
+
+    pages = [ada.get(one) for one in ("/dashboard/", page_of(run_id), LETTERS)]
+
+    assert [one.status_code for one in pages] == [403, 403, 403]
+    assert not any(run_id in text_of(one) for one in pages)
 
 
 def test_too_many_actions_are_refused(
@@ -423,6 +489,8 @@ def test_pages_that_only_read_take_no_forms(world: World, ada: Person) -> None:
 
     assert ada.post(page_of(run_id)).status_code == 405
     assert ada.get(page_of(run_id, "cancel")).status_code == 405
+    assert ada.get(f"{INBOX}{10**25}/").status_code == 404
+    assert ada.post(f"{LETTERS}{10**25}/replay/").status_code == 404
     body = json.dumps({"reason": "x"})
     answer = ada.post(
         page_of(run_id, "pause"), body, content_type="application/json"

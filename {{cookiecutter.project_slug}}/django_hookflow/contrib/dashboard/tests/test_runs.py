@@ -77,6 +77,28 @@ def test_runs_are_searched(world: World, ada: Person, bob: Person) -> None:
     assert "No run fits." in text_of(by_workflow)
 
 
+def test_an_attribute_that_is_a_text_needs_no_quotes(
+    world: World, ada: Person
+) -> None:
+    blue, red = begin(ada, "sum", order="blue"), begin(ada, "sum", order="red")
+    world.deliver()
+
+    shown = text_of(ada.get(RUNS, {"q": "order = blue"}))
+
+    assert blue in shown
+    assert red not in shown
+
+
+def test_a_large_payload_is_shown_in_part(world: World, ada: Person) -> None:
+    run_id = begin(ada, "nap", text="x" * 30_000)
+
+    page = ada.get(page_of(run_id))
+
+    assert "… and 10,0" in text_of(page)
+    assert len(page.content) < 40_000
+    assert page.context["editable"] == ""  # a fork must not get a part of it
+
+
 def test_runs_are_found_by_their_subject(world: World, ada: Person) -> None:
     one, other = begin(ada, "sum"), begin(ada, "sum")
     WorkflowRun.objects.filter(run_id=one).update(subject="shop.order:7")
