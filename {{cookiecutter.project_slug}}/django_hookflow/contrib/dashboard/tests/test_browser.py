@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Page
 from playwright.sync_api import expect
 from playwright.sync_api import sync_playwright
@@ -59,6 +60,9 @@ def browsing(person: Person, site: str) -> Iterator[tuple[Page, list[str]]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page, errors
         chromium.close()
+        # An event loop has connections of its own, which a database that is
+        # about to be dropped must not have.
+        connections.close_all()
 
 
 @pytest.fixture
