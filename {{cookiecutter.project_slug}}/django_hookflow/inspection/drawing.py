@@ -35,7 +35,7 @@ BRACKETS = {
     UNDO: (">", "]"),
     "invoke": ("[[", "]]"),
     "start_workflow": ("[[", "]]"),
-    **{kind: ("(", ")") for kind in WAITS},
+    **dict.fromkeys(WAITS, ("(", ")")),
 }
 # https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters
 ENTITIES = {
@@ -70,7 +70,7 @@ def lines_of(node: Node) -> tuple[str, ...]:
     if node.kind in BRACKETS and node.kind not in (*WAITS, *WORDS, "invoke"):
         word = ""  # no step
     detail = f"{word} {node.detail}".strip()
-    return tuple(filter(None, (node.label, detail)))
+    return tuple(dict.fromkeys(filter(None, (node.label, detail))))
 
 
 def mermaid(graph: Graph) -> str:

@@ -97,10 +97,9 @@ class _Builder:
         return node.id
 
     def connect(self, ways: Ways, target: str) -> None:
-        for way in ways:
-            edge = Edge(way.source, target, way.label, way.style)
-            if edge not in self.edges:
-                self.edges.append(edge)
+        self.edges += [
+            Edge(way.source, target, way.label, way.style) for way in ways
+        ]
 
     def block(self, block: Block, ways: Ways) -> Ways:
         for item in block.items:
@@ -128,9 +127,9 @@ class _Builder:
         if step.undo:
             way = Way(node, "", COMPENSATION)
             self.node(UNDO, "undo", [way], step.undo.label)
-        if not any(block.has_steps() for _, block in step.branches):
-            if step.kind != "parallel" or not step.branches:
-                return [Way(node)]
+        is_plain = not any(block.has_steps() for _, block in step.branches)
+        if is_plain and (step.kind == "map" or not step.branches):
+            return [Way(node)]
         ends: Ways = []
         for name, block in step.branches:
             if block.has_steps():

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
+from itertools import pairwise
 from statistics import fmean
 
 from django_hookflow.inspection.drawing import lines_of
@@ -107,7 +108,7 @@ def _line(
         path.append(point)
     path.append(lower)
     if upper.row != lower.row:
-        for first, second in zip(path, path[1:], strict=False):
+        for first, second in pairwise(path):
             first.below.append(second)
             second.above.append(first)
     if edge.style == BACK:

@@ -34,6 +34,13 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A workflow that is looked up by its id."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """A call of `Compensation`."""
 

@@ -25,6 +25,7 @@ from django_hookflow.inspection.meanings import Given
 from django_hookflow.inspection.meanings import Local
 from django_hookflow.inspection.meanings import Manager
 from django_hookflow.inspection.meanings import Meaning
+from django_hookflow.inspection.meanings import Named
 from django_hookflow.inspection.meanings import Undo
 from django_hookflow.inspection.meanings import is_on
 from django_hookflow.inspection.meanings import merged
@@ -49,6 +50,7 @@ from django_hookflow.inspection.source import imported
 from django_hookflow.inspection.source import known
 from django_hookflow.inspection.source import read
 from django_hookflow.steps.options import DECLARED
+from django_hookflow.workflows.registry import get_workflow
 from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 # The argument of each kind of step that says what it does.
@@ -204,12 +206,18 @@ class Reader:
 
     def do_Match(self, node: ast.Match) -> None:  # noqa: N802
         self.value(node.subject)
-        cases = [(ast.unparse(case.pattern), case.body) for case in node.cases]
         for case in node.cases:
             self.forget_captured(case.pattern)
-        if "_" not in dict(cases):
+            if case.guard:
+                self.value(case.guard)
+        cases = [(self.label_of(case), case.body) for case in node.cases]
+        if not any(map(_takes_all, node.cases)):
             cases.append(("other", []))
         self.branch(self.text(node.subject), cases)
+
+    def label_of(self, case: ast.match_case) -> str:
+        guard = f" if {self.text(case.guard)}" if case.guard else ""
+        return f"{ast.unparse(case.pattern)}{guard}"
 
     def forget_captured(self, pattern: ast.pattern) -> None:
         for node in ast.walk(pattern):
@@ -425,6 +433,8 @@ class Reader:
                 return self.call_of_context(name, node)
         target = self.attribute(base, name) if name else base
         given = self.arguments(node)
+        if named := _named_workflow(target, given):
+            return named
         if getattr(target, "path", "").endswith(".Compensation"):
             return Undo(_undo(given))
         if found := self.followed(target):
@@ -624,6 +634,19 @@ class Reader:
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def _named_workflow(
+    target: Meaning, given: Mapping[int | str, Given]
+) -> Known | None:
+    """Return the workflow that `get_workflow("its-id")` returns."""
+    if not isinstance(target, Known) or target.value is not get_workflow:
+        return None
+    match given.get(0):
+        case Given(Constant(str(workflow_id))):
+            return Known("<workflow>", Named(workflow_id))
+        case _:
+            return None
+
+
 def _declared(kind: str, given: Mapping[int | str, Given]) -> dict[str, Given]:
     """Return the options of `@step`, which the function itself has."""
     function = given.get(1) or given.get("fn")
@@ -661,6 +684,14 @@ def _undo(given: Mapping[int | str, Given]) -> UndoUse:
 
 def _name_of(node: ast.expr) -> str:
     return ast.unparse(node).rpartition(".")[2]
+
+
+def _takes_all(case: ast.match_case) -> bool:
+    match case.pattern:
+        case ast.MatchAs(pattern=None):
+            return case.guard is None
+        case _:
+            return False
 
 
 def _function_in(node: ast.expr) -> ast.expr:

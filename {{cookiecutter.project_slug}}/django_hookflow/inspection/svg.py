@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.sax.saxutils import escape
 from xml.sax.saxutils import quoteattr
 
@@ -101,7 +102,7 @@ def _path(line: Line) -> str:
         (last.x, last.y - side * last.height / 2),
     ]
     path = f"M{ways[0][0]:.1f} {ways[0][1]:.1f}"
-    for (x, y), (to_x, to_y) in zip(ways, ways[1:], strict=False):
+    for (x, y), (to_x, to_y) in pairwise(ways):
         bend = (y + to_y) / 2
         path += (
             f"C{x:.1f} {bend:.1f} {to_x:.1f} {bend:.1f} {to_x:.1f} {to_y:.1f}"

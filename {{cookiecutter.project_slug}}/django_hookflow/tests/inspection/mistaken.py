@@ -82,6 +82,7 @@ def outside(ctx: Any) -> None:
     EmailMessage("Paid").send()  # W106
     send_event("paid", match=7)  # W111
     get_workflow("other").trigger()  # W111
+    get_workflow(ctx.data["name"]).trigger()  # W111
 
 
 def helped(ctx: Any) -> None:
