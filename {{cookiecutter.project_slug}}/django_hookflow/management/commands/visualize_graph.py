@@ -53,7 +53,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--format",
-            choices=FORMATS,
+            choices=list(FORMATS),
             default="svg",
             help="svg for a browser (the default), mermaid for Markdown, dot "
             "for Graphviz",
