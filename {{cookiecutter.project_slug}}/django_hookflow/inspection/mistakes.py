@@ -47,6 +47,11 @@ class Mistake:
     cure: str
 
 
+# These convert their argument, and read the clock only without one.
+CONVERSIONS = re.compile(
+    r"django\.utils\.timezone\.(localdate|localtime)"
+    r"|time\.(localtime|gmtime|ctime)"
+)
 IN_A_STEP = 'Call it in a step: ctx.step.run("id", function).'
 
 WRITE = "django_hookflow.W103"
@@ -68,7 +73,7 @@ RULES = (
     Rule(
         "django_hookflow.W102",
         re.compile(
-            r"random\.(?!Random\Z)[\w.]+|secrets\.\w+|uuid\.uuid[14]"
+            r"random\.(?!Random\Z)[\w.]+|secrets\.(?!compare_digest)\w+|uuid\.uuid[14]"
             r"|os\.urandom|django\.utils\.crypto\.get_random_\w+"
         ),
         "asks for a random value",
@@ -100,9 +105,9 @@ RULES = (
         re.compile(
             r"(requests|httpx)\.(\w+\.)*(get|post|put|patch|delete|head"
             r"|options|request|stream|[cC]lient|AsyncClient|[sS]ession)"
-            r"|urllib\.request\.\w+|http\.client\.HTTPS?Connection"
+            r"|urllib\.request\.(urlopen|urlretrieve)|http\.client\.HTTPS?Connection"
             r"|socket\.(socket|create_connection|getaddrinfo)"
-            r"|boto3(\.\w+)*\.(client|resource)|smtplib\.\w+"
+            r"|boto3(\.\w+)*\.(client|resource)|smtplib\.SMTP(_SSL)?"
         ),
         "uses the network",
         'Use ctx.step.call("id", url), or ctx.step.run("id", function).',
@@ -184,6 +189,8 @@ def _of(item: Item, name: str) -> Iterator[Mistake]:
 
 
 def _of_call(call: CallUse, name: str) -> Iterator[Mistake]:
+    if call.has_arguments and CONVERSIONS.fullmatch(call.name):
+        return
     for rule in RULES:
         if rule.calls.fullmatch(call.name):
             problem = (

@@ -47,8 +47,7 @@ class CallUse:
     name: str  # such as "django.utils.timezone.now" or "order.save"
     text: str  # as written
     place: Place
-    last_line: int
-    has_arguments: bool = False
+    has_arguments: bool
 
 
 @dataclass(frozen=True, slots=True)

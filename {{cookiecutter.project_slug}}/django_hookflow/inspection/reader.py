@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
+from types import FunctionType
 from typing import Any
 from typing import TypeAlias
 
@@ -73,7 +75,7 @@ Comprehension: TypeAlias = (
     ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 )
 
-DEEPEST = 20  # calls of functions within each other
+MOST_CALLS = 500  # of functions that are followed; the rest is left out
 LONGEST = 48  # characters of an expression for people
 
 
@@ -85,7 +87,8 @@ def program_of(workflow: WorkflowWrapper) -> Block | None:
     arguments = function.node.args
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
     scope: dict[str, Meaning] = {name: Context() for name in names[:1]}
-    return Reader(function, scope, (function.node,)).body(function.node)
+    reader = Reader(function, scope, (function.node,), count())
+    return reader.body(function.node)
 
 
 class Reader:
@@ -96,10 +99,12 @@ class Reader:
         function: Function,
         scope: dict[str, Meaning],
         callers: tuple[ast.AST, ...],
+        calls: Iterator[int],
     ) -> None:
         self.function = function
         self.scope = scope
         self.callers = callers
+        self.calls = calls  # counts the functions that are followed
         self.items: list[Item] = []
         self.returned: Meaning = Constant(None)
         self.labels: dict[ast.AST, str] = {}  # of the steps, by their calls
@@ -460,7 +465,6 @@ class Reader:
             path,
             self.text(node.func),
             self.place(node),
-            node.end_lineno or node.lineno,
             bool(node.args or node.keywords),
         )
         self.items.append(use)
@@ -481,13 +485,14 @@ class Reader:
                 function, names = found, {}
             case _:
                 return None
-        if function.node in self.callers or len(self.callers) > DEEPEST:
+        if function.node in self.callers or next(self.calls) >= MOST_CALLS:
             return None
-        return Reader(function, names, (*self.callers, function.node))
+        callers = (*self.callers, function.node)
+        return Reader(function, names, callers, self.calls)
 
     def is_ours(self, value: Any) -> bool:
         """True for a function of the same module."""
-        if isinstance(value, type) or not callable(value):
+        if not isinstance(value, FunctionType | WorkflowWrapper):
             return False
         plain = inspect.unwrap(value)
         module = self.function.names.get("__name__")

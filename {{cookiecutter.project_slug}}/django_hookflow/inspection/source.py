@@ -12,9 +12,10 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import FunctionType
 from types import ModuleType
 from typing import Any
+
+from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 MISSING = object()
 # A source can be missing, not be text, or be a newer one.
@@ -66,7 +67,7 @@ def known(value: Any, path: str) -> Known:
             module = type(owner).__module__  # random.random, of an instance
         name = getattr(value, "__qualname__", None)
         return Known(f"{module}.{name}" if module and name else path, value)
-    if isinstance(getattr(type(value), "trigger", None), FunctionType):
+    if isinstance(value, WorkflowWrapper):
         return Known("<workflow>", value)
     return Known(path, value)
 

@@ -39,6 +39,8 @@ def clock(ctx: Any) -> Any:
     if datetime.now(tz=UTC).hour > 12:  # W101
         return date.today()  # W101  # noqa: DTZ011
     started = seconds()  # W101
+    timezone.localtime()  # W101
+    timezone.localtime(ctx.now())
     time.sleep(1)  # W107
     return [started, time.monotonic()]  # W101
 
@@ -50,6 +52,7 @@ def chance(ctx: Any) -> Any:
     number += random.random()
     key = uuid.uuid4().hex  # W102
     token = secrets.token_hex()  # W102
+    secrets.compare_digest(token, "token")
     name = uuid.uuid5(uuid.NAMESPACE_URL, "order").hex
     return ctx.step.run("book", book, key, token, name, ctx.uuid4(), number)
 
@@ -78,6 +81,7 @@ def outside(ctx: Any) -> None:
     requests.get("https://example.com", timeout=1)  # W105
     with urllib.request.urlopen("https://example.com") as answer:  # W105
         answer.read()
+    urllib.request.Request("https://example.com")
     send_mail("Paid", "", None, [])  # W106
     EmailMessage("Paid").send()  # W106
     send_event("paid", match=7)  # W111
@@ -282,6 +286,34 @@ def elsewhere(ctx: Any) -> Any:
 
 SHORTENED = lambda text: text[:3]  # noqa: E731
 
+
+def doubling(ctx: Any) -> None:
+    def eight() -> float:
+        return time.time()  # W101
+
+    def seven() -> None:
+        [eight() for _ in (eight(), eight())]
+
+    def six() -> None:
+        [seven() for _ in (seven(), seven())]
+
+    def five() -> None:
+        [six() for _ in (six(), six())]
+
+    def four() -> None:
+        [five() for _ in (five(), five())]
+
+    def three() -> None:
+        [four() for _ in (four(), four())]
+
+    def two() -> None:
+        [three() for _ in (three(), three())]
+
+    two()
+    two()
+    ctx.step.run("book", book, time.time())  # W101
+
+
 UNDO = Compensation(cancel)
 UNDO_ALWAYS = Compensation(cancel, when="attempted")
 
@@ -327,5 +359,6 @@ FUNCTIONS = (
     twice_in_a_branch,
     swallowing,
     elsewhere,
+    doubling,
     undone,
 )
