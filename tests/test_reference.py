@@ -75,6 +75,7 @@ print(json.dumps({
         "hookflow_runs": flags("django_hookflow", "hookflow_runs"),
         "hookflow_schedule": flags("django_hookflow", "hookflow_schedule"),
         "hookflow_sweep": flags("django_hookflow", "hookflow_sweep"),
+        "visualize_graph": flags("django_hookflow", "visualize_graph"),
         "qstash_server": flags(server, "qstash_server"),
     },
 }))
@@ -88,6 +89,7 @@ COMMANDS = (
     "hookflow_schedule",
     "hookflow_sweep",
     "qstash_server",
+    "visualize_graph",
 )
 MODELS = (
     "WorkflowRun",

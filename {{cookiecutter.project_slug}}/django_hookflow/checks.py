@@ -17,8 +17,11 @@ from django.urls import NoReverseMatch
 from django_hookflow.addresses import public_path
 from django_hookflow.conf import conf
 from django_hookflow.conf import impossible
+from django_hookflow.inspection.mistakes import mistakes_in
 from django_hookflow.persistence.database import connection
 from django_hookflow.transports import get_transport
+from django_hookflow.workflows.registry import get_workflow
+from django_hookflow.workflows.registry import get_workflow_infos
 
 SUPPORTED = ("postgresql", "sqlite")
 # READ UNCOMMITTED and READ COMMITTED, by psycopg's numbers. To PostgreSQL
@@ -159,6 +162,26 @@ def check_default_isolation(
     if name in ("read committed", "read uncommitted"):
         return []
     return [_wrong_isolation(f"has the isolation level {name!r}")]
+
+
+@register("hookflow")
+def check_sources(**_: Any) -> list[CheckMessage]:
+    """Warn of code in workflow functions that belongs into steps."""
+    found = {
+        mistake: None
+        for info in get_workflow_infos()
+        for mistake in mistakes_in(get_workflow(info.name, info.version))
+    }
+    return [
+        CheckWarning(
+            mistake.problem,
+            hint=f"{mistake.cure} If it is meant, end the line with "
+            '"# hookflow: ok".',
+            obj=str(mistake.place),
+            id=mistake.id,
+        )
+        for mistake in found
+    ]
 
 
 def _wrong_isolation(what: str) -> CheckMessage:
