@@ -400,4 +400,4 @@ def after_wait(parent: WorkflowRun, entry: Entry) -> list[Delivery]:
 def overdue(limit: int) -> list[WorkflowRun]:
     """Return runs that have ended and whose parents may not know it."""
     ended = runs.rows().filter(sweep_at__lte=clock.now(), status__in=TERMINAL)
-    return list(ended.order_by("sweep_at")[:limit])
+    return list(ended.order_by("sweep_at", "pk")[:limit])

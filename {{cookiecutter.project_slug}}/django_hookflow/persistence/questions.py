@@ -123,7 +123,7 @@ def due(limit: int) -> list[tuple[Question, bool]]:
             .filter(status=QuestionStatus.OPEN, remind_at__lte=now)
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("run")
-            .order_by("remind_at")[:limit]
+            .order_by("remind_at", "pk")[:limit]
         )
         return [(question, _move_on(question, now)) for question in found]
 

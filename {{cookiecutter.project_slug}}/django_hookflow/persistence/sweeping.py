@@ -35,7 +35,7 @@ def sweep(limit: int) -> list[Delivery]:
         overdue = (
             _overdue(now)
             .select_for_update(skip_locked=True)
-            .order_by("sweep_at")[:limit]
+            .order_by("sweep_at", "pk")[:limit]
         )
         messages = [_again(run, now) for run in overdue]
     for child in children.overdue(limit - len(messages)):
@@ -55,7 +55,7 @@ def look_again(limit: int, before: datetime) -> list[Delivery]:
             .filter(ENDLESS, status=RunStatus.WAITING)
             .filter(claimed_at__lte=before)
             .select_for_update(skip_locked=True)
-            .order_by("claimed_at")[:limit]
+            .order_by("claimed_at", "pk")[:limit]
         )
         woken = [runs.wake(run) for run in timeless]
     return [delivery for delivery in woken if delivery is not None]
