@@ -33,8 +33,7 @@ NEXT = """See README.md and docs/concepts.md for how to write a workflow.
 Without the embedded server, .env needs the values of the QStash console."""
 # Where mentions may stay: files that are generated, or not the owner's.
 OURS = ":!.env.example :!docs/configuration.md :!scripts/remove.py "
-OURS += ":!docs/flows-api.schema.yml "
-OURS += ":!django_hookflow :!qstash_server"
+OURS += ":!docs/flows-api.schema.yml :!django_hookflow :!qstash_server"
 OPENS = r"[ \t]*(?:#|;|//|<!--) "
 CLOSES = r"(?: -->)?[ |]*\n"
 
