@@ -21,7 +21,7 @@ FILE = Path("var", "production.env")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name in ("config", "orders", "scripts"):
+    for name in ("config", "orders", "scripts", "temporal_app"):
         shutil.copytree(
             PROJECT / name,
             tmp_path / name,

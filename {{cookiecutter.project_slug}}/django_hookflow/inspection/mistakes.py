@@ -241,6 +241,7 @@ class _Paths:
     found: list[Mistake] = field(default_factory=list)
     continued: list[Seen] = field(default_factory=list)
     left: list[Seen] = field(default_factory=list)
+    entry: Arms = ()  # of the loop, or the function, that it is in
 
     def mistakes(self, program: Block) -> list[Mistake]:
         self.block(program, {}, ())
@@ -279,7 +280,10 @@ class _Paths:
             return seen
         earlier = seen.get(step.step_id)
         if earlier and _on_one_path(earlier[0], arms):
-            self.report(step, earlier[1])
+            # In one round of a loop only, an `if` may let it be reached.
+            is_sure = earlier[1] != step.place or arms == self.entry
+            if is_sure:
+                self.report(step, earlier[1])
         return {**seen, step.step_id: (arms, step.place)}
 
     def report(self, step: StepUse, earlier: Place) -> None:
@@ -306,8 +310,10 @@ class _Paths:
     def called(self, blocks: list[Block], seen: Seen, arms: Arms) -> Seen:
         """Follow a function; whatever its returns, its caller goes on."""
         after: Seen | None = seen
+        outer, self.entry = self.entry, arms
         for block in blocks:
             after = self.block(block, seen, arms)
+        self.entry = outer
         return seen if after is None else after
 
     def either(
@@ -329,14 +335,14 @@ class _Paths:
 
     def loop(self, item: Loop, seen: Seen, arms: Arms) -> Seen | None:
         """Go through the body twice; the second time shows what is twice."""
-        outer = self.continued, self.left
-        self.continued, self.left = [], []
+        outer = self.continued, self.left, self.entry
+        self.continued, self.left, self.entry = [], [], arms
         once = self.round(item, seen, arms)
         self.continued = []
         if once is not None:
             self.round(item, once, arms)
         ends = [*self.left, None if item.is_endless else once or seen]
-        self.continued, self.left = outer
+        self.continued, self.left, self.entry = outer
         return _joined(ends)
 
     def round(self, item: Loop, seen: Seen, arms: Arms) -> Seen | None:

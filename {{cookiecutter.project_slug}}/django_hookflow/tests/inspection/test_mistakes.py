@@ -20,6 +20,7 @@ from django_hookflow.inspection.mistakes import mistakes_in
 from django_hookflow.inspection.source import read
 from django_hookflow.testing import Hookflow
 from django_hookflow.testing.faults import Faults
+from django_hookflow.tests.http.brake.workflows import ledger
 from django_hookflow.tests.inspection import mistaken
 from django_hookflow.tests.kit.corpus import CASES
 from django_hookflow.tests.kit.corpus import Case
@@ -190,3 +191,7 @@ def test_a_name_without_a_value_yet_is_anything() -> None:
 
 def test_a_function_of_c_has_no_source() -> None:
     assert read(len) is None
+
+
+def test_a_step_in_one_round_of_a_loop_is_used_once() -> None:
+    assert mistakes_in(ledger) == []
