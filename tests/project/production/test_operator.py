@@ -21,7 +21,8 @@ def test_a_site_told_to_stop_ends_its_steps_and_loses_nothing(
     with site.unhurried(WEB_CONCURRENCY="1"):
         process = site.processes["site"]
         with idle_connection(site) as ended:
-            site.brake_at("INSERT INTO ledger")
+            # Runs of other tests write there, too.
+            site.brake_at("INSERT INTO ledger", "stopped-")
             site.trigger("ledger", run_ids)
             site.wait_until_it_stands()
             with site.told_to_stop("site"):
@@ -43,7 +44,7 @@ def test_the_step_under_way_ends_and_the_run_is_handed_on(
 ) -> None:
     # One worker, which has received it when it closes.
     with site.unhurried(WEB_CONCURRENCY="1"):
-        site.brake_at("INSERT INTO ledger")
+        site.brake_at("INSERT INTO ledger", "standing")
         site.trigger("ledger", ["standing"])
         site.wait_until_it_stands()
 

@@ -169,12 +169,13 @@ class Stack:
 
     # The brake.
 
-    def brake_at(self, statement: str) -> None:
+    def brake_at(self, *pieces: str) -> None:
+        """Stop who executes the statement that has these, or its values."""
         # A second process may have written the last one late.
         (self.folder / "stands").unlink(missing_ok=True)
         # In one move: of an empty file, every statement is the one.
         written = self.folder / "at.new"
-        written.write_text(statement, encoding="utf-8")
+        written.write_text("\n".join(pieces), encoding="utf-8")
         written.rename(self.folder / "at")
 
     def wait_until_it_stands(self, meanwhile: Do = lambda: None) -> None:
