@@ -147,6 +147,7 @@ class Refusing:
         self.append: Callable[..., NoReturn]
         self.append_decision: Callable[..., NoReturn]
         self.stop_children: Callable[..., NoReturn]
+        self.can_undo_children: Callable[..., NoReturn]
 
     @property
     def is_enclosed(self) -> bool:
@@ -160,9 +161,6 @@ class Refusing:
 
     def children(self, step_id: str) -> list[Child]:
         return []
-
-    def can_undo_children(self, step_id: str) -> bool:
-        return False
 
     def consume_event(self, entry: Entry) -> None:
         """None came."""
@@ -203,6 +201,7 @@ def _difference(run: WorkflowRun) -> Difference | None:
     )
     recorder.append = session.act
     recorder.append_decision = recorder.stop_children = session.act
+    recorder.can_undo_children = session.act
     session.is_ended = _was_ended(run)
     session.is_misused = run.error_type == MisusedStep.__name__
     try:
