@@ -160,7 +160,9 @@ def reader(bake: Bake) -> Iterator[Reader]:
         variables={
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_ADDOPTS": "-p no:cacheprovider",
+            # The plugin of the extra "Temporal" is installed in any case.
+            "PYTEST_ADDOPTS": "-p no:cacheprovider "
+            "-o asyncio_default_fixture_loop_scope=function",
             "PORT": str(port),
             "QSTASH_URL": f"http://127.0.0.1:{qstash}",
             "DJANGO_HOOKFLOW_DOMAIN": site,
