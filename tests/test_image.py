@@ -373,7 +373,7 @@ def what_serves_the_site() -> set[str]:
     """Return exactly the files of the project that its image holds."""
     packages = (
         "config/", "core/", "django_hookflow/", "orders/", "payments_sandbox/",
-        "qstash_server/",
+        "qstash_server/", "temporal_app/",
     )  # fmt: skip
     return {
         name
