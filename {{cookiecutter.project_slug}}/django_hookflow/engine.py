@@ -8,8 +8,10 @@ What else can be done to runs is in operations/.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from datetime import timedelta
+from typing import Any
 
 from django_hookflow import clock
 from django_hookflow import signals
@@ -143,6 +145,7 @@ def _commit(
     """
     run, is_refused = claim.run, False
     has_undo = claim.journal.has_undo
+    why = _why(run) if run.status == RunStatus.COMPENSATING else None
     while True:
         state = State(
             status=RunStatus(run.status),
@@ -150,7 +153,7 @@ def _commit(
             requested=Request(run.requested),
             has_undo=has_undo,
             is_child=run.parent_id is not None,
-            failure=_why(run),
+            failure=why,
             deadline=run.deadline_at,
         )
         verdict = settle(state, outcome, workflow.retry, clock.now())
@@ -190,7 +193,6 @@ def _replay(
         return Raised(WorkerCrashed(run.crashes, last))
     if run.started_at is not None and run.started_at > now:
         return NotYet(run.started_at)
-    started_at = root.started_at or now
     session = Session(
         journal=claim.journal,
         recorder=WorkflowPersistence.recorder(run, claim.outbox),
@@ -200,7 +202,7 @@ def _replay(
         depth=run.depth,
         deadline=min(until, must_end_at),
         crashes=run.crashes,
-        now=started_at,
+        now=root.started_at or now,
         work=work,
         attributes=run.attributes,
         on_record=lambda entry: announce(
@@ -208,40 +210,48 @@ def _replay(
         ),
     )
     try:
-        data = loads(json.dumps(root.data))
-        if workflow.input is not None:
-            what = f"The data of run {root.run_id!r}"
-            data = workflow.input.read(data, what)
+        function, ctx = call_of(workflow, root, session)
     except BaseException as error:
         if stopping.stops(error):
             raise
         # What the run was given cannot be read any more: a row is gone, or
         # the type is another.
         return Raised(error)
-    ctx = WorkflowContext(
-        run_id=root.run_id,
-        workflow_id=root.workflow_id,
-        version=root.version,
-        owner=root.owner,
-        data=data,
-        started_at=started_at,
-        step=StepManager(session),
-        _session=session,
-        _find=get_workflow,
-    )
     move = roll_back if rolls_back else replay
-    is_typed = workflow.output is not None
     try:
-        return move(
-            workflow.checked if is_typed else workflow.function, ctx, session
-        )
+        return move(function, ctx, session)
     finally:
         run.attributes = session.attributes
 
 
+def call_of(
+    workflow: WorkflowWrapper, run: WorkflowRun, session: Session
+) -> tuple[Callable[[WorkflowContext], Any], WorkflowContext]:
+    """Return the function of a run, and what it gets in a pass that begins.
+
+    Raises what reading its data does.
+    """
+    data = loads(json.dumps(run.data))
+    if workflow.input is not None:
+        data = workflow.input.read(data, f"The data of run {run.run_id!r}")
+    ctx = WorkflowContext(
+        run_id=run.run_id,
+        workflow_id=run.workflow_id,
+        version=run.version,
+        owner=run.owner,
+        data=data,
+        started_at=session.now,
+        step=StepManager(session),
+        _session=session,
+        _find=get_workflow,
+    )
+    is_typed = workflow.output is not None
+    return workflow.checked if is_typed else workflow.function, ctx
+
+
 def _why(run: WorkflowRun) -> Failure | None:
-    """Return the failure for which a run is rolled back."""
-    if not run.error_type or run.status != RunStatus.COMPENSATING:
+    """Return the failure for which a run is rolled back, if there is one."""
+    if not run.error_type:
         return None
     return Failure(
         type=run.error_type,

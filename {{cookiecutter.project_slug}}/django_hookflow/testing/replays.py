@@ -22,6 +22,7 @@ from django.core import mail
 
 from django_hookflow import calls
 from django_hookflow import clock
+from django_hookflow.engine import call_of
 from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.exceptions import StepWaiting
@@ -40,15 +41,12 @@ from django_hookflow.outcomes import Raised
 from django_hookflow.outcomes import Returned
 from django_hookflow.persistence import database
 from django_hookflow.persistence import runs
-from django_hookflow.serialization import loads
 from django_hookflow.states import RunStatus
 from django_hookflow.steps.session import Session
 from django_hookflow.testing.failures import Diverged
 from django_hookflow.testing.timeline import timeline
 from django_hookflow.testing.transactions import READS
 from django_hookflow.tracing import Work
-from django_hookflow.workflows.context import StepManager
-from django_hookflow.workflows.context import WorkflowContext
 from django_hookflow.workflows.registry import get_workflow
 
 ENGINE = str(Path(__file__).parents[1])
@@ -184,7 +182,6 @@ def check(run: WorkflowRun) -> None:
 def _difference(run: WorkflowRun) -> Difference | None:
     root, path = (run, ()) if run.has_ticket is None else runs.way_to(run)
     workflow = get_workflow(root.workflow_id, root.version)
-    started_at = root.started_at or clock.now()
     entries, recorder = list(runs.read(run)), Refusing()
     session = Replay(
         journal=Journal(entries),
@@ -195,7 +192,7 @@ def _difference(run: WorkflowRun) -> Difference | None:
         depth=run.depth,
         deadline=clock.NEVER,
         crashes=0,
-        now=started_at,
+        now=root.started_at or clock.now(),
         work=Work(run, None),
         attributes={**run.attributes},
     )
@@ -205,25 +202,9 @@ def _difference(run: WorkflowRun) -> Difference | None:
     session.is_ended = _was_ended(run)
     session.is_misused = run.error_type == MisusedStep.__name__
     try:
-        data = loads(json.dumps(root.data))
-        if workflow.input is not None:
-            what = f"The data of run {root.run_id!r}"
-            data = workflow.input.read(data, what)
+        function, ctx = call_of(workflow, root, session)
     except Exception:
         return None  # it failed of that, and the function was not called
-    ctx = WorkflowContext(
-        run_id=root.run_id,
-        workflow_id=root.workflow_id,
-        version=root.version,
-        owner=root.owner,
-        data=data,
-        started_at=started_at,
-        step=StepManager(session),
-        _session=session,
-        _find=get_workflow,
-    )
-    is_typed = workflow.output is not None
-    function = workflow.checked if is_typed else workflow.function
     if path:
         session.set_out()
     sent = len(_mails())
