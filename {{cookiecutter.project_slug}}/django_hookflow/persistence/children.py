@@ -265,11 +265,9 @@ def _at(parent: int, step_id: str) -> QuerySet[WorkflowRun]:
 
 def of_step(parent: WorkflowRun, step_id: str) -> list[Child]:
     """Return how the runs stand that a step has started, in order."""
-    begun = _at(parent.pk, step_id)
-    undoable = set(with_undo(begun).values_list("pk", flat=True))
+    begun = _at(parent.pk, step_id).annotate(has_undo=UNDOABLE)
     return [
-        _child(run, has_undo=run.pk in undoable)
-        for run in begun.order_by("branch")
+        _child(run, has_undo=run.has_undo) for run in begun.order_by("branch")
     ]
 
 
@@ -278,7 +276,7 @@ def _child(run: WorkflowRun, *, has_undo: bool) -> Child:
         return Child(is_open=True, branch=run.branch)
     return Child(
         is_open=False,
-        has_undo=has_undo,
+        has_undo=has_undo and run.status == RunStatus.COMPLETED,
         is_undone=_is_undone(run),
         branch=run.branch,
         result=json.dumps(run.result),

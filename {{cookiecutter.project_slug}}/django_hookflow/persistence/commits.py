@@ -32,6 +32,7 @@ from django_hookflow.persistence import questions
 from django_hookflow.persistence import runs
 from django_hookflow.persistence.controls import Stopped
 from django_hookflow.persistence.recorder import JournalWriter
+from django_hookflow.settle import ENDS_IN_ROLLBACK
 from django_hookflow.states import RunStatus
 
 
@@ -101,8 +102,7 @@ def commit(
 def _leave_children(run: WorkflowRun, verdict: Verdict) -> Stopped:
     """Cancel the open children of a run that does not wait for them now."""
     stopped = controls.cancel_children([run.pk])
-    is_undone = verdict.status in (RunStatus.FAILED, RunStatus.CANCELLED)
-    if is_undone and children.with_undo_left([run]):
+    if verdict.status in ENDS_IN_ROLLBACK and children.with_undo_left([run]):
         raise UndoLeft
     return stopped
 

@@ -30,8 +30,7 @@ def move(run_id: str) -> Delivery | None:
         return None
     # As it was read: a claim, or another message, has come first otherwise.
     at_rest = Q(lease_token="") | Q(lease_until__lte=clock.now())
-    has_turn = ~Q(has_ticket=False, started_at=None)
     among = runs.rows().filter(
-        at_rest, has_turn, status=run.status, wake_token=run.wake_token
+        at_rest, status=run.status, wake_token=run.wake_token
     )
     return runs.make_due(run, among, run.wake_at)
