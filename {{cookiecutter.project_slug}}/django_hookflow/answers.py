@@ -14,6 +14,7 @@ from django.http import QueryDict
 
 from django_hookflow.exceptions import InvalidAnswer
 
+ANSWER_ANY = "django_hookflow.answer_any_question"
 GENERAL = "__all__"  # the field of errors that belong to none, as in forms
 
 

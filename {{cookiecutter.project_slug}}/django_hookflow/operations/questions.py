@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from django_hookflow import clock
 from django_hookflow import signals
+from django_hookflow.answers import ANSWER_ANY
 from django_hookflow.answers import Answer
 from django_hookflow.answers import validated
 from django_hookflow.exceptions import AnswerNotAllowed
@@ -30,8 +31,6 @@ from django_hookflow.states import QuestionStatus
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
-
-ANY = "django_hookflow.answer_any_question"
 
 
 def open_questions(user: AbstractBaseUser) -> QuerySet[Question]:
@@ -134,7 +133,7 @@ def _may_answer(question: Question, by: AbstractBaseUser) -> bool:
     if question.to_user == str(by.pk) or question.to_group in _groups(by):
         return True
     has_perm = getattr(by, "has_perm", None)
-    return has_perm is not None and has_perm(ANY)
+    return has_perm is not None and has_perm(ANSWER_ANY)
 
 
 def _groups(user: AbstractBaseUser) -> list[str]:

@@ -12,12 +12,17 @@ from rest_framework import viewsets
 from rest_framework.exceptions import NotFound
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
+from rest_framework.response import Response
 
+from django_hookflow import answer_question
 from django_hookflow.contrib.api import access
 from django_hookflow.contrib.api.access import CRUD_PERMISSION
 from django_hookflow.contrib.api.access import Gate
 from django_hookflow.contrib.api.actions import possible
 from django_hookflow.contrib.api.errors import BoundedJSONParser
+from django_hookflow.contrib.api.errors import refusals
+from django_hookflow.contrib.api.pagination import Page
+from django_hookflow.contrib.api.pagination import next_link
 from django_hookflow.contrib.api.serializers import RunDetailSerializer
 from django_hookflow.models import WorkflowRun
 
@@ -110,6 +115,29 @@ class ApiViewSet(viewsets.ViewSet):
         counted = access.class_for(key, workflow_id, version)()
         if not counted.allow_request(self.request, self):
             self.throttled(self.request, counted.wait() or 0)
+
+    def paged(
+        self, found: Page[Any], kind: type[Any], context: Any = None
+    ) -> Response:
+        """Return the answer of a list: its rows, and where the next are."""
+        context = self.context() if context is None else context
+        return Response(
+            {
+                "next": next_link(self.request, found.next_cursor),
+                "next_cursor": found.next_cursor,
+                "results": kind(found.rows, many=True, context=context).data,
+            }
+        )
+
+    def answered(self, question: int, data: Any) -> dict[str, Any]:
+        """Answer the question of a key, and return who did that and when."""
+        with refusals("answer"):
+            taken = answer_question(question, data, by=self.user, via=self.via)
+        return {
+            "question": question,
+            "answered_by": taken.answered_by,
+            "answered_at": taken.answered_at,
+        }
 
     def context(self, run: WorkflowRun | None = None) -> dict[str, Any]:
         """Return what serializers have to know."""

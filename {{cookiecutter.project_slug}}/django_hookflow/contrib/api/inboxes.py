@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Exists
@@ -15,7 +16,6 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_hookflow import answer_question
 from django_hookflow import open_questions
 from django_hookflow import retry_run
 from django_hookflow.contrib.api import access
@@ -30,7 +30,7 @@ from django_hookflow.contrib.api.errors import refusals
 from django_hookflow.contrib.api.filters import LetterFilters
 from django_hookflow.contrib.api.filters import Query
 from django_hookflow.contrib.api.filters import parsed
-from django_hookflow.contrib.api.pagination import next_link
+from django_hookflow.contrib.api.pagination import Page
 from django_hookflow.contrib.api.pagination import page
 from django_hookflow.contrib.api.schema import page_of
 from django_hookflow.models import AuditEntry
@@ -52,11 +52,7 @@ class QuestionViewSet(ApiViewSet):
             self.permission_denied(self.request)
         if self.request.user.pk is None:
             return Question.objects.none()
-        entries = AuditEntry.objects.filter(run=OuterRef("run"), action=HIDE)
-        found = open_questions(self.request.user).annotate(
-            is_of_hidden_run=Exists(entries)
-        )
-        return found.filter(workflows).select_related("run").defer(*OF_RUN)
+        return with_runs(open_questions(self.request.user)).filter(workflows)
 
     def told(self) -> dict[str, Any]:
         return self.context() | {"sees": self.sees}
@@ -76,16 +72,7 @@ class QuestionViewSet(ApiViewSet):
     def list(self, request: Request) -> Response:
         """The open questions to you, and to your groups, newest first."""
         found = page(request, self.mine(), parsed(request, Query))
-        rows = shapes.QuestionSerializer(
-            found.rows, many=True, context=self.told()
-        )
-        return Response(
-            {
-                "next": next_link(request, found.next_cursor),
-                "next_cursor": found.next_cursor,
-                "results": rows.data,
-            }
-        )
+        return self.paged(found, shapes.QuestionSerializer, self.told())
 
     @extend_schema(
         responses=shapes.QuestionSerializer, operation_id="retrieve_question"
@@ -111,23 +98,20 @@ class QuestionViewSet(ApiViewSet):
         where = (question.run.workflow_id, question.run.version)
         self.throttle(RESUME_THROTTLE, *where)
         body = self.body(shapes.AnswerSerializer)
-        with refusals("answer"):
-            taken = answer_question(
-                pk, body["answer"], by=self.user, via=self.via
-            )
-        return Response(
-            {
-                "question": pk,
-                "answered_by": taken.answered_by,
-                "answered_at": taken.answered_at,
-            }
-        )
+        return Response(self.answered(pk, body["answer"]))
 
     def get_question(self, pk: int) -> Question:
         question = self.mine().filter(pk=pk).first()
         if question is None:
             raise NotFound(f"No open question to you has the id {pk}.")
         return question
+
+
+def with_runs(found: QuerySet[Question]) -> QuerySet[Question]:
+    """Return questions with their runs, and whether these are hidden."""
+    entries = AuditEntry.objects.filter(run=OuterRef("run"), action=HIDE)
+    known = found.annotate(is_of_hidden_run=Exists(entries))
+    return known.select_related("run").defer(*OF_RUN)
 
 
 class DeadLetterViewSet(ApiViewSet):
@@ -151,26 +135,9 @@ class DeadLetterViewSet(ApiViewSet):
     )
     def list(self, request: Request) -> Response:
         """The newest runs that have failed."""
-        if self.gate.workflows() is None:
-            self.permission_denied(request)
-        wanted = parsed(request, LetterFilters)
-        conditions: dict[str, Any] = {
-            column: wanted[name]
-            for name, column in LetterFilters.COLUMNS.items()
-            if name in wanted
-        }
-        found = page(request, self.letters().filter(**conditions), wanted)
-        rows = [letter for letter in found.rows if self.lets_near(letter)]
-        shown = shapes.DeadLetterSerializer(
-            rows, many=True, context=self.context()
-        )
-        return Response(
-            {
-                "next": next_link(request, found.next_cursor),
-                "next_cursor": found.next_cursor,
-                "results": shown.data,
-            }
-        )
+        self.refuse_without_workflows()
+        found = self.chosen(parsed(request, LetterFilters))
+        return self.paged(found, shapes.DeadLetterSerializer)
 
     @extend_schema(
         responses=shapes.DeadLetterDetailSerializer,
@@ -195,19 +162,46 @@ class DeadLetterViewSet(ApiViewSet):
     )
     def replay(self, request: Request, pk: int) -> Response:
         """Begin the run again behind its completed steps."""
-        letter = self.get_letter(pk)
+        letter = self.get_letter_to_replay(pk)
+        body = self.body(shapes.ReasonSerializer)
+        begun = self.replayed(letter, body["reason"])
+        return Response({"run_id": begun}, status=status.HTTP_201_CREATED)
+
+    def refuse_without_workflows(self) -> None:
+        if self.gate.workflows() is None:
+            self.permission_denied(self.request)
+
+    def chosen(self, wanted: dict[str, Any]) -> Page[DeadLetterEntry]:
+        """Return the page of letters that the parameters want."""
+        conditions: dict[str, Any] = {
+            column: wanted[name]
+            for name, column in LetterFilters.COLUMNS.items()
+            if name in wanted
+        }
+        found = page(self.request, self.letters().filter(**conditions), wanted)
+        return replace(found, rows=[*filter(self.lets_near, found.rows)])
+
+    def may_steer(self, letter: DeadLetterEntry) -> bool:
         run = letter.workflow_run
-        if not access.may_steer(request, run.owner if run else ""):
+        return access.may_steer(self.request, run.owner if run else "")
+
+    def get_letter_to_replay(self, pk: int) -> DeadLetterEntry:
+        """Return a letter whose run the user may change."""
+        letter = self.get_letter(pk)
+        if not self.may_steer(letter):
             raise PermissionDenied(
                 "This run is not yours. To replay it, you need the "
                 f"permission {access.STEER}."
             )
-        body = self.body(shapes.ReasonSerializer)
+        return letter
+
+    def replayed(self, letter: DeadLetterEntry, reason: str) -> str:
+        """Begin the run of a letter again; return the id of the new one."""
+        run = letter.workflow_run
         version = run.version if run else None
         self.throttle(CRUD_THROTTLE, letter.workflow_id, version)
         with refusals():
-            begun = retry_run(letter.run_id, by=self.by, reason=body["reason"])
-        return Response({"run_id": begun}, status=status.HTTP_201_CREATED)
+            return retry_run(letter.run_id, by=self.by, reason=reason)
 
     def get_letter(self, pk: int) -> DeadLetterEntry:
         letter = self.letters().filter(pk=pk).first()

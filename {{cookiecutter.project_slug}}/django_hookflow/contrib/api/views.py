@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.urls import reverse
@@ -17,7 +18,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_hookflow import answer_question
 from django_hookflow import cancel_run
 from django_hookflow import fork_run
 from django_hookflow import hide_run
@@ -46,7 +46,6 @@ from django_hookflow.contrib.api.filters import chosen
 from django_hookflow.contrib.api.filters import parsed
 from django_hookflow.contrib.api.pagination import BOUND
 from django_hookflow.contrib.api.pagination import bounded_count
-from django_hookflow.contrib.api.pagination import next_link
 from django_hookflow.contrib.api.pagination import page
 from django_hookflow.contrib.api.schema import page_of
 from django_hookflow.exceptions import WorkflowNotFound
@@ -59,6 +58,7 @@ from django_hookflow.workflows.registry import get_all_workflows
 from django_hookflow.workflows.registry import get_workflow
 from django_hookflow.workflows.registry import get_workflow_infos
 from django_hookflow.workflows.wrapper import WorkflowInfo
+from django_hookflow.workflows.wrapper import WorkflowWrapper
 
 NEWEST = 20  # runs among which the most recent one is looked for
 
@@ -104,10 +104,7 @@ class StartingViewSet(ApiViewSet):
         if not self.gate.lets_in(CRUD_PERMISSION, *where):
             self.permission_denied(self.request)
         self.throttle(CRUD_THROTTLE, *where)
-        if workflow.input is None and not isinstance(data, dict | None):
-            raise ValidationError(
-                {field: ['Expected a JSON object such as {"order": 7}.']}
-            )
+        refuse_other_data(workflow, data, field)
         owner = access.owner_of(self.request)
         made = key and f"{owner}\n{workflow.workflow_id}\n{key}"
         with refusals(field):
@@ -164,14 +161,8 @@ class FlowViewSet(StartingViewSet):
         if not wanted["is_detailed"]:
             kind, runs = shapes.RunSerializer, runs.defer(*LARGE)
         found = page(request, runs, wanted)
-        rows = self.gate.near(found.rows)
-        return Response(
-            {
-                "next": next_link(request, found.next_cursor),
-                "next_cursor": found.next_cursor,
-                "results": kind(rows, many=True, context=self.context()).data,
-            }
-        )
+        near = replace(found, rows=self.gate.near(found.rows))
+        return self.paged(near, kind)
 
     @extend_schema(
         request=shapes.NewRunSerializer,
@@ -283,10 +274,7 @@ class FlowViewSet(StartingViewSet):
         self.throttle(CRUD_THROTTLE, run.workflow_id, run.version)
         with refusals("flow_type"):
             workflow = get_workflow(run.workflow_id, run.version)
-        if workflow.input is None and not isinstance(data, dict | None):
-            raise ValidationError(
-                {field: ['Expected a JSON object such as {"order": 7}.']}
-            )
+        refuse_other_data(workflow, data, field)
         with refusals("step_id" if data is None else field):
             begun = fork_run(
                 run_id,
@@ -374,16 +362,7 @@ class FlowViewSet(StartingViewSet):
         run = self.get_run(run_id)
         wanted = parsed(request, Query)
         found = page(request, run.audit_entries.all(), wanted)
-        rows = shapes.AuditSerializer(
-            found.rows, many=True, context=self.context(run)
-        )
-        return Response(
-            {
-                "next": next_link(request, found.next_cursor),
-                "next_cursor": found.next_cursor,
-                "results": rows.data,
-            }
-        )
+        return self.paged(found, shapes.AuditSerializer, self.context(run))
 
     @extend_schema(
         responses=shapes.ExplanationSerializer, operation_id="explain_flow"
@@ -464,16 +443,7 @@ class FlowViewSet(StartingViewSet):
         self, run: WorkflowRun, found: Possible, key: int | None, data: Any
     ) -> dict[str, Any]:
         """Answer the one open question of a run, or the one of a key."""
-        question = the_question(run, found, key)
-        with refusals("answer"):
-            taken = answer_question(
-                question.pk, data, by=self.user, via=self.via
-            )
-        return {
-            "question": question.pk,
-            "answered_by": taken.answered_by,
-            "answered_at": taken.answered_at,
-        }
+        return self.answered(the_question(run, found, key).pk, data)
 
     def send(
         self,
@@ -575,6 +545,16 @@ class OldViewSet(FlowViewSet):
             name, None, body.get("input"), key=self.key(body), field="input"
         )
         return Response({"run_id": run.run_id}, status=status.HTTP_201_CREATED)
+
+
+def refuse_other_data(
+    workflow: WorkflowWrapper, data: Any, field: str
+) -> None:
+    """Refuse what is not an object, where no type of data says otherwise."""
+    if workflow.input is None and not isinstance(data, dict | None):
+        raise ValidationError(
+            {field: ['Expected a JSON object such as {"order": 7}.']}
+        )
 
 
 def renamed(given: Any) -> tuple[str, Any]:

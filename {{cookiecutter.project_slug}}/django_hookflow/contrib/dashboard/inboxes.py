@@ -5,41 +5,32 @@ from __future__ import annotations
 import pkgutil
 from typing import Any
 
-from django.db.models import Exists
-from django.db.models import OuterRef
 from django.forms import BaseForm
 from django.http import HttpResponseBase
 from django.urls import reverse
 from rest_framework.exceptions import NotFound
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from django_hookflow import answer_question
-from django_hookflow import retry_run
+from django_hookflow.answers import ANSWER_ANY
 from django_hookflow.contrib.api import access
 from django_hookflow.contrib.api import serializers as shapes
-from django_hookflow.contrib.api.access import CRUD_THROTTLE
 from django_hookflow.contrib.api.access import RESUME_PERMISSION
 from django_hookflow.contrib.api.access import RESUME_THROTTLE
 from django_hookflow.contrib.api.errors import Conflict
-from django_hookflow.contrib.api.errors import refusals
 from django_hookflow.contrib.api.filters import LetterFilters
 from django_hookflow.contrib.api.filters import Query
-from django_hookflow.contrib.api.inboxes import OF_RUN
 from django_hookflow.contrib.api.inboxes import DeadLetterViewSet
 from django_hookflow.contrib.api.inboxes import QuestionViewSet
+from django_hookflow.contrib.api.inboxes import with_runs
 from django_hookflow.contrib.api.pagination import page
 from django_hookflow.contrib.dashboard.pages import Done
 from django_hookflow.contrib.dashboard.pages import PageViewSet
 from django_hookflow.contrib.dashboard.pages import asked
 from django_hookflow.contrib.dashboard.pages import json_of
 from django_hookflow.contrib.dashboard.pages import older
-from django_hookflow.contrib.dashboard.runs import ANSWER_ANY
 from django_hookflow.contrib.dashboard.runs import where
-from django_hookflow.models import AuditEntry
 from django_hookflow.models import DeadLetterEntry
 from django_hookflow.models import Question
-from django_hookflow.reading import HIDE
 from django_hookflow.states import QuestionStatus
 
 
@@ -74,8 +65,7 @@ class QuestionPages(PageViewSet, QuestionViewSet):
             data: Any = self.posted
             if form is None:
                 data = json_of(self.posted.get("answer", ""), "answer")
-            with refusals("answer"):
-                answer_question(pk, data, by=self.user, via=self.via)
+            self.answered(pk, data)
             sees = self.sees(question)
             return (
                 f"Your answer to “{question.title}” is recorded.",
@@ -118,13 +108,12 @@ class QuestionPages(PageViewSet, QuestionViewSet):
         """Return a question to another, for who may answer any."""
         if not access.has_permission(self.request, ANSWER_ANY):
             return None
-        entries = AuditEntry.objects.filter(run=OuterRef("run"), action=HIDE)
         found = Question.objects.filter(
             pk=pk,
             status=QuestionStatus.OPEN,
             run__in=access.visible(self.request),
-        ).annotate(is_of_hidden_run=Exists(entries))
-        question = found.select_related("run").defer(*OF_RUN).first()
+        )
+        question = with_runs(found).first()
         if question is None or not self.gate.lets_near(
             RESUME_PERMISSION, question.run
         ):
@@ -147,18 +136,10 @@ class LetterPages(PageViewSet, DeadLetterViewSet):
         status: int = 200,
         problems: list[str] | None = None,
     ) -> HttpResponseBase:
-        if self.gate.workflows() is None:
-            self.permission_denied(self.request)
-        conditions: dict[str, Any] = {
-            column: wanted[name]
-            for name, column in LetterFilters.COLUMNS.items()
-            if name in wanted
-        }
-        letters = self.letters().filter(**conditions)
-        found = page(self.request, letters, wanted)
-        near = [letter for letter in found.rows if self.lets_near(letter)]
+        self.refuse_without_workflows()
+        found = self.chosen(wanted)
         context = {
-            "rows": [(one, self.may_replay(one)) for one in near],
+            "rows": [(one, self.may_replay(one)) for one in found.rows],
             # After a refusal this is not the address of the list.
             "older": None
             if problems
@@ -172,28 +153,17 @@ class LetterPages(PageViewSet, DeadLetterViewSet):
         run = letter.workflow_run
         is_part = run is not None and run.parent_id is not None
         return (
-            not letter.is_replayed
-            and not is_part
-            and access.may_steer(self.request, run.owner if run else "")
+            not letter.is_replayed and not is_part and self.may_steer(letter)
         )
 
     def replay_page(self, request: Request, pk: int) -> HttpResponseBase:
         """Begin a failed run again, and go to the new one."""
-        letter = self.get_letter(pk)
-        run = letter.workflow_run
-        if not access.may_steer(request, run.owner if run else ""):
-            raise PermissionDenied(
-                "This run is not yours. To replay it, you need the "
-                f"permission {access.STEER}."
-            )
+        letter = self.get_letter_to_replay(pk)
 
         def replay() -> Done:
             given = {"reason": self.posted.get("reason", "")}
             reason = self.body(shapes.ReasonSerializer, given)["reason"]
-            version = run.version if run else None
-            self.throttle(CRUD_THROTTLE, letter.workflow_id, version)
-            with refusals():
-                begun = retry_run(letter.run_id, by=self.by, reason=reason)
+            begun = self.replayed(letter, reason)
             return f"Run {letter.run_id} goes on as this one.", where(begun)
 
         def again(status: int, problems: list[str]) -> HttpResponseBase:

@@ -23,6 +23,7 @@ from django_hookflow import open_questions
 from django_hookflow import pause_run
 from django_hookflow import resume_run
 from django_hookflow import retry_run
+from django_hookflow.answers import ANSWER_ANY
 from django_hookflow.contrib.api import access
 from django_hookflow.contrib.api import serializers as shapes
 from django_hookflow.contrib.api.access import CRUD_THROTTLE
@@ -38,6 +39,7 @@ from django_hookflow.contrib.api.pagination import BOUND
 from django_hookflow.contrib.api.pagination import MOST
 from django_hookflow.contrib.api.pagination import page
 from django_hookflow.contrib.api.views import FlowViewSet
+from django_hookflow.contrib.api.views import refuse_other_data
 from django_hookflow.contrib.dashboard.pages import Done
 from django_hookflow.contrib.dashboard.pages import PageViewSet
 from django_hookflow.contrib.dashboard.pages import asked
@@ -56,8 +58,6 @@ UNDO = "undo"  # the kind of a step that undoes another
 SHOWN = 50  # children, events and entries of the audit on the page of a run
 STEPS_SHOWN = 100  # on the page of a run
 MOST_TEXT = 20_000  # characters of a payload on a page
-
-ANSWER_ANY = "django_hookflow.answer_any_question"
 
 # What follows the id of a run, and the method that does it.
 ACTIONS = {
@@ -305,10 +305,7 @@ class RunPages(PageViewSet, FlowViewSet):
             self.throttle(CRUD_THROTTLE, run.workflow_id, run.version)
             with refusals():
                 workflow = get_workflow(run.workflow_id, run.version)
-            if workflow.input is None and not isinstance(data, dict | None):
-                raise ValidationError(
-                    {"data": ['Expected a JSON object such as {"order": 7}.']}
-                )
+            refuse_other_data(workflow, data, "data")
             changed = None if data == run.data else data
             with refusals("step" if changed is None else "data"):
                 begun = fork_run(
