@@ -293,6 +293,8 @@ class OutcomeRefused(HookflowError):
 class CompensationFailed(HookflowError):
     """A run was rolled back, and some of its steps could not be undone."""
 
+    ASKED = "its function asked for it"
+
     def __init__(
         self, why: str, undone: Iterable[str], failed: Mapping[str, str]
     ) -> None:

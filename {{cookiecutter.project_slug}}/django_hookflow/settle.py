@@ -121,7 +121,7 @@ def _after_rollback(
         return Verdict(status=RunStatus.COMPENSATED, failure=why)
     said = f"{why.type}: {why.message}" if why else "it was cancelled"
     if why and why.type == CompensationFailed.__name__:
-        said = "its function asked for it"
+        said = CompensationFailed.ASKED
     failure = Failure.of(CompensationFailed(said, undone, failed))
     return Verdict(status=RunStatus.FAILED, failure=failure)
 

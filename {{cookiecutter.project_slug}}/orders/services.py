@@ -158,37 +158,34 @@ def fulfilled_since(moment: datetime) -> list[str]:
 
 def send_refund_note(order_id: str) -> None:
     order = Order.objects.get(pk=order_id)
-    send_mail(
+    send_letter(
+        order.email,
         "Your money is on its way to you",
         f"We have sent you {price(order)} for order {order_id}.",
-        None,
-        [order.email],
     )
-
-
-def send_letter(email: str, subject: str, text: str) -> None:
-    send_mail(subject, text, None, [email])
 
 
 def send_reminder(order_id: str) -> None:
     order = Order.objects.get(pk=order_id)
-    send_mail(
+    send_letter(
+        order.email,
         "Your payment is on its way to us",
         f"Your bank has not confirmed {price(order)} for order {order_id} "
         "yet. We keep your goods a little longer.",
-        None,
-        [order.email],
     )
 
 
 def send_confirmation(order_id: str) -> None:
     order = Order.objects.get(pk=order_id)
-    send_mail(
+    send_letter(
+        order.email,
         "Your order is on its way to you",
         f"Thank you. We have received {price(order)} for order {order_id}.",
-        None,
-        [order.email],
     )
+
+
+def send_letter(email: str, subject: str, text: str) -> None:
+    send_mail(subject, text, None, [email])
 
 
 def price(order: Order) -> str:

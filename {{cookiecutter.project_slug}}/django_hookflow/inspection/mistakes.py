@@ -279,12 +279,20 @@ class _Paths:
         if not step.is_literal:
             return seen
         earlier = seen.get(step.step_id)
-        if earlier and _on_one_path(earlier[0], arms):
-            # In one round of a loop only, an `if` may let it be reached.
-            is_sure = earlier[1] != step.place or arms == self.entry
-            if is_sure:
-                self.report(step, earlier[1])
+        if earlier and self.is_sure(earlier, step, arms):
+            self.report(step, earlier[1])
         return {**seen, step.step_id: (arms, step.place)}
+
+    def is_sure(
+        self, earlier: tuple[Arms, Place], step: StepUse, arms: Arms
+    ) -> bool:
+        """True if some path has both uses of an id.
+
+        In a loop, an `if` may let one round of it come to the step.
+        """
+        first, place = earlier
+        is_another = place != step.place or arms == self.entry
+        return is_another and _on_one_path(first, arms)
 
     def report(self, step: StepUse, earlier: Place) -> None:
         first = f"line {earlier.line}"

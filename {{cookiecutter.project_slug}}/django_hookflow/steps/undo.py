@@ -139,7 +139,7 @@ def undo_reached(session: Session) -> list[str]:
     failed = {e.undoes: str(e.error()) for e in undos if e.failure is not None}
     undone = [e.undoes for e in undos if e.failure is None]
     if failed:
-        raise CompensationFailed("its function asked for it", undone, failed)
+        raise CompensationFailed(CompensationFailed.ASKED, undone, failed)
     return undone
 
 

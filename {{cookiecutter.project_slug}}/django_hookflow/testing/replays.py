@@ -27,6 +27,7 @@ from django_hookflow.exceptions import MisusedStep
 from django_hookflow.exceptions import StepCompleted
 from django_hookflow.exceptions import StepWaiting
 from django_hookflow.exceptions import Suspension
+from django_hookflow.inspection.export import FROM_OUTSIDE
 from django_hookflow.journal import CONTINUED_AS
 from django_hookflow.journal import PATCH
 from django_hookflow.journal import RACER
@@ -53,13 +54,6 @@ ENGINE = str(Path(__file__).parents[1])
 OURS = str(Path(__file__).parents[1] / "tests")  # workflows of our own tests
 # Entries that the function does not ask for by their ids.
 OTHERS = (PATCH, RACER, UNDO)
-# Errors that end a run from outside of its function.
-FROM_OUTSIDE = (
-    "CompensationFailed",
-    "OutcomeRefused",
-    "RunTimeout",
-    "WorkerCrashed",
-)
 SHOWN = 80  # characters of a statement
 
 

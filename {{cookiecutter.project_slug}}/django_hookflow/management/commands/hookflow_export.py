@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from django_hookflow.exceptions import RunNotFound
 from django_hookflow.inspection.export import NotExportable
 from django_hookflow.inspection.export import export
+from django_hookflow.management.terminal import save
 from django_hookflow.models import WorkflowRun
 
 
@@ -43,15 +44,6 @@ class Command(BaseCommand):
         if options["output"] is None:
             self.stdout.write(text)
             return
-        self.write(Path(options["output"]), text)
-
-    def write(self, path: Path, text: str) -> None:
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            raise CommandError(
-                f"Cannot write {path}: {error.strerror}. Name a new file in a "
-                "folder that exists."
-            ) from error
+        path = Path(options["output"])
+        save(path, text, as_new=True)
         self.stdout.write(f"Wrote {path}. Run it: pytest {path}")

@@ -15,6 +15,7 @@ from django_hookflow.inspection.drawing import mermaid
 from django_hookflow.inspection.graph import graph_of
 from django_hookflow.inspection.reader import program_of
 from django_hookflow.inspection.svg import svg
+from django_hookflow.management.terminal import save
 from django_hookflow.workflows.registry import get_all_workflows
 from django_hookflow.workflows.registry import get_workflow
 
@@ -84,17 +85,8 @@ class Command(BaseCommand):
         if options["output"] is None:
             self.stdout.write(text, ending="")
             return
-        self.write(Path(options["output"]), text)
+        save(Path(options["output"]), text)
         self.stdout.write(
             f"Wrote {options['output']}: {len(graph.nodes)} nodes, "
             f"{len(graph.edges)} edges."
         )
-
-    def write(self, path: Path, text: str) -> None:
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise CommandError(
-                f"Cannot write {path}: {error.strerror}. Name a file in a "
-                "folder that exists."
-            ) from error

@@ -27,19 +27,22 @@ def no_requests_yet(world: World) -> None:
     cache.clear()
 
 
+def user_of(name: str, *permissions: str, **values: Any) -> User:
+    """Return the user of a name, with these permissions and no others."""
+    user, _ = User.objects.get_or_create(username=name, defaults=values)
+    names = [one.partition(".")[2] for one in permissions]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    return user
+
+
 @pytest.fixture
 def login() -> Callable[..., APIClient]:
     """Return a client of a user of this name; staff by keyword."""
 
     def log_in(name: str, *permissions: str, **values: Any) -> APIClient:
-        user, _ = User.objects.get_or_create(username=name, defaults=values)
-        names = [one.partition(".")[2] for one in permissions]
-        user.user_permissions.set(
-            Permission.objects.filter(codename__in=names)
-        )
         client = APIClient()
-        client.force_login(user)
-        client.user = user
+        client.user = user_of(name, *permissions, **values)
+        client.force_login(client.user)
         return client
 
     return log_in
