@@ -1,4 +1,4 @@
-"""What commands write: the last line of a terminal, and files."""
+"""The output of commands: the last line of a terminal, and files."""
 
 from __future__ import annotations
 

@@ -146,10 +146,12 @@ def left_to_undo(parent: WorkflowRun, undo_step: str) -> list[WorkflowRun]:
     """
     step_id = undo_step.removesuffix(UNDO_SUFFIX)
     line = _line(parent)
-    begun = runs.rows().filter(parent__in=line, parent_step=step_id)
+    rows = runs.rows().defer("result")  # of many, and not needed
+    begun = rows.filter(parent__in=line, parent_step=step_id)
     tried: dict[int, WorkflowRun] = {}
     for key in reversed(line):
-        tried |= {undo.branch: undo for undo in _at(key, undo_step)}
+        of_it = rows.filter(parent=key, parent_step=undo_step)
+        tried |= {undo.branch: undo for undo in of_it}
     left = []
     for run in with_undo(begun):
         undo = tried.get(run.branch)

@@ -29,13 +29,18 @@ pytestmark = pytest.mark.usefixtures("workflows")
 STEPS = [f"step-{number}" for number in range(6)]
 
 
+def held(ledger: Path) -> tuple[Path, str]:
+    """Start a run; its first step lasts until the file is deleted."""
+    hold = ledger / "hold"
+    hold.touch()
+    return hold, workflow(programs.steady).trigger(run_id=new_id())
+
+
 @pytest.mark.usefixtures("transactional_db")
 def test_a_run_whose_worker_was_killed_goes_on_in_another(
     temporal: DevServer, queue: str, ledger: Path
 ) -> None:
-    hold = ledger / "hold"
-    hold.touch()
-    run_id = workflow(programs.steady).trigger(run_id=new_id())
+    hold, run_id = held(ledger)
     with process(ledger, temporal, queue) as first:
         wait_until(programs.effects)
 
@@ -57,9 +62,7 @@ def test_a_run_whose_worker_was_killed_goes_on_in_another(
 def test_a_worker_that_is_told_to_stop_hands_its_run_back(
     temporal: DevServer, queue: str, ledger: Path
 ) -> None:
-    hold = ledger / "hold"
-    hold.touch()
-    run_id = workflow(programs.steady).trigger(run_id=new_id())
+    hold, run_id = held(ledger)
     with process(ledger, temporal, queue) as first:
         wait_until(programs.effects)
 
@@ -79,9 +82,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_run_back(
 def test_a_server_that_was_killed_goes_on_where_it_was(
     temporal: DevServer, queue: str, ledger: Path
 ) -> None:
-    hold = ledger / "hold"
-    hold.touch()
-    run_id = workflow(programs.steady).trigger(run_id=new_id())
+    hold, run_id = held(ledger)
     with working(Job(task_queue=queue)):
         wait_until(programs.effects)
 
